@@ -1,0 +1,152 @@
+/**
+ * What a client of etcd can ask and be told: keys, revisions, transactions, leases, watches.
+ *
+ * Values are immutable JSON values kept by reference (Kubernetes objects, or plain strings in the etcd suite).
+ * Source: https://etcd.io/docs/v3.6/learning/api/ and api/etcdserverpb/rpc.proto. Subset: see `Request`.
+ */
+export type Key = string
+export type Revision = number
+export type LeaseId = number
+export type Value = unknown
+
+export interface Stored {
+  readonly value: Value
+  readonly createRevision: Revision
+  readonly modRevision: Revision
+  /** 1 on creation, +1 for each put since. */
+  readonly version: number
+  /** 0: no lease. */
+  readonly lease: LeaseId
+}
+export interface KeyValue extends Stored {
+  readonly key: Key
+}
+
+/** [key, rangeEnd): one key when rangeEnd is absent; '\0' means all keys >= key. */
+export interface KeyRange {
+  readonly key: Key
+  readonly rangeEnd?: Key
+}
+
+export interface RangeRequest extends KeyRange {
+  readonly kind: 'Range'
+  /** 0 or absent: latest. */
+  readonly revision?: Revision
+  readonly limit?: number
+  readonly countOnly?: boolean
+  readonly keysOnly?: boolean
+  /** Answer from the member's own applied state, perhaps stale. Default: linearizable. */
+  readonly serializable?: boolean
+}
+export interface PutRequest {
+  readonly kind: 'Put'
+  readonly key: Key
+  readonly value: Value
+  readonly lease?: LeaseId
+  readonly prevKv?: boolean
+}
+export interface DeleteRangeRequest extends KeyRange {
+  readonly kind: 'DeleteRange'
+  readonly prevKv?: boolean
+}
+export interface Compare extends KeyRange {
+  readonly target: 'version' | 'create' | 'mod' | 'value' | 'lease'
+  readonly result: '=' | '!=' | '<' | '>'
+  readonly operand: number | string
+}
+export type KvRequest = RangeRequest | PutRequest | DeleteRangeRequest | TxnRequest
+export interface TxnRequest {
+  readonly kind: 'Txn'
+  readonly compare: readonly Compare[]
+  readonly success: readonly KvRequest[]
+  readonly failure: readonly KvRequest[]
+}
+export interface CompactRequest {
+  readonly kind: 'Compact'
+  readonly revision: Revision
+}
+export interface LeaseGrantRequest {
+  readonly kind: 'LeaseGrant'
+  readonly ttlSeconds: number
+  /** 0: the server chooses. */
+  readonly id: LeaseId
+}
+export interface LeaseRequest {
+  readonly kind: 'LeaseRevoke' | 'LeaseKeepAlive' | 'LeaseTimeToLive'
+  readonly id: LeaseId
+}
+export interface StatusRequest {
+  readonly kind: 'Status'
+}
+export type EtcdRequest = KvRequest | CompactRequest | LeaseGrantRequest | LeaseRequest | StatusRequest
+
+export interface Header {
+  readonly revision: Revision
+  readonly raftTerm: number
+  readonly member: string
+}
+export interface RangeResponse {
+  readonly kind: 'Range'
+  readonly header: Header
+  readonly kvs: readonly KeyValue[]
+  readonly count: number
+  readonly more: boolean
+}
+export interface PutResponse {
+  readonly kind: 'Put'
+  readonly header: Header
+  readonly prevKv?: KeyValue
+}
+export interface DeleteRangeResponse {
+  readonly kind: 'DeleteRange'
+  readonly header: Header
+  readonly deleted: number
+  readonly prevKvs?: readonly KeyValue[]
+}
+export interface TxnResponse {
+  readonly kind: 'Txn'
+  readonly header: Header
+  readonly succeeded: boolean
+  readonly responses: readonly KvResponse[]
+}
+export type KvResponse = RangeResponse | PutResponse | DeleteRangeResponse | TxnResponse
+export interface CompactResponse {
+  readonly kind: 'Compact'
+  readonly header: Header
+}
+export interface LeaseResponse {
+  readonly kind: 'LeaseGrant' | 'LeaseRevoke' | 'LeaseKeepAlive' | 'LeaseTimeToLive'
+  readonly header: Header
+  readonly id: LeaseId
+  /** Granted or remaining seconds; -1: expired or unknown. */
+  readonly ttlSeconds: number
+}
+export interface StatusResponse {
+  readonly kind: 'Status'
+  readonly header: Header
+  readonly leader: string | null
+  readonly raftIndex: number
+  readonly raftAppliedIndex: number
+}
+export type EtcdResponse = KvResponse | CompactResponse | LeaseResponse | StatusResponse
+
+/** `definite`: the request certainly had and will have no effect. Source: api/v3rpc/rpctypes/error.go. */
+export interface EtcdError {
+  readonly kind: 'Error'
+  readonly message: string
+  readonly definite: boolean
+}
+
+export interface WatchCreateRequest extends KeyRange {
+  /** 0 or absent: from the next revision on. */
+  readonly startRevision?: Revision
+  readonly prevKv?: boolean
+  readonly progressNotify?: boolean
+  readonly filters?: readonly ('NOPUT' | 'NODELETE')[]
+}
+/** A DELETE carries only key and modRevision (that of the deletion); value undefined, version 0. */
+export interface WatchEvent {
+  readonly type: 'PUT' | 'DELETE'
+  readonly kv: KeyValue
+  readonly prevKv?: KeyValue
+}

@@ -1,0 +1,331 @@
+/**
+ * API objects of the simulated kinds, in the Kubernetes API's own shape and field names.
+ *
+ * This is the stored form: defaulted and validated, so what the API server always sets is required here.
+ * Objects are immutable values shared by reference. Quantities stay strings, as users write them.
+ * Source: https://kubernetes.io/docs/reference/kubernetes-api/
+ */
+export type Labels = Readonly<Record<string, string>>
+export type Uid = string
+/** RFC 3339 in whole seconds, as written by the API server's clock. */
+export type Time = string
+/** A Kubernetes quantity: '100m', '128Mi', '2'. */
+export type Quantity = string
+/** A whole number, or a percentage such as '25%'. */
+export type IntOrPercent = number | string
+
+export interface OwnerReference {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly name: string
+  readonly uid: Uid
+  readonly controller?: boolean
+  readonly blockOwnerDeletion?: boolean
+}
+
+export interface ObjectMeta {
+  readonly name: string
+  /** Absent on cluster-scoped kinds. */
+  readonly namespace?: string
+  readonly generateName?: string
+  readonly uid: Uid
+  /** The store's modification revision of the key, in decimal. Absent in the stored form, set on all that is read. */
+  readonly resourceVersion?: string
+  readonly generation?: number
+  readonly creationTimestamp: Time
+  readonly deletionTimestamp?: Time
+  readonly deletionGracePeriodSeconds?: number
+  readonly labels?: Labels
+  readonly annotations?: Labels
+  readonly ownerReferences?: readonly OwnerReference[]
+  readonly finalizers?: readonly string[]
+}
+
+export interface ApiObject {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: ObjectMeta
+}
+
+export interface Condition {
+  readonly type: string
+  readonly status: 'True' | 'False' | 'Unknown'
+  readonly reason?: string
+  readonly message?: string
+  readonly lastTransitionTime?: Time
+  readonly lastUpdateTime?: Time
+  readonly lastHeartbeatTime?: Time
+}
+
+export interface LabelSelectorRequirement {
+  readonly key: string
+  readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist'
+  readonly values?: readonly string[]
+}
+export interface LabelSelector {
+  readonly matchLabels?: Labels
+  readonly matchExpressions?: readonly LabelSelectorRequirement[]
+}
+
+// Pods
+
+export interface ResourceList {
+  readonly [resource: string]: Quantity
+}
+export interface Probe {
+  readonly initialDelaySeconds?: number
+  readonly periodSeconds?: number
+  readonly timeoutSeconds?: number
+  readonly successThreshold?: number
+  readonly failureThreshold?: number
+}
+export interface Container {
+  readonly name: string
+  readonly image?: string
+  readonly ports?: readonly {
+    readonly containerPort: number
+    readonly name?: string
+    readonly protocol?: string
+    readonly hostPort?: number
+  }[]
+  readonly resources?: { readonly requests?: ResourceList; readonly limits?: ResourceList }
+  readonly readinessProbe?: Probe
+  readonly livenessProbe?: Probe
+  readonly startupProbe?: Probe
+  readonly env?: readonly EnvVar[]
+  readonly envFrom?: readonly {
+    readonly configMapRef?: LocalRef
+    readonly secretRef?: LocalRef
+  }[]
+  readonly restartPolicy?: 'Always'
+  readonly [other: string]: unknown
+}
+export interface LocalRef {
+  readonly name: string
+  readonly optional?: boolean
+}
+export interface EnvVar {
+  readonly name: string
+  readonly value?: string
+  readonly valueFrom?: {
+    readonly configMapKeyRef?: LocalRef & { readonly key: string }
+    readonly secretKeyRef?: LocalRef & { readonly key: string }
+    readonly [other: string]: unknown
+  }
+}
+export type TaintEffect = 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute'
+export interface Toleration {
+  readonly key?: string
+  readonly operator?: 'Exists' | 'Equal'
+  readonly value?: string
+  readonly effect?: TaintEffect
+  readonly tolerationSeconds?: number
+}
+export interface NodeSelectorRequirement {
+  readonly key: string
+  readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist' | 'Gt' | 'Lt'
+  readonly values?: readonly string[]
+}
+export interface NodeSelectorTerm {
+  readonly matchExpressions?: readonly NodeSelectorRequirement[]
+  readonly matchFields?: readonly NodeSelectorRequirement[]
+}
+export interface PodSpec {
+  /** Empty or absent until bound. */
+  readonly nodeName?: string
+  readonly containers: readonly Container[]
+  readonly initContainers?: readonly Container[]
+  readonly restartPolicy: 'Always' | 'OnFailure' | 'Never'
+  readonly terminationGracePeriodSeconds: number
+  readonly nodeSelector?: Labels
+  readonly affinity?: {
+    readonly nodeAffinity?: {
+      readonly requiredDuringSchedulingIgnoredDuringExecution?: {
+        readonly nodeSelectorTerms: readonly NodeSelectorTerm[]
+      }
+      readonly [other: string]: unknown
+    }
+    readonly [other: string]: unknown
+  }
+  readonly tolerations?: readonly Toleration[]
+  readonly schedulerName: string
+  readonly schedulingGates?: readonly { readonly name: string }[]
+  readonly priority?: number
+  readonly overhead?: ResourceList
+  readonly [other: string]: unknown
+}
+export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown'
+export interface ContainerStatus {
+  readonly name: string
+  readonly ready: boolean
+  readonly started?: boolean
+  readonly restartCount: number
+  readonly containerID?: string
+  readonly state: {
+    readonly waiting?: { readonly reason: string; readonly message?: string }
+    readonly running?: { readonly startedAt: Time }
+    readonly terminated?: { readonly exitCode: number; readonly reason: string; readonly finishedAt: Time }
+  }
+}
+export interface PodStatus {
+  readonly phase: PodPhase
+  readonly reason?: string
+  readonly message?: string
+  readonly podIP?: string
+  readonly hostIP?: string
+  readonly startTime?: Time
+  readonly qosClass?: 'Guaranteed' | 'Burstable' | 'BestEffort'
+  readonly conditions?: readonly Condition[]
+  readonly initContainerStatuses?: readonly ContainerStatus[]
+  readonly containerStatuses?: readonly ContainerStatus[]
+}
+export interface Pod extends ApiObject {
+  readonly kind: 'Pod'
+  readonly spec: PodSpec
+  readonly status: PodStatus
+}
+export interface PodTemplateSpec {
+  readonly metadata: { readonly labels?: Labels; readonly annotations?: Labels }
+  readonly spec: PodSpec
+}
+
+// Nodes
+
+export interface Taint {
+  readonly key: string
+  readonly value?: string
+  readonly effect: TaintEffect
+  readonly timeAdded?: Time
+}
+export interface Node extends ApiObject {
+  readonly kind: 'Node'
+  readonly spec: { readonly unschedulable?: boolean; readonly taints?: readonly Taint[]; readonly podCIDR?: string }
+  readonly status: {
+    readonly capacity: ResourceList
+    readonly allocatable: ResourceList
+    readonly conditions: readonly Condition[]
+    readonly addresses?: readonly { readonly type: string; readonly address: string }[]
+    readonly nodeInfo?: { readonly bootID: string; readonly kubeletVersion: string }
+  }
+}
+/** Times of a Lease are RFC 3339 with microseconds and are compared by change only, never with a local clock. */
+export interface Lease extends ApiObject {
+  readonly kind: 'Lease'
+  readonly spec: {
+    readonly holderIdentity?: string
+    readonly leaseDurationSeconds?: number
+    readonly acquireTime?: Time
+    readonly renewTime?: Time
+    readonly leaseTransitions?: number
+  }
+}
+
+// Workloads
+
+export interface ReplicaSet extends ApiObject {
+  readonly kind: 'ReplicaSet'
+  readonly spec: {
+    readonly replicas: number
+    readonly minReadySeconds?: number
+    readonly selector: LabelSelector
+    readonly template: PodTemplateSpec
+  }
+  readonly status: {
+    readonly replicas: number
+    readonly fullyLabeledReplicas?: number
+    readonly readyReplicas?: number
+    readonly availableReplicas?: number
+    /** Pods with a deletionTimestamp that have not gone yet (KEP-3973). */
+    readonly terminatingReplicas?: number
+    readonly observedGeneration?: number
+    readonly conditions?: readonly Condition[]
+  }
+}
+export interface Deployment extends ApiObject {
+  readonly kind: 'Deployment'
+  readonly spec: {
+    readonly replicas: number
+    readonly minReadySeconds?: number
+    readonly paused?: boolean
+    readonly progressDeadlineSeconds?: number
+    readonly revisionHistoryLimit?: number
+    /** KEP-3973: TerminationComplete counts terminating pods against the surge; default TerminationStarted. */
+    readonly podReplacementPolicy?: 'TerminationStarted' | 'TerminationComplete'
+    readonly selector: LabelSelector
+    readonly strategy: {
+      readonly type: 'RollingUpdate' | 'Recreate'
+      readonly rollingUpdate?: { readonly maxSurge: IntOrPercent; readonly maxUnavailable: IntOrPercent }
+    }
+    readonly template: PodTemplateSpec
+  }
+  readonly status: {
+    readonly replicas?: number
+    readonly updatedReplicas?: number
+    readonly readyReplicas?: number
+    readonly availableReplicas?: number
+    readonly unavailableReplicas?: number
+    readonly terminatingReplicas?: number
+    readonly observedGeneration?: number
+    readonly collisionCount?: number
+    readonly conditions?: readonly Condition[]
+  }
+}
+
+// Services
+
+export interface ServicePort {
+  readonly name?: string
+  readonly port: number
+  readonly protocol: string
+  readonly targetPort: number | string
+  readonly nodePort?: number
+}
+export interface Service extends ApiObject {
+  readonly kind: 'Service'
+  readonly spec: {
+    readonly type: 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName'
+    /** 'None' for a headless service, absent for ExternalName. */
+    readonly clusterIP?: string
+    readonly externalName?: string
+    readonly selector?: Labels
+    readonly ports?: readonly ServicePort[]
+    readonly publishNotReadyAddresses?: boolean
+    readonly sessionAffinity?: 'None' | 'ClientIP'
+    readonly [other: string]: unknown
+  }
+}
+export interface Endpoint {
+  readonly addresses: readonly string[]
+  readonly conditions: { readonly ready: boolean; readonly serving: boolean; readonly terminating: boolean }
+  readonly nodeName?: string
+  readonly targetRef?: { readonly kind: string; readonly namespace: string; readonly name: string; readonly uid: Uid }
+}
+export interface EndpointSlice extends ApiObject {
+  readonly kind: 'EndpointSlice'
+  readonly addressType: 'IPv4'
+  readonly endpoints: readonly Endpoint[]
+  readonly ports: readonly { readonly name: string; readonly port: number; readonly protocol: string }[]
+}
+
+// Plain data
+
+export interface Namespace extends ApiObject {
+  readonly kind: 'Namespace'
+  readonly status: { readonly phase: 'Active' | 'Terminating' }
+}
+/** ConfigMap, Secret, ServiceAccount, PriorityClass: stored and referred to, acted on by nobody. */
+export interface PlainObject extends ApiObject {
+  readonly kind: 'ConfigMap' | 'Secret' | 'ServiceAccount'
+  readonly data?: Labels
+}
+
+export type KubernetesObject =
+  | Pod
+  | Node
+  | Lease
+  | ReplicaSet
+  | Deployment
+  | Service
+  | EndpointSlice
+  | Namespace
+  | PlainObject
