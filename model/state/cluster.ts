@@ -1,0 +1,52 @@
+/**
+ * The state of a whole cluster as an omniscient observer would write it down.
+ *
+ * The explorer's states extend it; for a history one fold rebuilds it, observation after observation.
+ */
+import type { Key, Revision, Stored } from './keyspace.ts'
+import type { Uid } from './objects.ts'
+import type { ResourceName } from './resources.ts'
+
+export interface ObjectRef {
+  readonly resource: ResourceName
+  readonly namespace?: string
+  readonly name: string
+  readonly uid: Uid
+}
+
+export interface RunningContainer {
+  readonly id: string
+  readonly node: string
+  readonly pod: Uid
+  readonly container: string
+  readonly init: boolean
+  readonly startedAtMs: number
+}
+
+export interface Cluster {
+  readonly nowMs: number
+  readonly phase: 'storm' | 'calm' | 'end'
+  /** The store's current revision. */
+  readonly revision: Revision
+  /** The store's current state, E. Values under '/registry/' are API objects. */
+  readonly store: ReadonlyMap<Key, Stored>
+  /** run(t): the containers that run, by id. */
+  readonly running: ReadonlyMap<string, RunningContainer>
+  /** Rules of each node: 'namespace/service:port' → backends. */
+  readonly rules: ReadonlyMap<string, Readonly<Record<string, { readonly clusterIP: string; readonly backends: readonly string[] }>>>
+  /** Machines that are down now (crashed and not restarted). */
+  readonly machinesDown: ReadonlySet<string>
+  readonly processesDown: ReadonlySet<string>
+}
+
+/** The store as it was: every version of every key, and the state at any revision. */
+export interface StoreHistory {
+  /** The value of a key at a revision, or undefined when it did not exist then. */
+  at(key: Key, revision: Revision): Stored | undefined
+  /** All versions of a key, ascending; after null is a deletion. */
+  versions(key: Key): readonly { readonly revision: Revision; readonly atMs: number; readonly author: string; readonly after: Stored | null }[]
+  /** Keys of a resource that existed at a revision, with their values, in key order. */
+  listAt(resource: ResourceName, revision: Revision): readonly { readonly key: Key; readonly stored: Stored }[]
+  /** Keys ever written, by prefix, in order of first write. */
+  keys(prefix: string): readonly Key[]
+}

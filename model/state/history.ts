@@ -1,0 +1,140 @@
+/**
+ * What an outside observer saw: the one vocabulary every subject speaks.
+ *
+ * A history is an array of observations in the order of virtual time. It holds no functions and no
+ * cycles: it can be written as JSON lines. Times are milliseconds since the start of the run.
+ */
+import type { ObjectRef } from './cluster.ts'
+import type { EtcdError, EtcdRequest, EtcdResponse, Key, KeyRange, LeaseId, Revision, Stored } from './keyspace.ts'
+import type { Uid } from './objects.ts'
+import type { Fault } from './plan.ts'
+import type { ResourceName } from './resources.ts'
+
+export type ProcessName = string
+export type MachineName = string
+/** Unique in a run. */
+export type CallId = string
+
+/** A request to the Kubernetes API as its client meant it. */
+export interface ApiCall {
+  readonly kind: 'Api'
+  readonly verb: 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete' | 'bind'
+  readonly resource: ResourceName
+  readonly subresource?: 'status' | 'binding' | 'scale'
+  readonly namespace?: string
+  readonly name?: string
+  /** get and list: absent is consistent, '0' is any, N is not older than N. update: the version it replaces. */
+  readonly resourceVersion?: string
+  /** delete: preconditions. */
+  readonly uid?: Uid
+}
+/**
+ * done: it took effect (or read); refused: it certainly did not; unknown: it may have, or may later (ALLOW-1).
+ * `revision`: of the list or of the object returned, from the API; header.revision from etcd.
+ */
+export type Outcome =
+  | { readonly kind: 'done'; readonly revision: Revision; readonly code?: number; readonly response?: EtcdResponse
+      /** For API reads: [key, modification revision] of each object returned; for API writes: of the object. */
+      readonly objects?: readonly (readonly [Key, Revision])[] }
+  | { readonly kind: 'refused'; readonly reason: string; readonly code?: number; readonly error?: EtcdError }
+  | { readonly kind: 'unknown'; readonly reason: string }
+
+/** The store's revision up to which a component had seen each resource when it decided. */
+export type View = Readonly<Record<ResourceName, Revision>>
+
+/** What a component decided from its view, said at the moment it sends the write. */
+export type Choice =
+  /** assumed: pods it counts on nodes though its view does not show them bound yet. */
+  | { readonly kind: 'Bind'; readonly pod: ObjectRef; readonly node: string
+      readonly assumed: readonly { readonly uid: Uid; readonly node: string }[] }
+  /** The scheduler found no node. `reason` is the message of the PodScheduled condition. */
+  | { readonly kind: 'Unschedulable'; readonly pod: ObjectRef; readonly reason: string }
+  | { readonly kind: 'CreatePod'; readonly owner: ObjectRef; readonly name: string }
+  | { readonly kind: 'DeletePod'; readonly owner: ObjectRef; readonly pod: ObjectRef }
+  | { readonly kind: 'AdoptPod' | 'ReleasePod'; readonly owner: ObjectRef; readonly pod: ObjectRef }
+  | { readonly kind: 'CreateReplicaSet'; readonly owner: ObjectRef; readonly name: string; readonly replicas: number }
+  | { readonly kind: 'ScaleReplicaSet'; readonly owner: ObjectRef; readonly replicaSet: ObjectRef; readonly from: number; readonly to: number }
+  | { readonly kind: 'DeleteReplicaSet'; readonly owner: ObjectRef; readonly replicaSet: ObjectRef }
+  | { readonly kind: 'CollectGarbage'; readonly object: ObjectRef; readonly owners: readonly ObjectRef[] }
+  /** sinceMs: for how long, on the controller's own monotonic clock, it saw no change of the node's heartbeat. */
+  | { readonly kind: 'MarkUnknown'; readonly node: string; readonly sinceMs: number }
+  /** Taint eviction. toleratedMs: what the pod's tolerations allow (0: none tolerates); waitedMs: how long it waited. */
+  | { readonly kind: 'EvictPod'; readonly pod: ObjectRef; readonly node: string; readonly toleratedMs: number; readonly waitedMs: number }
+  /** Pod garbage collection of a pod whose node is gone. absentMs: how long the node was missing from its view. */
+  | { readonly kind: 'ForceDeletePod'; readonly pod: ObjectRef; readonly node: string; readonly absentMs: number }
+  | { readonly kind: 'WriteEndpoints'; readonly service: ObjectRef; readonly slice: string }
+
+/** Which faults ended, were skipped by the budget, or had no target. */
+export type FaultOutcome = 'begun' | 'ended' | 'skipped'
+
+export type Observation = { readonly atMs: number } & (
+  // Requests
+  | { readonly kind: 'Invoke'; readonly process: ProcessName; readonly call: CallId; readonly request: EtcdRequest | ApiCall
+      /** Name of the server it was sent to. */
+      readonly to: ProcessName }
+  | { readonly kind: 'Reply'; readonly process: ProcessName; readonly call: CallId; readonly outcome: Outcome }
+  // The committed state, one observation a changed key, in the order of revisions
+  | { readonly kind: 'Commit'; readonly revision: Revision; readonly key: Key; readonly before: Stored | null; readonly after: Stored | null
+      /** The process on whose behalf it was written: 'scheduler-0', 'kubelet-node-1', 'user', 'lessor' for an expired lease. */
+      readonly author: ProcessName
+      /** The apiserver (or etcd client) that sent it. */
+      readonly via: ProcessName }
+  | { readonly kind: 'Compacted'; readonly revision: Revision }
+  // etcd members
+  /** A member applied an entry. digest: of its whole applied state, equal for equal states. */
+  | { readonly kind: 'Applied'; readonly member: ProcessName; readonly index: number; readonly term: number; readonly revision: Revision; readonly digest: string }
+  /** A member's commit index rose: the last entry it now knows committed. */
+  | { readonly kind: 'Committed'; readonly member: ProcessName; readonly term: number; readonly index: number; readonly entryTerm: number }
+  /** log: runs [first index, entry term] of the new leader's log, ascending, up to lastIndex. */
+  | { readonly kind: 'Elected'; readonly member: ProcessName; readonly term: number; readonly lastIndex: number; readonly log: readonly (readonly [number, number])[] }
+  | { readonly kind: 'Voted'; readonly member: ProcessName; readonly term: number; readonly candidate: ProcessName }
+  | { readonly kind: 'SteppedDown'; readonly member: ProcessName; readonly term: number; readonly reason: string }
+  | { readonly kind: 'LeaseGranted'; readonly lease: LeaseId; readonly ttlMs: number }
+  /** expired: revoked by the leader because its time was up, not by a client. */
+  | { readonly kind: 'LeaseRevoked'; readonly lease: LeaseId; readonly expired: boolean }
+  // Watches, as their clients saw them. layer 'api': key is that of the object, events are selector-transformed
+  | { readonly kind: 'WatchOpened'; readonly layer: 'etcd' | 'api'; readonly stream: string; readonly process: ProcessName; readonly from: ProcessName
+      readonly range: KeyRange; readonly startRevision: Revision; readonly filters?: readonly string[]; readonly fieldSelector?: string }
+  /** revision: the header's. progress: a notice (etcd) or bookmark (api) without events. */
+  | { readonly kind: 'WatchDelivered'; readonly layer: 'etcd' | 'api'; readonly stream: string; readonly revision: Revision
+      readonly events: readonly Delivered[]; readonly progress: boolean }
+  | { readonly kind: 'WatchClosed'; readonly layer: 'etcd' | 'api'; readonly stream: string; readonly reason: string; readonly compactRevision?: Revision }
+  // Leader election among controllers, by each process's own belief
+  | { readonly kind: 'Leading' | 'StoppedLeading'; readonly process: ProcessName; readonly lease: string }
+  | { readonly kind: 'Decision'; readonly process: ProcessName; readonly view: View; readonly choice: Choice }
+  // Containers, as the runtime of a node sees them
+  | { readonly kind: 'SandboxCreated' | 'SandboxRemoved'; readonly node: string; readonly pod: Uid; readonly sandbox: string; readonly ip: string }
+  | { readonly kind: 'ContainerStarted'; readonly node: string; readonly pod: Uid; readonly podName: string; readonly container: string; readonly id: string
+      readonly init: boolean; readonly sandbox: string }
+  | { readonly kind: 'StopSignal'; readonly node: string; readonly id: string; readonly signal: 'TERM' | 'KILL'; readonly graceMs: number; readonly reason: string }
+  /** by: 'itself' (exit), 'stop' (signal), 'crash' (the machine died with it). */
+  | { readonly kind: 'ContainerExited'; readonly node: string; readonly pod: Uid; readonly container: string; readonly id: string; readonly exitCode: number; readonly by: 'itself' | 'stop' | 'crash' }
+  // Services
+  /** A node's whole rule table after an atomic swap: 'namespace/service:port' → backend addresses. view: of its caches. */
+  | { readonly kind: 'RulesSwapped'; readonly node: string; readonly view: View; readonly rules: Readonly<Record<string, { readonly clusterIP: string; readonly backends: readonly string[] }>> }
+  /** A test connection to a service through a node's rules. backend null: rejected. */
+  | { readonly kind: 'Routed'; readonly node: string; readonly service: string; readonly clusterIP: string; readonly backend: string | null
+      /** Whether a container of a pod with that address ran at that moment. */
+      readonly answered: boolean }
+  // The world
+  | { readonly kind: 'ProcessStarted' | 'ProcessEnded'; readonly process: ProcessName; readonly machine: MachineName; readonly reason: string }
+  | { readonly kind: 'FaultChanged'; readonly fault: Fault; readonly outcome: FaultOutcome; readonly detail: string }
+  | { readonly kind: 'UserActed'; readonly action: string; readonly detail: string }
+  | { readonly kind: 'PhaseBegan'; readonly phase: 'storm' | 'calm' | 'end' }
+)
+export type ObservationKind = Observation['kind']
+/** One kind of observation. */
+export type Seen<Kind extends ObservationKind> = Extract<Observation, { readonly kind: Kind }>
+
+/** One watch event by reference: what it says is in the commits. */
+export interface Delivered {
+  readonly type: 'PUT' | 'DELETE' | 'ADDED' | 'MODIFIED' | 'DELETED'
+  readonly key: Key
+  readonly revision: Revision
+  /** etcd only. */
+  readonly createRevision?: Revision
+  readonly version?: number
+  readonly prevRevision?: Revision
+}
+
+export type History = readonly Observation[]

@@ -1,0 +1,147 @@
+/**
+ * A plan: all that is done in a run, as data. A run is a function of its plan.
+ *
+ * It is generated, shrunk, stored in a trace, replayed, and edited by hand. Times are milliseconds of virtual time.
+ */
+import type { KvRequest } from './keyspace.ts'
+import type { ApiObject, Labels, Taint } from './objects.ts'
+
+export interface NodeShape {
+  readonly name: string
+  /** Quantities. */
+  readonly cpu: string
+  readonly memory: string
+  readonly pods: number
+  readonly zone?: string
+  readonly labels?: Labels
+  readonly taints?: readonly Taint[]
+}
+
+/** Options of components, in milliseconds. Absent: the default of SEMANTICS, that is of Kubernetes 1.28 and etcd 3.5. */
+export interface Timings {
+  readonly etcdHeartbeatMs?: number
+  readonly etcdElectionMs?: number
+  readonly nodeMonitorGraceMs?: number
+  readonly nodeMonitorPeriodMs?: number
+  /** tolerationSeconds that admission adds for not-ready and unreachable; default 300 s. */
+  readonly defaultTolerationMs?: number
+  readonly leaseDurationMs?: number
+  readonly renewDeadlineMs?: number
+  readonly retryPeriodMs?: number
+  readonly podStartMs?: readonly [number, number]
+  /** How long a container takes to exit after SIGTERM, drawn per container. */
+  readonly podStopMs?: readonly [number, number]
+}
+
+export interface ClusterShape {
+  /** etcd members: 1, 3 or 5. */
+  readonly members: number
+  /** 0 for a store without Kubernetes above it (suite etcd). */
+  readonly apiservers: number
+  readonly controllerManagers: number
+  readonly schedulers: number
+  readonly nodes: readonly NodeShape[]
+  /** Clients that talk to etcd directly (suite etcd). */
+  readonly etcdClients: number
+  readonly timings: Timings
+}
+
+/** How the world behaves all the time, and which kinds of fault were armed when the actions were drawn. */
+export interface Weather {
+  readonly latencyMs: readonly [number, number]
+  readonly lossPerMille: number
+  readonly duplicatePerMille: number
+  readonly reorderPerMille: number
+  readonly diskSyncMs: readonly [number, number]
+  readonly tornWrites: boolean
+  readonly clockOffsetMs: number
+  readonly clockDriftPpm: number
+  /** Fault kind → how often it was drawn: 'off', 'low', 'high'. */
+  readonly armed: Readonly<Record<string, 'off' | 'low' | 'high'>>
+}
+
+/**
+ * A process or machine by name ('etcd-1', 'node-2'), or by the role it has when the fault strikes:
+ * 'etcd:leader', 'etcd:follower', 'kube-controller-manager:leader', 'kube-scheduler:leader'.
+ */
+export type Target = string
+
+export type Fault =
+  | { readonly kind: 'CrashProcess'; readonly target: Target; readonly restartMs: number }
+  /** restartMs null: it never comes back. */
+  | { readonly kind: 'CrashMachine'; readonly target: Target; readonly restartMs: number | null }
+  | { readonly kind: 'PauseProcess'; readonly target: Target; readonly forMs: number }
+  /** Splits the machines named in `side` from all others. */
+  | { readonly kind: 'Partition'; readonly side: readonly Target[]; readonly direction: 'both' | 'in' | 'out'; readonly forMs: number }
+  | { readonly kind: 'SlowLink'; readonly target: Target; readonly extraMs: number; readonly forMs: number }
+  | { readonly kind: 'Clog'; readonly target: Target; readonly forMs: number }
+  | { readonly kind: 'StallDisk'; readonly target: Target; readonly syncMs: number; readonly forMs: number }
+  | { readonly kind: 'JumpClock'; readonly target: Target; readonly deltaMs: number }
+  /** At the first moment when it has said something while a write of its is not yet durable. */
+  | { readonly kind: 'CrashUnsynced'; readonly target: Target; readonly restartMs: number }
+  /** Between two writes of one reconcile: right after its n-th further write request left. */
+  | { readonly kind: 'CrashBetweenWrites'; readonly target: Target; readonly writes: number; readonly restartMs: number }
+  /** The apiserver's watch caches stop following the store while it goes on serving. */
+  | { readonly kind: 'FreezeCache'; readonly target: Target; readonly forMs: number }
+  /** All API connections of a process break at once: every informer must resume or relist. */
+  | { readonly kind: 'BreakConnections'; readonly target: Target }
+
+/** What users and programs do. Objects are named 'namespace/name'. */
+export type UserAction =
+  | { readonly kind: 'Apply'; readonly object: Manifest }
+  | { readonly kind: 'Scale'; readonly resource: 'deployments' | 'replicasets'; readonly name: string; readonly replicas: number }
+  /** Changes the image of the first container of the template: a rollout. */
+  | { readonly kind: 'SetImage'; readonly deployment: string; readonly image: string }
+  /** kubectl rollout undo --to-revision; 0: the one before. */
+  | { readonly kind: 'Rollback'; readonly deployment: string; readonly revision: number }
+  | { readonly kind: 'Pause'; readonly deployment: string; readonly paused: boolean }
+  | { readonly kind: 'Delete'; readonly resource: string; readonly name: string; readonly propagation: 'Background' | 'Foreground' | 'Orphan' }
+  /** The n-th pod, modulo how many there are, in name order, of those the selector matches. */
+  | { readonly kind: 'DeletePod'; readonly nth: number; readonly force: boolean }
+  | { readonly kind: 'Cordon'; readonly node: string; readonly unschedulable: boolean }
+  | { readonly kind: 'DeleteNode'; readonly node: string }
+  /** The program in the n-th running container ends by itself. */
+  | { readonly kind: 'ExitContainer'; readonly nth: number; readonly exitCode: number }
+  /** A connection to every service port from a node's own rules. */
+  | { readonly kind: 'Connect'; readonly node: string }
+  /** A request of the n-th etcd client (modulo their number), sent to the member it is connected to. */
+  | { readonly kind: 'Etcd'; readonly client: number; readonly request: EtcdClientAction }
+export type EtcdClientAction =
+  | KvRequest
+  | { readonly kind: 'Compact'; readonly back: number }
+  | { readonly kind: 'LeaseGrant'; readonly slot: number; readonly ttlSeconds: number }
+  /** On the lease this client last granted in that slot. */
+  | { readonly kind: 'LeaseRevoke' | 'LeaseKeepAlive'; readonly slot: number }
+  | { readonly kind: 'PutWithLease'; readonly key: string; readonly value: string; readonly slot: number }
+  /** startBack: how many revisions back to start; 0: now. A negative number starts in the future. */
+  | { readonly kind: 'Watch'; readonly key: string; readonly rangeEnd?: string; readonly startBack: number; readonly prevKv: boolean }
+  | { readonly kind: 'Reconnect' }
+
+export type Action = UserAction | Fault
+
+export interface TimedAction {
+  readonly atMs: number
+  readonly do: Action
+}
+
+export interface Plan {
+  readonly format: 1
+  readonly suite: string
+  readonly seed: string
+  readonly cluster: ClusterShape
+  readonly weather: Weather
+  /** In order of atMs. */
+  readonly actions: readonly TimedAction[]
+  /** When the storm ends: faults are healed, users stop. */
+  readonly stormMs: number
+  /** How long convergence may take once the core is healed. */
+  readonly calmMs: number
+  /** How long no write but heartbeats may follow convergence; the run ends after it. */
+  readonly quietMs: number
+}
+
+/** An object as a user writes it: not yet defaulted. Validated against the kind's schema before it gets here. */
+export type Manifest = Pick<ApiObject, 'apiVersion' | 'kind'> & {
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Labels; readonly annotations?: Labels }
+  readonly [field: string]: unknown
+}
