@@ -78,7 +78,9 @@ export type Observation = { readonly atMs: number } & (
       /** The process on whose behalf it was written: 'scheduler-0', 'kubelet-node-1', 'user', 'lessor' for an expired lease. */
       readonly author: ProcessName
       /** The apiserver (or etcd client) that sent it. */
-      readonly via: ProcessName }
+      readonly via: ProcessName
+      /** Of the Raft entry that made it, where the subject shows it. */
+      readonly index?: number; readonly term?: number }
   | { readonly kind: 'Compacted'; readonly revision: Revision }
   // etcd members
   /** A member applied an entry. digest: of its whole applied state, equal for equal states. */

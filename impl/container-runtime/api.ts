@@ -1,0 +1,61 @@
+/**
+ * Messages between the kubelet and the container runtime of its machine: the calls of CRI v1 that the slice needs.
+ *
+ * Ids are unique for ever. Stop and remove calls are idempotent: what is absent counts as done.
+ * Source: kubernetes/kubernetes staging/src/k8s.io/cri-api/pkg/apis/runtime/v1/api.proto
+ */
+export type CriRequest =
+  | { readonly call: 'RunPodSandbox'; readonly pod: string; readonly name: string; readonly namespace: string; readonly attempt: number }
+  | { readonly call: 'StopPodSandbox' | 'RemovePodSandbox'; readonly sandbox: string }
+  | { readonly call: 'ListPodSandbox' | 'ListContainers' }
+  | { readonly call: 'CreateContainer'; readonly sandbox: string; readonly container: string; readonly attempt: number; readonly init: boolean
+      /** How the simulated program behaves: absent fields mean it runs until it is stopped. */
+      readonly program: Program }
+  | { readonly call: 'StartContainer' | 'RemoveContainer'; readonly id: string }
+  | { readonly call: 'StopContainer'; readonly id: string; readonly timeoutMs: number; readonly reason: string }
+
+/** What the program in a container does, drawn by the runtime where it is a range. */
+export interface Program {
+  /** Exits by itself after this time with this code. Init containers do. */
+  readonly exitsAfterMs?: readonly [number, number]
+  readonly exitCode?: number
+  /** Time from SIGTERM to exit; longer than the grace period: it is killed. */
+  readonly stopMs: readonly [number, number]
+  /** Time from start until its readiness probe first succeeds. */
+  readonly readyAfterMs: readonly [number, number]
+}
+
+export interface SandboxStatus {
+  readonly sandbox: string
+  readonly pod: string
+  readonly name: string
+  readonly namespace: string
+  readonly attempt: number
+  readonly state: 'READY' | 'NOTREADY'
+  readonly ip: string
+}
+export interface ContainerState {
+  readonly id: string
+  readonly sandbox: string
+  readonly pod: string
+  readonly container: string
+  readonly attempt: number
+  readonly init: boolean
+  readonly state: 'CREATED' | 'RUNNING' | 'EXITED'
+  readonly startedAtMs: number
+  readonly finishedAtMs: number
+  readonly exitCode: number
+  /** Whether a readiness probe would succeed now. */
+  readonly serving: boolean
+}
+export type CriReply =
+  | { readonly ok: true; readonly id?: string; readonly ip?: string; readonly sandboxes?: readonly SandboxStatus[]; readonly containers?: readonly ContainerState[] }
+  | { readonly ok: false; readonly message: string }
+
+export type CriMessage =
+  | { readonly kind: 'CriRequest'; readonly id: number; readonly request: CriRequest }
+  | { readonly kind: 'CriReply'; readonly id: number; readonly reply: CriReply }
+  /** A container's state changed: the kubelet's lifecycle event generator looks again. */
+  | { readonly kind: 'CriEvent' }
+  /** From the environment, not the kubelet: the program ends by itself. */
+  | { readonly kind: 'ProgramEnds'; readonly nth: number; readonly exitCode: number }

@@ -1,0 +1,4 @@
+/** Replaced by the Raft implementation. */
+export interface RaftMessage {
+  readonly term: number
+}
