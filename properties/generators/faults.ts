@@ -1,0 +1,64 @@
+/** Faults as fast-check arbitraries, by kind, over the targets a suite offers. */
+import fc from 'fast-check'
+import type { Fault, Target } from '../../model/state/plan.ts'
+import type { FaultKind } from './weather.ts'
+
+/** What a suite's faults may strike. Roles ('etcd:leader') are resolved when the fault strikes. */
+export interface Targets {
+  readonly processes: readonly Target[]
+  readonly machines: readonly Target[]
+  /** Machines that may die for good. */
+  readonly expendable: readonly Target[]
+  readonly apiservers: readonly Target[]
+  /** Processes that write to a disk they must not lose. */
+  readonly durable: readonly Target[]
+  /** Clients of the API that write. */
+  readonly writers: readonly Target[]
+}
+
+const from = (targets: readonly Target[]): fc.Arbitrary<Target> => fc.constantFrom(...targets)
+const span = (low: number, high: number): fc.Arbitrary<number> => fc.integer({ min: low, max: high })
+
+const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrary<Fault> } = {
+  CrashProcess: ({ processes }) =>
+    fc.record({ kind: fc.constant('CrashProcess'), target: from(processes), restartMs: span(10, 20_000) }),
+  CrashMachine: ({ machines, expendable }) =>
+    fc.oneof(
+      fc.record({ kind: fc.constant('CrashMachine'), target: from(machines), restartMs: span(500, 60_000) }),
+      ...(expendable.length === 0
+        ? []
+        : [fc.record({ kind: fc.constant('CrashMachine' as const), target: from(expendable), restartMs: fc.constant(null) })]),
+    ),
+  PauseProcess: ({ processes }) =>
+    fc.record({ kind: fc.constant('PauseProcess'), target: from(processes), forMs: span(200, 20_000) }),
+  Partition: ({ machines }) =>
+    fc.record({
+      kind: fc.constant('Partition'),
+      side: fc.subarray([...machines], { minLength: 1, maxLength: Math.max(1, machines.length - 1) }),
+      direction: fc.constantFrom('both', 'both', 'in', 'out'),
+      forMs: span(200, 60_000),
+    }),
+  SlowLink: ({ machines }) =>
+    fc.record({ kind: fc.constant('SlowLink'), target: from(machines), extraMs: span(20, 2_000), forMs: span(500, 20_000) }),
+  Clog: ({ machines }) => fc.record({ kind: fc.constant('Clog'), target: from(machines), forMs: span(100, 8_000) }),
+  StallDisk: ({ durable }) =>
+    fc.record({ kind: fc.constant('StallDisk'), target: from(durable), syncMs: span(50, 2_000), forMs: span(500, 10_000) }),
+  JumpClock: ({ machines }) =>
+    fc.record({ kind: fc.constant('JumpClock'), target: from(machines), deltaMs: span(-3_600_000, 3_600_000) }),
+  CrashUnsynced: ({ durable }) =>
+    fc.record({ kind: fc.constant('CrashUnsynced'), target: from(durable), restartMs: span(1, 400) }),
+  CrashBetweenWrites: ({ writers }) =>
+    fc.record({
+      kind: fc.constant('CrashBetweenWrites'),
+      target: from(writers),
+      writes: span(1, 6),
+      restartMs: span(10, 10_000),
+    }),
+  FreezeCache: ({ apiservers }) =>
+    fc.record({ kind: fc.constant('FreezeCache'), target: from(apiservers), forMs: span(500, 40_000) }),
+  BreakConnections: ({ writers }) => fc.record({ kind: fc.constant('BreakConnections'), target: from(writers) }),
+}
+
+/** One fault of the kinds given. */
+export const fault = (kinds: readonly FaultKind[], targets: Targets): fc.Arbitrary<Fault> =>
+  fc.oneof(...kinds.map((kind) => BY_KIND[kind](targets)))

@@ -1,0 +1,89 @@
+/** Manifests for generated runs: small applications with the knobs that matter to a rollout. */
+import fc from 'fast-check'
+import type { Manifest, TimedAction, UserAction } from '../../model/state/plan.ts'
+
+export interface DeploymentKnobs {
+  readonly replicas: number
+  readonly cpu: string
+  readonly graceSeconds: number
+  readonly minReadySeconds: number
+  readonly strategy:
+    | { readonly type: 'Recreate' }
+    | { readonly type: 'RollingUpdate'; readonly rollingUpdate: { readonly maxSurge: number | string; readonly maxUnavailable: number | string } }
+  readonly podReplacementPolicy: 'TerminationStarted' | 'TerminationComplete'
+  readonly nodeSelector?: Readonly<Record<string, string>>
+}
+
+export const deploymentKnobs: fc.Arbitrary<DeploymentKnobs> = fc
+  .record({
+    replicas: fc.integer({ min: 1, max: 6 }),
+    cpu: fc.constantFrom('100m', '250m', '1'),
+    graceSeconds: fc.constantFrom(5, 1, 30),
+    minReadySeconds: fc.constantFrom(0, 0, 5),
+    policy: fc.constantFrom('TerminationStarted' as const, 'TerminationComplete' as const),
+    strategy: fc.oneof(
+      fc.constant({ type: 'Recreate' as const }),
+      ...[
+        { maxSurge: '25%', maxUnavailable: '25%' },
+        { maxSurge: 1, maxUnavailable: 0 },
+        { maxSurge: 0, maxUnavailable: 1 },
+        { maxSurge: 0, maxUnavailable: '50%' },
+        { maxSurge: 2, maxUnavailable: 2 },
+      ].map((rollingUpdate) => fc.constant({ type: 'RollingUpdate' as const, rollingUpdate })),
+    ),
+  })
+  .map(({ policy, ...knobs }) => ({ ...knobs, podReplacementPolicy: policy }))
+
+export const deployment = (name: string, knobs: DeploymentKnobs): Manifest => ({
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: { name, namespace: 'default', labels: { app: name } },
+  spec: {
+    replicas: knobs.replicas,
+    minReadySeconds: knobs.minReadySeconds,
+    podReplacementPolicy: knobs.podReplacementPolicy,
+    selector: { matchLabels: { app: name } },
+    strategy: knobs.strategy,
+    template: {
+      metadata: { labels: { app: name } },
+      spec: {
+        terminationGracePeriodSeconds: knobs.graceSeconds,
+        ...(knobs.nodeSelector === undefined ? {} : { nodeSelector: knobs.nodeSelector }),
+        containers: [
+          {
+            name: 'main',
+            image: `registry.example/${name}:1`,
+            ports: [{ containerPort: 8080, name: 'http' }],
+            resources: { requests: { cpu: knobs.cpu, memory: '64Mi' } },
+          },
+        ],
+      },
+    },
+  },
+})
+
+export const service = (name: string): Manifest => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name, namespace: 'default', labels: { app: name } },
+  spec: { selector: { app: name }, ports: [{ port: 80, targetPort: 'http' }] },
+})
+
+/** One action of one user among those a running application sees. */
+export const workloadAction = (names: readonly string[], nodeNames: readonly string[]): fc.Arbitrary<UserAction> => {
+  const name = fc.constantFrom(...names.map((one) => `default/${one}`))
+  return fc.oneof(
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('SetImage'), deployment: name, image: fc.integer({ min: 1, max: 4 }).map((tag) => `registry.example/app:${tag}`) }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('Scale'), resource: fc.constant('deployments'), name, replicas: fc.integer({ min: 0, max: 7 }) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('Rollback'), deployment: name, revision: fc.constantFrom(0, 0, 1, 2) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('Pause'), deployment: name, paused: fc.boolean() }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('DeletePod'), nth: fc.integer({ min: 0, max: 20 }), force: fc.constantFrom(false, false, false, true) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('ExitContainer'), nth: fc.integer({ min: 0, max: 20 }), exitCode: fc.constantFrom(0, 1) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('Connect'), node: fc.constantFrom(...nodeNames) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('Cordon'), node: fc.constantFrom(...nodeNames), unschedulable: fc.boolean() }) },
+  )
+}
+
+/** Applies manifests one after another from the moment the cluster has had time to elect its leaders. */
+export const applied = (manifests: readonly Manifest[], startMs = 5_000): readonly TimedAction[] =>
+  manifests.map((object, index) => ({ atMs: startMs + index * 100, do: { kind: 'Apply', object } }))

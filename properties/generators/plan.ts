@@ -1,0 +1,88 @@
+/** Puts a plan together from what fast-check drew, so that each part shrinks by itself. */
+import fc from 'fast-check'
+import type { Action, ClusterShape, Fault, Plan, TimedAction, UserAction, Weather } from '../../model/state/plan.ts'
+import { fault, type Targets } from './faults.ts'
+import { armedOnly, weather, type FaultKind } from './weather.ts'
+
+export interface PlanParts {
+  readonly suite: string
+  readonly cluster: fc.Arbitrary<ClusterShape>
+  /** What always comes first, such as the manifests a user gave. */
+  readonly opening: readonly TimedAction[]
+  readonly users: fc.Arbitrary<UserAction>
+  readonly usersMost: number
+  readonly faultKinds: readonly FaultKind[]
+  readonly targets: Targets
+  readonly stormMs: fc.Arbitrary<number>
+  readonly calmMs: number
+  readonly quietMs: number
+}
+
+const AT_MOST = 1_000_000
+
+/** Times are drawn as millionths of the storm, so that they stay in it when it shrinks. */
+const timed = <T extends Action>(action: fc.Arbitrary<T>): fc.Arbitrary<{ at: number; do: T }> =>
+  fc.record({ at: fc.integer({ min: 0, max: AT_MOST }), do: action })
+
+export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
+  fc
+    .record({
+      seed: fc.integer({ min: 0, max: 0x7fffffff }),
+      cluster: parts.cluster,
+      weather: weather(parts.faultKinds),
+      users: fc.array(timed(parts.users), { maxLength: parts.usersMost, size: 'max' }),
+      faults: fc.array(timed(fault(parts.faultKinds, parts.targets)), { maxLength: 16, size: 'max' }),
+      stormMs: parts.stormMs,
+    })
+    .map(({ seed, cluster, weather: drawn, users, faults, stormMs }) => {
+      const kept = new Set<Fault>(armedOnly(faults.map((entry) => entry.do), drawn.armed))
+      const at = (entry: { at: number; do: Action }): TimedAction => ({
+        atMs: Math.floor((entry.at * stormMs) / AT_MOST),
+        do: entry.do,
+      })
+      const drawnActions = [...users, ...faults.filter((entry) => kept.has(entry.do))].map(at)
+      return {
+        format: 1,
+        suite: parts.suite,
+        seed: seed.toString(16).padStart(8, '0'),
+        cluster,
+        weather: drawn,
+        actions: inOrder([...parts.opening, ...drawnActions]),
+        stormMs,
+        calmMs: parts.calmMs,
+        quietMs: parts.quietMs,
+      }
+    })
+
+/** Sorted by time; actions of one time keep their order. */
+export const inOrder = (actions: readonly TimedAction[]): readonly TimedAction[] =>
+  actions.toSorted((one, other) => one.atMs - other.atMs)
+
+export const isFault = (action: Action): action is Fault => FAULT_KINDS.has(action.kind)
+const FAULT_KINDS: ReadonlySet<string> = new Set<FaultKind>([
+  'CrashProcess',
+  'CrashMachine',
+  'PauseProcess',
+  'Partition',
+  'SlowLink',
+  'Clog',
+  'StallDisk',
+  'JumpClock',
+  'CrashUnsynced',
+  'CrashBetweenWrites',
+  'FreezeCache',
+  'BreakConnections',
+])
+
+/** The weather in which nothing goes wrong by itself: what parameters shrink to. */
+export const CALM_WEATHER: Weather = {
+  latencyMs: [1, 2],
+  lossPerMille: 0,
+  duplicatePerMille: 0,
+  reorderPerMille: 0,
+  diskSyncMs: [1, 2],
+  tornWrites: false,
+  clockOffsetMs: 0,
+  clockDriftPpm: 0,
+  armed: {},
+}

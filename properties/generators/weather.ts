@@ -1,0 +1,53 @@
+/**
+ * Swarm: every run draws not only what happens but which kinds of thing may happen in it, and how hard.
+ *
+ * Source: Groce et al., Swarm Testing, ISSTA 2012. Ranges stand here once, and each run prints what it drew.
+ */
+import fc from 'fast-check'
+import type { Fault, Weather } from '../../model/state/plan.ts'
+
+export type FaultKind = Fault['kind']
+export type Strength = 'off' | 'low' | 'high'
+
+/** How many faults of a kind a run may hold at each strength. */
+export const FAULTS_MOST: Readonly<Record<Strength, number>> = { off: 0, low: 1, high: 4 }
+
+const strength: fc.Arbitrary<Strength> = fc.constantFrom('off', 'off', 'low', 'high')
+
+const NETWORKS: readonly Pick<Weather, 'latencyMs' | 'lossPerMille' | 'duplicatePerMille' | 'reorderPerMille'>[] = [
+  { latencyMs: [1, 2], lossPerMille: 0, duplicatePerMille: 0, reorderPerMille: 0 },
+  { latencyMs: [1, 5], lossPerMille: 2, duplicatePerMille: 2, reorderPerMille: 10 },
+  { latencyMs: [1, 40], lossPerMille: 10, duplicatePerMille: 10, reorderPerMille: 50 },
+  { latencyMs: [5, 80], lossPerMille: 50, duplicatePerMille: 20, reorderPerMille: 100 },
+]
+const DISKS: readonly Pick<Weather, 'diskSyncMs' | 'tornWrites'>[] = [
+  { diskSyncMs: [1, 2], tornWrites: false },
+  { diskSyncMs: [1, 10], tornWrites: true },
+  { diskSyncMs: [2, 40], tornWrites: true },
+]
+const CLOCKS: readonly Pick<Weather, 'clockOffsetMs' | 'clockDriftPpm'>[] = [
+  { clockOffsetMs: 0, clockDriftPpm: 0 },
+  { clockOffsetMs: 2_000, clockDriftPpm: 100 },
+  { clockOffsetMs: 3_600_000, clockDriftPpm: 500 },
+]
+
+/** The weather of a run in which the given kinds of fault may be armed. Shrinks towards a calm day. */
+export const weather = (kinds: readonly FaultKind[]): fc.Arbitrary<Weather> =>
+  fc
+    .record({
+      network: fc.constantFrom(...NETWORKS),
+      disk: fc.constantFrom(...DISKS),
+      clock: fc.constantFrom(...CLOCKS),
+      armed: fc.record(Object.fromEntries(kinds.map((kind) => [kind, strength]))),
+    })
+    .map(({ network, disk, clock, armed }) => ({ ...network, ...disk, ...clock, armed }))
+
+/** Drops the faults a run drew of kinds it did not arm, and those beyond what the strength allows. */
+export const armedOnly = (faults: readonly Fault[], armed: Weather['armed']): readonly Fault[] => {
+  const left = new Map(Object.entries(armed).map(([kind, how]) => [kind, FAULTS_MOST[how]]))
+  return faults.filter((fault) => {
+    const allowed = left.get(fault.kind) ?? 0
+    left.set(fault.kind, allowed - 1)
+    return allowed > 0
+  })
+}

@@ -1,0 +1,57 @@
+/** Everything at once: applications, users, lost nodes, partitions, leader loss; then calm, and it must come back level. */
+import fc from 'fast-check'
+import { applied, deployment, deploymentKnobs, service, workloadAction } from '../generators/manifests.ts'
+import { planOf } from '../generators/plan.ts'
+import { clusterTargets, nodes, standardShapes } from '../generators/shapes.ts'
+import type { FaultKind } from '../generators/weather.ts'
+import type { Suite } from './suite.ts'
+
+const NODES_LEAST = 3
+export const ALL_FAULTS: readonly FaultKind[] = [
+  'CrashProcess',
+  'CrashMachine',
+  'PauseProcess',
+  'Partition',
+  'SlowLink',
+  'Clog',
+  'StallDisk',
+  'JumpClock',
+  'CrashUnsynced',
+  'CrashBetweenWrites',
+  'FreezeCache',
+  'BreakConnections',
+]
+
+const NODE_NAMES = nodes(NODES_LEAST).map((node) => node.name)
+
+export const convergence: Suite = {
+  name: 'convergence',
+  sentence: 'applications under users, lost nodes, partitions and leader loss; then calm, and everything must come back level',
+  weight: 2,
+  concerns: ['CL-', 'NODE-', 'KUBELET-', 'EPS-', 'GC-', 'PROXY-'],
+  plans: fc.tuple(deploymentKnobs, deploymentKnobs).chain(([web, db]) =>
+    planOf({
+      suite: 'convergence',
+      cluster: standardShapes(NODES_LEAST, 5),
+      opening: applied([deployment('web', web), service('web'), deployment('db', db), service('db')]),
+      users: fc.oneof(
+        { weight: 6, arbitrary: workloadAction(['web', 'db'], NODE_NAMES) },
+        {
+          weight: 1,
+          arbitrary: fc.record({
+            kind: fc.constant('Delete'),
+            resource: fc.constantFrom('deployments', 'services'),
+            name: fc.constant('default/db'),
+            propagation: fc.constantFrom('Background', 'Foreground', 'Orphan'),
+          }),
+        },
+      ),
+      usersMost: 12,
+      faultKinds: ALL_FAULTS,
+      targets: clusterTargets(NODES_LEAST),
+      stormMs: fc.integer({ min: 30_000, max: 180_000 }),
+      calmMs: 900_000,
+      quietMs: 40_000,
+    }),
+  ),
+}

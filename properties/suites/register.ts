@@ -1,0 +1,9 @@
+/** The suites that need nothing from the user, in the order they are reported. */
+import { convergence } from './convergence.ts'
+import { etcd } from './etcd.ts'
+import { rollout } from './rollout.ts'
+import { scheduling } from './scheduling.ts'
+import type { Suite } from './suite.ts'
+
+export const SUITES: readonly Suite[] = [etcd, scheduling, rollout, convergence]
+export const suiteNamed = (name: string): Suite | undefined => SUITES.find((suite) => suite.name === name)
