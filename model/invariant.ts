@@ -58,4 +58,9 @@ export interface Pending {
   readonly object: string
   /** One line a user understands. */
   readonly waitsFor: string
+  /**
+   * Nothing the system could do would end it: the specification itself finds no feasible node, the Secret is not there,
+   * the program keeps crashing, or it only waits for such an object. Reported to the user, not a failure to converge.
+   */
+  readonly blocked: boolean
 }
