@@ -30,7 +30,7 @@ export interface Failure {
 }
 
 export interface CampaignResult {
-  /** In the order of the campaign, whatever order they ended in. */
+  /** In the order of the campaign, whatever order they ended in; none after the last failure that counts. */
   readonly runs: readonly RunReport[]
   readonly failures: readonly Failure[]
   /** Ended before its budget: 'time', 'failures', 'stopped' by the user, or null. */
@@ -121,6 +121,8 @@ export const campaign = async (
     }
   }
   await Promise.all(Array.from({ length: options.workers }, work))
-  const runs = [...reports].toSorted(([one], [other]) => one - other).map(([, report]) => report)
-  return { runs, failures: failures.toSorted((one, other) => one.place - other.place), cut }
+  const kept = failures.toSorted((one, other) => one.place - other.place).slice(0, options.failuresMost)
+  const last = cut === 'failures' ? (kept.at(-1)?.place ?? Infinity) : Infinity
+  const runs = [...reports].filter(([mine]) => mine <= last).toSorted(([one], [other]) => one - other)
+  return { runs: runs.map(([, report]) => report), failures: kept, cut }
 }

@@ -17,6 +17,7 @@ export interface Examined {
   readonly pending: readonly Pending[]
 }
 
+/** Throws what the subject throws: an Error with one clear line for a plan it cannot run. */
 export const examine = (plan: Plan, subject: Subject): Examined => {
   const run = subject.run(plan)
   return { ...run, verdict: judge(run.history, INVARIANTS) }

@@ -124,8 +124,13 @@ const removeSingles = (current: () => Plan, attempt: (plan: Plan) => boolean): v
 
 type Simplification = (plan: Plan) => readonly Plan[]
 
-const fewerNodes: Simplification = (plan) =>
-  plan.cluster.nodes.length > 1 ? [{ ...plan, cluster: { ...plan.cluster, nodes: plan.cluster.nodes.slice(0, -1) } }] : []
+/** Takes the last node away, unless an action speaks of it. */
+const fewerNodes: Simplification = (plan) => {
+  const last = plan.cluster.nodes.at(-1)
+  if (last === undefined || plan.cluster.nodes.length === 1) return []
+  const spokenOf = new RegExp(`"[a-z-]*${last.name}"`).test(JSON.stringify(plan.actions))
+  return spokenOf ? [] : [{ ...plan, cluster: { ...plan.cluster, nodes: plan.cluster.nodes.slice(0, -1) } }]
+}
 
 const fewer =
   (field: 'members' | 'apiservers' | 'controllerManagers' | 'schedulers' | 'etcdClients', least: number, step = 1): Simplification =>

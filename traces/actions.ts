@@ -1,0 +1,134 @@
+/** Actions and faults in one line each, as a person would say them. */
+import type { Action, EtcdClientAction, Fault, Plan, UserAction } from '../model/state/plan.ts'
+import type { EtcdRequest } from '../model/state/keyspace.ts'
+
+/** 1234 → '1.234' */
+export const seconds = (ms: number): string => (ms / 1000).toFixed(3)
+/** 1500 → '1.5 s', 40 → '40 ms' */
+export const span = (ms: number): string => (ms >= 1000 ? `${Number((ms / 1000).toFixed(1))} s` : `${ms} ms`)
+
+export const describeAction = (action: Action): string =>
+  isUser(action) ? describeUser(action) : describeFault(action)
+
+const USER_KINDS: ReadonlySet<string> = new Set<UserAction['kind']>([
+  'Apply',
+  'Scale',
+  'SetImage',
+  'Rollback',
+  'Pause',
+  'Delete',
+  'DeletePod',
+  'Cordon',
+  'DeleteNode',
+  'ExitContainer',
+  'Connect',
+  'Etcd',
+])
+const isUser = (action: Action): action is UserAction => USER_KINDS.has(action.kind)
+export const actorOf = (action: Action): 'user' | 'fault' => (isUser(action) ? 'user' : 'fault')
+
+const describeUser = (action: UserAction): string => {
+  switch (action.kind) {
+    case 'Apply':
+      return `apply ${action.object.kind} ${action.object.metadata.namespace ?? 'default'}/${action.object.metadata.name}`
+    case 'Scale':
+      return `scale ${action.resource}/${action.name} to ${action.replicas}`
+    case 'SetImage':
+      return `set image deployments/${action.deployment} ${action.image}`
+    case 'Rollback':
+      return `rollout undo deployments/${action.deployment}${action.revision === 0 ? '' : ` to revision ${action.revision}`}`
+    case 'Pause':
+      return `rollout ${action.paused ? 'pause' : 'resume'} deployments/${action.deployment}`
+    case 'Delete':
+      return `delete ${action.resource}/${action.name} (${action.propagation})`
+    case 'DeletePod':
+      return `delete pod number ${action.nth}${action.force ? ' by force' : ''}`
+    case 'Cordon':
+      return `${action.unschedulable ? 'cordon' : 'uncordon'} ${action.node}`
+    case 'DeleteNode':
+      return `delete nodes/${action.node}`
+    case 'ExitContainer':
+      return `container number ${action.nth} exits with ${action.exitCode}`
+    case 'Connect':
+      return `connect to every service from ${action.node}`
+    case 'Etcd':
+      return `etcd client ${action.client}: ${describeRequest(action.request)}`
+  }
+}
+
+export const describeRequest = (request: EtcdClientAction | EtcdRequest): string => {
+  switch (request.kind) {
+    case 'Range':
+      return `get ${rangeOf(request)}${request.serializable === true ? ' (serializable)' : ''}${request.revision === undefined || request.revision === 0 ? '' : ` at revision ${request.revision}`}`
+    case 'Put':
+      return `put ${request.key} ${JSON.stringify(request.value)}`
+    case 'PutWithLease':
+      return `put ${request.key} ${request.value} with lease ${request.slot}`
+    case 'DeleteRange':
+      return `delete ${rangeOf(request)}`
+    case 'Txn':
+      return `txn if ${request.compare.map((one) => `${one.target}(${one.key}) ${one.result} ${one.operand}`).join(' and ')} then ${request.success.map(describeRequest).join(', ') || 'nothing'} else ${request.failure.map(describeRequest).join(', ') || 'nothing'}`
+    case 'Compact':
+      return 'back' in request ? `compact ${request.back} revisions back` : `compact at ${request.revision}`
+    case 'LeaseGrant':
+      return `grant lease for ${request.ttlSeconds} s`
+    case 'LeaseRevoke':
+    case 'LeaseKeepAlive':
+    case 'LeaseTimeToLive':
+      return `${LEASE_WORDS[request.kind]} lease ${'slot' in request ? request.slot : request.id}`
+    case 'Watch':
+      return `watch ${rangeOf(request)} from ${request.startBack === 0 ? 'now' : `${Math.abs(request.startBack)} ${request.startBack > 0 ? 'back' : 'ahead'}`}`
+    case 'Reconnect':
+      return 'reconnect'
+    case 'Status':
+      return 'status'
+  }
+}
+const LEASE_WORDS = { LeaseRevoke: 'revoke', LeaseKeepAlive: 'keep alive', LeaseTimeToLive: 'time to live of' } as const
+const rangeOf = (range: { readonly key: string; readonly rangeEnd?: string }): string =>
+  range.rangeEnd === undefined ? range.key : `[${range.key}, ${range.rangeEnd})`
+
+export const describeFault = (fault: Fault): string => {
+  switch (fault.kind) {
+    case 'CrashProcess':
+      return `crash ${fault.target}, restart after ${span(fault.restartMs)}`
+    case 'CrashMachine':
+      return `crash machine ${fault.target}, ${fault.restartMs === null ? 'for good' : `restart after ${span(fault.restartMs)}`}`
+    case 'PauseProcess':
+      return `pause ${fault.target} for ${span(fault.forMs)}`
+    case 'Partition':
+      return `cut ${fault.side.join(', ')} off (${fault.direction}) for ${span(fault.forMs)}`
+    case 'SlowLink':
+      return `slow links of ${fault.target} by ${span(fault.extraMs)} for ${span(fault.forMs)}`
+    case 'Clog':
+      return `clog links of ${fault.target} for ${span(fault.forMs)}`
+    case 'StallDisk':
+      return `disk of ${fault.target} takes ${span(fault.syncMs)} a sync for ${span(fault.forMs)}`
+    case 'JumpClock':
+      return `clock of ${fault.target} jumps by ${span(fault.deltaMs)}`
+    case 'CrashUnsynced':
+      return `crash ${fault.target} at its next answer before its disk is in sync, restart after ${span(fault.restartMs)}`
+    case 'CrashBetweenWrites':
+      return `crash ${fault.target} after ${fault.writes} more writes, restart after ${span(fault.restartMs)}`
+    case 'FreezeCache':
+      return `freeze the watch caches of ${fault.target} for ${span(fault.forMs)}`
+    case 'BreakConnections':
+      return `break the connections of ${fault.target}`
+  }
+}
+
+/** Two lines: the cluster, and the weather where it differs from a calm day. */
+export const describePlan = (plan: Plan): readonly string[] => {
+  const { cluster, weather } = plan
+  const parts = [
+    `${cluster.members} etcd member${cluster.members === 1 ? '' : 's'}`,
+    ...(cluster.apiservers === 0 ? [] : [`${cluster.apiservers} apiservers`, `${cluster.nodes.length} nodes`]),
+    ...(cluster.etcdClients === 0 ? [] : [`${cluster.etcdClients} clients`]),
+  ]
+  const network = `latency ${weather.latencyMs.join('–')} ms, loss ${weather.lossPerMille} ‰, duplicates ${weather.duplicatePerMille} ‰, reordering ${weather.reorderPerMille} ‰`
+  const rest = `disk sync ${weather.diskSyncMs.join('–')} ms${weather.tornWrites ? ', torn writes' : ''}, clocks off by ${span(weather.clockOffsetMs)} and ${weather.clockDriftPpm} ppm`
+  return [
+    `suite ${plan.suite}, seed ${plan.seed}: ${parts.join(', ')}; storm ${span(plan.stormMs)}`,
+    `${network}; ${rest}`,
+  ]
+}

@@ -1,0 +1,97 @@
+/**
+ * What a committed write changed, as facts a person reads: 'node=- → node-1', 'phase=Pending → Running'.
+ *
+ * A kind shows what its readers look for first; everything else is told apart by its revision alone.
+ */
+import type { Stored } from '../model/state/keyspace.ts'
+import type { Deployment, EndpointSlice, KubernetesObject, Node, Pod, ReplicaSet, Service } from '../model/state/objects.ts'
+
+type Facts = Readonly<Record<string, string>>
+
+const condition = (conditions: readonly { type: string; status: string }[] | undefined, type: string): string =>
+  conditions?.find((entry) => entry.type === type)?.status ?? '-'
+
+const podFacts = (pod: Pod): Facts => ({
+  phase: pod.status.phase,
+  node: pod.spec.nodeName ?? '-',
+  ready: condition(pod.status.conditions, 'Ready'),
+  ...(pod.status.reason === undefined ? {} : { reason: pod.status.reason }),
+  ...(condition(pod.status.conditions, 'PodScheduled') === 'False'
+    ? { scheduled: pod.status.conditions?.find((entry) => entry.type === 'PodScheduled')?.message ?? 'False' }
+    : {}),
+})
+const nodeFacts = (node: Node): Facts => ({
+  ready: condition(node.status.conditions, 'Ready'),
+  unschedulable: String(node.spec.unschedulable ?? false),
+  taints: (node.spec.taints ?? []).map((taint) => `${taint.key}:${taint.effect}`).join(',') || '-',
+})
+const replicaSetFacts = (set: ReplicaSet): Facts => ({
+  replicas: String(set.spec.replicas),
+  has: String(set.status.replicas),
+  ready: String(set.status.readyReplicas ?? 0),
+})
+const deploymentFacts = (deployment: Deployment): Facts => ({
+  replicas: String(deployment.spec.replicas),
+  image: deployment.spec.template.spec.containers[0]?.image ?? '-',
+  paused: String(deployment.spec.paused ?? false),
+  updated: String(deployment.status.updatedReplicas ?? 0),
+  available: String(deployment.status.availableReplicas ?? 0),
+})
+const serviceFacts = (service: Service): Facts => ({ clusterIP: service.spec.clusterIP ?? '-' })
+const sliceFacts = (slice: EndpointSlice): Facts => ({
+  ready: slice.endpoints.filter((end) => end.conditions.ready).flatMap((end) => end.addresses).join(',') || '-',
+})
+
+const factsOf = (object: KubernetesObject): Facts => {
+  switch (object.kind) {
+    case 'Pod':
+      return podFacts(object)
+    case 'Node':
+      return nodeFacts(object)
+    case 'ReplicaSet':
+      return replicaSetFacts(object)
+    case 'Deployment':
+      return deploymentFacts(object)
+    case 'Service':
+      return serviceFacts(object)
+    case 'EndpointSlice':
+      return sliceFacts(object)
+    case 'Lease':
+      return { holder: object.spec.holderIdentity ?? '-' }
+    case 'Namespace':
+      return { phase: object.status.phase }
+    case 'ConfigMap':
+    case 'Secret':
+    case 'ServiceAccount':
+      return {}
+  }
+}
+
+const isObject = (value: unknown): value is KubernetesObject =>
+  typeof value === 'object' && value !== null && 'kind' in value && 'metadata' in value
+
+const allFacts = (stored: Stored | null): Facts => {
+  if (stored === null) return {}
+  if (!isObject(stored.value)) return { value: typeof stored.value === 'string' ? stored.value : JSON.stringify(stored.value) }
+  const { metadata } = stored.value
+  return {
+    ...factsOf(stored.value),
+    ...(metadata.deletionTimestamp === undefined ? {} : { deleting: `grace ${metadata.deletionGracePeriodSeconds ?? 0} s` }),
+    ...(metadata.finalizers === undefined || metadata.finalizers.length === 0 ? {} : { finalizers: metadata.finalizers.join(',') }),
+  }
+}
+
+/** Empty when nothing a reader looks for has changed: a heartbeat, say. */
+export const changedFacts = (before: Stored | null, after: Stored | null): readonly string[] => {
+  if (after === null) return ['gone']
+  const was = allFacts(before)
+  const is = allFacts(after)
+  if (before === null) {
+    const told = Object.entries(is).map(([name, value]) => `${name}=${value}`)
+    return ['new', ...told]
+  }
+  const names = [...new Set([...Object.keys(was), ...Object.keys(is)])]
+  return names
+    .filter((name) => was[name] !== is[name])
+    .map((name) => `${name}=${was[name] ?? '-'} → ${is[name] ?? '-'}`)
+}

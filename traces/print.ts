@@ -1,0 +1,123 @@
+/**
+ * A trace as diffable text: one line a step, one indented line a changed fact.
+ *
+ * Shows what is done (actions, faults), who leads, what the store took in that a reader looks for, and where an
+ * invariant broke. Heartbeats and repeats are left out; how many is said.
+ */
+import type { History, Observation } from '../model/state/history.ts'
+import type { Plan } from '../model/state/plan.ts'
+import { describeFault, describePlan, describeRequest, seconds } from './actions.ts'
+import { changedFacts } from './facts.ts'
+import type { TraceViolation } from './trace.ts'
+
+export interface Printed {
+  readonly lines: readonly string[]
+  /** Steps that were left out because they say nothing to a reader. */
+  readonly quiet: number
+}
+
+const WIDTH_ACTOR = 26
+
+const line = (atMs: number, actor: string, text: string): string =>
+  `${seconds(atMs).padStart(9)}  ${actor.padEnd(WIDTH_ACTOR)} ${text}`
+const fact = (text: string): string => `${' '.repeat(WIDTH_ACTOR + 12)} ${text}`
+
+/** A step's lines; none when it says nothing to a reader. */
+const describe = (seen: Observation): readonly string[] => {
+  switch (seen.kind) {
+    case 'UserActed':
+      return [line(seen.atMs, 'user', `${seen.action} ${seen.detail}`)]
+    case 'FaultChanged':
+      return [line(seen.atMs, 'fault', `${describeFault(seen.fault)}: ${seen.outcome}${seen.detail === '' ? '' : ` (${seen.detail})`}`)]
+    case 'PhaseBegan':
+      return [line(seen.atMs, '', `the ${seen.phase} begins`)]
+    case 'ProcessStarted':
+      return seen.atMs === 0 ? [] : [line(seen.atMs, seen.process, `starts (${seen.reason})`)]
+    case 'ProcessEnded':
+      return [line(seen.atMs, seen.process, `ends (${seen.reason})`)]
+    case 'Elected':
+      return [line(seen.atMs, seen.member, `is leader of term ${seen.term}, its log ends at ${seen.lastIndex}`)]
+    case 'SteppedDown':
+      return [line(seen.atMs, seen.member, `steps down in term ${seen.term}: ${seen.reason}`)]
+    case 'Leading':
+    case 'StoppedLeading':
+      return [line(seen.atMs, seen.process, `${seen.kind === 'Leading' ? 'leads' : 'no longer leads'} ${seen.lease}`)]
+    case 'Commit': {
+      const changed = changedFacts(seen.before, seen.after)
+      if (changed.length === 0) return []
+      return [line(seen.atMs, seen.author, `revision ${seen.revision}  ${shortKey(seen.key)}`), ...changed.map(fact)]
+    }
+    case 'Invoke':
+      return seen.request.kind === 'Api' ? [] : [line(seen.atMs, seen.process, `asks ${seen.to}: ${describeRequest(seen.request)}`)]
+    case 'Reply':
+      return describeReply(seen)
+    case 'LeaseGranted':
+      return [line(seen.atMs, 'etcd', `lease ${seen.lease} granted for ${seen.ttlMs} ms`)]
+    case 'LeaseRevoked':
+      return [line(seen.atMs, 'etcd', `lease ${seen.lease} ${seen.expired ? 'expired' : 'revoked'}`)]
+    case 'ContainerExited':
+      return [line(seen.atMs, `container-runtime-${seen.node}`, `container ${seen.container} ended with ${seen.exitCode} (${seen.by})`)]
+    case 'Routed':
+      return seen.backend === null ? [line(seen.atMs, `kube-proxy-${seen.node}`, `rejects a connection to ${seen.service}`)] : []
+    case 'Compacted':
+      return [line(seen.atMs, 'etcd', `compacted at revision ${seen.revision}`)]
+    case 'Applied':
+    case 'Committed':
+    case 'Voted':
+    case 'WatchOpened':
+    case 'WatchDelivered':
+    case 'WatchClosed':
+    case 'Decision':
+    case 'SandboxCreated':
+    case 'SandboxRemoved':
+    case 'ContainerStarted':
+    case 'StopSignal':
+    case 'RulesSwapped':
+      return []
+  }
+}
+
+const shortKey = (key: string): string => key.replace('/registry/', '')
+
+/** Answers of etcd clients only: those of controllers show in what they commit. */
+const describeReply = (seen: Extract<Observation, { kind: 'Reply' }>): readonly string[] => {
+  if (!seen.process.startsWith('etcd-client')) return []
+  const { outcome } = seen
+  switch (outcome.kind) {
+    case 'done':
+      return [line(seen.atMs, seen.process, `is told: done at revision ${outcome.revision}${found(outcome.response)}`)]
+    case 'refused':
+      return [line(seen.atMs, seen.process, `is refused: ${outcome.reason}`)]
+    case 'unknown':
+      return [line(seen.atMs, seen.process, `is left in the dark: ${outcome.reason}`)]
+  }
+}
+const found = (response: { readonly kind: string } | undefined): string => {
+  if (response === undefined || response.kind !== 'Range' || !('kvs' in response)) return ''
+  const kvs = response.kvs as readonly { key: string; value: unknown }[]
+  return kvs.length === 0 ? ', no such key' : `, ${kvs.map((kv) => `${kv.key}=${JSON.stringify(kv.value)}`).join(' ')}`
+}
+
+/** The whole run step by step, each violation right after the step that showed it. */
+export const printHistory = (plan: Plan, history: History, violations: readonly TraceViolation[]): Printed => {
+  const broken = new Map<number, TraceViolation[]>()
+  for (const violation of violations) broken.set(violation.step, [...(broken.get(violation.step) ?? []), violation])
+  const lines: string[] = [...describePlan(plan), '']
+  let quiet = 0
+  for (const [step, seen] of history.entries()) {
+    const own = describe(seen)
+    const here = broken.get(step) ?? []
+    if (own.length === 0 && here.length > 0) lines.push(line(seen.atMs, '', seen.kind))
+    else if (own.length === 0) quiet++
+    lines.push(...own)
+    for (const violation of here) lines.push(...printViolation(violation))
+  }
+  const late = violations.filter((violation) => violation.step >= history.length)
+  for (const violation of late) lines.push(...printViolation(violation))
+  return { lines, quiet }
+}
+
+export const printViolation = (violation: TraceViolation): readonly string[] => [
+  `${seconds(violation.atMs).padStart(9)}  ✗ ${violation.invariant}: ${violation.sentence}`,
+  fact(violation.why),
+]
