@@ -1,0 +1,172 @@
+/** What a campaign found, as data: the source of the HTML, Markdown, JUnit and JSON reports and of the table printed. */
+import { createHash } from 'node:crypto'
+import { INVARIANTS } from '../model/register.ts'
+import type { Invariant } from '../model/invariant.ts'
+import type { History } from '../model/state/history.ts'
+import type { CampaignResult } from '../properties/campaign.ts'
+import type { RunReport } from '../properties/job.ts'
+import { mergeVerdicts } from '../properties/judge.ts'
+import type { Trace } from '../traces/trace.ts'
+
+export const REPORT_FORMAT = 1
+
+export interface SuiteRow {
+  readonly name: string
+  readonly sentence: string
+  readonly runs: number
+  readonly failed: number
+  readonly simulatedMs: number
+  /** Over the hashes of its runs in order: equal for equal campaigns. 16 hex digits. */
+  readonly hash: string
+  /** Virtual ms from calm to convergence, one a run that converged. */
+  readonly convergedAfterMs: readonly number[]
+}
+
+export interface InvariantRow {
+  readonly id: string
+  readonly sentence: string
+  readonly source: string
+  readonly strength: Invariant['strength']
+  readonly sometimes: string
+  readonly allows: readonly string[]
+  readonly evaluated: number
+  readonly nonVacuous: number
+  readonly notable: number
+  readonly runsViolated: number
+}
+
+export interface FailureRow {
+  readonly suite: string
+  readonly index: number
+  readonly invariant: string
+  /** File name of the trace beside the report. */
+  readonly file: string
+  readonly trace: Trace
+  /** The shrunk run's own history, for diagrams. */
+  readonly history: History
+  readonly printed: readonly string[]
+  /** The command that shows it again. */
+  readonly replay: string
+}
+
+export interface PendingRow {
+  readonly object: string
+  readonly waitsFor: string
+  readonly blocked: boolean
+  /** In how many runs it still waited at the end. */
+  readonly runs: number
+}
+
+export interface Report {
+  readonly format: typeof REPORT_FORMAT
+  readonly evenkeel: string
+  readonly command: string
+  readonly seed: string
+  readonly bug: string | null
+  readonly workers: number
+  readonly wallMs: number
+  readonly runs: number
+  readonly cut: CampaignResult['cut']
+  /** Runs made twice, and those whose hashes differed: a defect of the harness. */
+  readonly determinism: { readonly twice: number; readonly differed: number }
+  readonly suites: readonly SuiteRow[]
+  readonly invariants: readonly InvariantRow[]
+  /** Fault kind → how often it struck. */
+  readonly faults: Readonly<Record<string, number>>
+  readonly failures: readonly FailureRow[]
+  readonly pending: readonly PendingRow[]
+  /** One line for each object of the user's that was not simulated, or not wholly. */
+  readonly notes: readonly string[]
+}
+
+export interface ReportParts {
+  readonly evenkeel: string
+  readonly command: string
+  readonly seed: string
+  readonly bug: string | null
+  readonly workers: number
+  readonly wallMs: number
+  readonly twiceEvery: number
+  readonly suites: readonly { readonly name: string; readonly sentence: string }[]
+  readonly result: CampaignResult
+  readonly failures: readonly FailureRow[]
+  readonly notes: readonly string[]
+}
+
+export const reportOf = (parts: ReportParts): Report => {
+  const { runs } = parts.result
+  const twice = parts.twiceEvery === 0 ? [] : runs.filter((run) => run.index % parts.twiceEvery === 0)
+  return {
+    format: REPORT_FORMAT,
+    evenkeel: parts.evenkeel,
+    command: parts.command,
+    seed: parts.seed,
+    bug: parts.bug,
+    workers: parts.workers,
+    wallMs: Math.round(parts.wallMs),
+    runs: runs.length,
+    cut: parts.result.cut,
+    determinism: { twice: twice.length, differed: runs.filter((run) => run.otherHash !== null).length },
+    suites: parts.suites.map((suite) => suiteRow(suite, runs)),
+    invariants: invariantRows(runs),
+    faults: sumFaults(runs),
+    failures: parts.failures,
+    pending: pendingRows(runs),
+    notes: parts.notes,
+  }
+}
+
+const suiteRow = (suite: { name: string; sentence: string }, runs: readonly RunReport[]): SuiteRow => {
+  const own = runs.filter((run) => run.suite === suite.name)
+  const hash = createHash('sha256')
+  for (const run of own) hash.update(run.hash)
+  return {
+    ...suite,
+    runs: own.length,
+    failed: own.filter((run) => run.violated.length > 0).length,
+    simulatedMs: own.reduce((sum, run) => sum + run.simulatedMs, 0),
+    hash: hash.digest('hex').slice(0, 16),
+    convergedAfterMs: own.flatMap((run) => (run.convergedAfterMs === null ? [] : [run.convergedAfterMs])),
+  }
+}
+
+const invariantRows = (runs: readonly RunReport[]): readonly InvariantRow[] => {
+  const merged = new Map(mergeVerdicts(runs.map((run) => run.verdict)).invariants.map((entry) => [entry.id, entry]))
+  return INVARIANTS.map((invariant) => {
+    const entry = merged.get(invariant.id)
+    return {
+      id: invariant.id,
+      sentence: invariant.sentence,
+      source: invariant.source,
+      strength: invariant.strength,
+      sometimes: invariant.sometimes,
+      allows: invariant.allows,
+      evaluated: entry?.evaluated ?? 0,
+      nonVacuous: entry?.nonVacuous ?? 0,
+      notable: entry?.notable ?? 0,
+      runsViolated: runs.filter((run) => run.violated.includes(invariant.id)).length,
+    }
+  })
+}
+
+const sumFaults = (runs: readonly RunReport[]): Readonly<Record<string, number>> => {
+  const sums: Record<string, number> = {}
+  for (const run of runs) for (const [kind, times] of Object.entries(run.faults)) sums[kind] = (sums[kind] ?? 0) + times
+  return Object.fromEntries(Object.entries(sums).toSorted(([one], [other]) => (one < other ? -1 : 1)))
+}
+
+/** Generated names end in random letters: rows of one owner and one reason are the same row. */
+const pendingRows = (runs: readonly RunReport[]): readonly PendingRow[] => {
+  const rows = new Map<string, PendingRow>()
+  for (const run of runs) {
+    const seen = new Set<string>()
+    for (const pending of run.pending) {
+      const object = pending.object.replace(/^(Pod .*)-[bcdfghjklmnpqrstvwxz2456789]{5}$/, '$1-…')
+      const key = `${object}\n${pending.waitsFor}`
+      if (seen.has(key)) continue
+      seen.add(key)
+      rows.set(key, { ...pending, object, runs: (rows.get(key)?.runs ?? 0) + 1 })
+    }
+  }
+  return [...rows.values()].toSorted((one, other) => other.runs - one.runs)
+}
