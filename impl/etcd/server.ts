@@ -1,0 +1,481 @@
+/**
+ * One etcd member: Raft below, the multi-version store above, clients and watches at the side.
+ *
+ * What is said that depends on the disk (votes, acknowledgements) waits until the disk has it.
+ * Source: server/etcdserver/v3_server.go, server/etcdserver/raft.go.
+ */
+import type { Connection, ConnectionHandler, Timer } from '../../sim/host.ts'
+import type { EtcdError, EtcdRequest, EtcdResponse, Header, KvRequest, LeaseId, Revision } from '../../model/state/keyspace.ts'
+import type { Timings } from '../../model/state/plan.ts'
+import type { ClusterHost, ClusterProcess, Message, Program } from '../wire.ts'
+import type { EtcdClientMessage } from './api.ts'
+import { Lessor } from './lessor.ts'
+import { COMPACTED, FUTURE, isReadOnly, Mvcc, NO_LEASE, refusal, type Change } from './mvcc.ts'
+import type { Entry, Proposal, RaftMessage } from './raft-message.ts'
+import { Raft, type HardState } from './raft.ts'
+import { WatchHub } from './watch.ts'
+
+export interface MemberOptions {
+  readonly members: readonly string[]
+  readonly timings: Timings
+}
+
+interface WalRecord {
+  readonly hardState: HardState
+  /** Replace what the log held from the first of them on. */
+  readonly entries: readonly Entry[]
+}
+
+const WAL = 'wal'
+const HEARTBEAT_MS = 100
+const ELECTION_MS = 1_000
+/** 5 s for disk and queue and two election timeouts, as etcd's ReqTimeout. */
+const REQUEST_TIMEOUT_MS = 5_000
+const READ_RETRY_MS = 500
+const LEASE_CHECK_LEAST_MS = 100
+/** How many ids of applied proposals are remembered to apply a duplicated one once. */
+const APPLIED_REMEMBERED = 4_096
+
+const unsure = (message: string): EtcdError => ({ kind: 'Error', message, definite: false })
+const TIMED_OUT = unsure('etcdserver: request timed out')
+const NO_LEADER = refusal('etcdserver: no leader')
+
+type Answer = (response: EtcdResponse | EtcdError) => void
+
+export const etcdMember =
+  (options: MemberOptions): Program =>
+  (host) =>
+    new Member(host, options)
+
+/** Whether a message may leave before what this member has written is durable. */
+const needsNoDisk = (message: RaftMessage): boolean =>
+  message.kind === 'Append' || message.kind === 'Heartbeat' || message.kind === 'ReadIndex'
+
+class Member implements ClusterProcess {
+  private readonly host: ClusterHost
+  private readonly raft: Raft
+  private readonly mvcc = new Mvcc()
+  private readonly hub = new WatchHub(this.mvcc)
+  private readonly lessor: Lessor
+  private readonly electionMs: number
+  private readonly heartbeatMs: number
+  private applied = 0
+  private appliedTerm = 0
+  private syncing = false
+  private afterSync: { readonly to: string; readonly message: RaftMessage }[] = []
+  /** Changes what a proposal's id starts with, so that ids of two incarnations never meet. */
+  private readonly incarnation: number
+  private proposals = 0
+  private readonly waiting = new Map<string, Answer>()
+  private readonly seen = new Set<string>()
+  private reads: (() => void)[] = []
+  private readsInFlight: { context: number; index: number | null; done: (() => void)[] } | null = null
+  private contexts = 0
+  private leaseTimer: Timer | null = null
+
+  constructor(host: ClusterHost, options: MemberOptions) {
+    this.host = host
+    this.electionMs = options.timings.etcdElectionMs ?? ELECTION_MS
+    this.heartbeatMs = options.timings.etcdHeartbeatMs ?? HEARTBEAT_MS
+    this.lessor = new Lessor(this.electionMs)
+    this.incarnation = host.random('incarnation').below(2 ** 32)
+    this.raft = new Raft(host.name, options.members, this.electionMs, host.random('election'), {
+      elected: (term) => this.elected(term),
+      steppedDown: (term, reason) => this.steppedDown(term, reason),
+      voted: (term, candidate) => host.observe({ kind: 'Voted', member: host.name, term, candidate }),
+      committed: (index, entryTerm) =>
+        host.observe({ kind: 'Committed', member: host.name, term: this.raft.term, index, entryTerm }),
+      readReady: (context, index) => this.readReady(context, index),
+      proposalsDropped: (proposals) => {
+        for (const proposal of proposals) this.answer(proposal.id, NO_LEADER)
+      },
+    })
+  }
+
+  start(): void {
+    let hardState: HardState = { term: 0, vote: null }
+    const entries: Entry[] = []
+    const records = this.host.disk.read(WAL)
+    for (const { record, torn } of records) {
+      // A torn record was never acknowledged: its checksum fails and the log ends before it.
+      if (torn) break
+      const written = record as WalRecord
+      hardState = written.hardState
+      entries.push(...written.entries)
+    }
+    if (records.at(-1)?.torn === true) this.host.disk.truncate(WAL, records.length - 1)
+    this.raft.restore(hardState, entries)
+    this.raft.resetElectionTimer(this.host.elapsed())
+    this.armElection()
+  }
+
+  // Time
+
+  private armElection(): void {
+    const { raft, host } = this
+    host.after(raft.electionDueMs - host.elapsed(), () => {
+      if (raft.role !== 'leader' && raft.electionDueMs <= host.elapsed()) {
+        raft.electionTimeout(host.elapsed())
+        this.flush()
+      } else if (raft.role === 'leader') raft.resetElectionTimer(host.elapsed())
+      this.armElection()
+    })
+  }
+
+  private elected(term: number): void {
+    const { host, raft } = this
+    const { log } = raft
+    host.observe({ kind: 'Elected', member: host.name, term, lastIndex: log.lastIndex, log: log.runs() })
+    this.lessor.promote(host.elapsed())
+    this.armLeases()
+    const still = (): boolean => raft.role === 'leader' && raft.term === term
+    const beat = (): void => {
+      if (!still()) return
+      raft.heartbeat()
+      this.flush()
+      host.after(this.heartbeatMs, beat)
+    }
+    const check = (): void => {
+      if (!still()) return
+      raft.checkQuorum()
+      this.flush()
+      host.after(this.electionMs, check)
+    }
+    host.after(this.heartbeatMs, beat)
+    host.after(this.electionMs, check)
+  }
+
+  private steppedDown(term: number, reason: string): void {
+    this.host.observe({ kind: 'SteppedDown', member: this.host.name, term, reason })
+    this.lessor.demote()
+    this.raft.resetElectionTimer(this.host.elapsed())
+  }
+
+  // Raft in and out
+
+  receive(from: string, message: Message): void {
+    if (message.kind !== 'Raft') return
+    const raftMessage = message.message
+    if (raftMessage.kind === 'KeepAlive') this.keepAliveAsked(from, raftMessage.id, raftMessage.lease)
+    else if (raftMessage.kind === 'KeepAliveReply') this.keepAliveAnswered(raftMessage.id, raftMessage.lease, raftMessage.ttlSeconds)
+    else this.raft.step(from, raftMessage, this.host.elapsed())
+    this.flush()
+  }
+
+  /** Writes what changed, sends what may be sent, applies what is committed. */
+  private flush(): void {
+    const { raft, host } = this
+    if (raft.hardStateChanged || raft.unwrittenFrom <= raft.log.lastIndex) {
+      const entries = raft.log.slice(raft.unwrittenFrom, raft.log.lastIndex)
+      const record: WalRecord = { hardState: raft.hardState, entries }
+      host.disk.append(WAL, record)
+      raft.hardStateChanged = false
+      raft.unwrittenFrom = raft.log.lastIndex + 1
+      this.dirty = true
+    }
+    const { outbox } = raft
+    raft.outbox = []
+    for (const { to, message } of outbox) {
+      if (needsNoDisk(message)) host.send(to, { kind: 'Raft', message })
+      else this.afterSync.push({ to, message })
+    }
+    if (this.dirty) this.sync()
+    else if (!this.syncing) this.sendAfterSync(this.afterSync.length)
+    this.applyCommitted()
+  }
+
+  private dirty = false
+
+  /** One sync at a time; what piles up meanwhile goes into the next. */
+  private sync(): void {
+    if (this.syncing) return
+    this.syncing = true
+    this.dirty = false
+    const ready = this.afterSync.length
+    const { lastIndex, lastTerm } = this.raft.log
+    this.host.disk.sync(() => {
+      this.syncing = false
+      this.sendAfterSync(ready)
+      this.raft.wrote(lastIndex, lastTerm)
+      this.flush()
+    })
+  }
+
+  private sendAfterSync(count: number): void {
+    for (const { to, message } of this.afterSync.splice(0, count)) this.host.send(to, { kind: 'Raft', message })
+  }
+
+  // Applying
+
+  private applyCommitted(): void {
+    const { raft } = this
+    while (this.applied < raft.commit) {
+      const entry = raft.log.get(this.applied + 1)
+      this.applied = entry.index
+      this.appliedTerm = entry.term
+      if (entry.proposal !== null) this.apply(entry, entry.proposal)
+      const { digest, revision } = this.mvcc
+      this.host.observe({ kind: 'Applied', member: this.host.name, index: entry.index, term: entry.term, revision, digest })
+    }
+    const read = this.readsInFlight
+    if (read !== null && read.index !== null && this.applied >= read.index) {
+      this.readsInFlight = null
+      for (const done of read.done) done()
+      this.startReads()
+    }
+  }
+
+  private apply(entry: Entry, proposal: Proposal): void {
+    // The network may have duplicated it on its way to the leader.
+    if (this.seen.has(proposal.id)) return
+    this.seen.add(proposal.id)
+    if (this.seen.size > APPLIED_REMEMBERED) this.seen.delete(this.seen.values().next().value as string)
+    this.answer(proposal.id, this.applyRequest(entry, proposal))
+  }
+
+  private applyRequest(entry: Entry, proposal: Proposal): EtcdResponse | EtcdError {
+    const { request } = proposal
+    const { mvcc, lessor, host } = this
+    switch (request.kind) {
+      case 'Put':
+      case 'DeleteRange':
+      case 'Txn':
+      case 'Range': {
+        const { response, changes } = mvcc.apply(request, (revision) => this.header(revision), lessor)
+        this.changed(changes, entry, proposal)
+        return response
+      }
+      case 'Compact': {
+        const problem = mvcc.compact(request.revision)
+        if (problem !== null) return problem
+        host.observe({ kind: 'Compacted', revision: request.revision })
+        return { kind: 'Compact', header: this.header() }
+      }
+      case 'LeaseGrant': {
+        const id = request.id === 0 ? entry.index * 1_000 + 1 : request.id
+        if (lessor.has(id)) return refusal('etcdserver: lease already exists')
+        const ttlSeconds = lessor.grant(id, request.ttlSeconds, host.elapsed())
+        host.observe({ kind: 'LeaseGranted', lease: id, ttlMs: ttlSeconds * 1000 })
+        this.armLeases()
+        return { kind: 'LeaseGrant', header: this.header(), id, ttlSeconds }
+      }
+      case 'LeaseRevoke': {
+        if (!lessor.revoke(request.id)) return NO_LEASE
+        this.changed(mvcc.dropLease(request.id), entry, proposal)
+        host.observe({ kind: 'LeaseRevoked', lease: request.id, expired: proposal.author === 'lessor' })
+        return { kind: 'LeaseRevoke', header: this.header(), id: request.id, ttlSeconds: -1 }
+      }
+      case 'LeaseKeepAlive':
+      case 'LeaseTimeToLive':
+      case 'Status':
+        throw new Error(`${request.kind} does not go through the log`)
+    }
+  }
+
+  private changed(changes: readonly Change[], entry: Entry, proposal: Proposal): void {
+    if (changes.length === 0) return
+    const { author, via } = proposal
+    for (const change of changes) {
+      this.host.observe({ kind: 'Commit', ...change, author, via, index: entry.index, term: entry.term })
+    }
+    this.hub.notify(changes)
+  }
+
+  private header(revision: Revision = this.mvcc.revision): Header {
+    return { revision, raftTerm: this.raft.term, member: this.host.name }
+  }
+
+  private answer(id: string, response: EtcdResponse | EtcdError): void {
+    const answer = this.waiting.get(id)
+    if (answer === undefined) return
+    this.waiting.delete(id)
+    answer(response)
+  }
+
+  // Clients
+
+  accept(connection: Connection<Message>): ConnectionHandler<Message> {
+    return {
+      message: (message) => this.asked(connection, message as EtcdClientMessage),
+      closed: () => this.hub.drop(connection),
+    }
+  }
+
+  private asked(connection: Connection<Message>, message: EtcdClientMessage): void {
+    switch (message.kind) {
+      case 'EtcdRequest':
+        this.request(message.request, message.author, connection.peer, (response) =>
+          connection.send({ kind: 'EtcdReply', id: message.id, response }),
+        )
+        break
+      case 'WatchCreate':
+        this.hub.create(connection, message.watch, message.create)
+        break
+      case 'WatchCancel':
+        this.hub.cancel(connection, message.watch)
+        break
+      case 'WatchProgress':
+        this.hub.progress(connection)
+        break
+    }
+    this.flush()
+  }
+
+  private request(request: EtcdRequest, author: string, via: string, answer: Answer): void {
+    const { mvcc, raft } = this
+    switch (request.kind) {
+      case 'Range':
+        if (request.serializable === true) answer(mvcc.range(request, this.header()))
+        else this.linearizable(() => answer(mvcc.range(request, this.header())), answer)
+        return
+      case 'Txn':
+        if (isReadOnly(request)) this.linearizable(() => answer(this.readTxn(request)), answer)
+        else this.propose(request, author, via, answer)
+        return
+      case 'Status':
+        answer({
+          kind: 'Status',
+          header: this.header(),
+          leader: raft.leader,
+          raftIndex: raft.commit,
+          raftAppliedIndex: this.applied,
+        })
+        return
+      case 'LeaseKeepAlive':
+        this.keepAlive(request.id, answer)
+        return
+      case 'LeaseTimeToLive': {
+        const ttlSeconds = this.lessor.remaining(request.id, this.host.elapsed())
+        answer({ kind: 'LeaseTimeToLive', header: this.header(), id: request.id, ttlSeconds })
+        return
+      }
+      case 'Compact':
+        if (request.revision <= mvcc.compacted) answer(COMPACTED)
+        else if (request.revision > mvcc.revision) answer(FUTURE)
+        else this.propose(request, author, via, answer)
+        return
+      case 'Put':
+      case 'DeleteRange':
+      case 'LeaseGrant':
+      case 'LeaseRevoke':
+        this.propose(request, author, via, answer)
+    }
+  }
+
+  private readTxn(request: KvRequest): EtcdResponse | EtcdError {
+    return this.mvcc.apply(request, (revision) => this.header(revision), this.lessor).response
+  }
+
+  private propose(request: EtcdRequest, author: string, via: string, answer: Answer): void {
+    if (this.raft.leader === null) {
+      answer(NO_LEADER)
+      return
+    }
+    const id = this.expectAnswer(answer)
+    this.raft.propose([{ id, request, author, via }])
+  }
+
+  /** An id under which the answer will come, if it comes in time. */
+  private expectAnswer(answer: Answer): string {
+    const id = `${this.host.name}/${this.incarnation}/${this.proposals++}`
+    this.waiting.set(id, answer)
+    this.host.after(REQUEST_TIMEOUT_MS + 2 * this.electionMs, () => this.answer(id, TIMED_OUT))
+    return id
+  }
+
+  // Linearizable reads: one round at a time, for all that came before it
+
+  private linearizable(done: () => void, answer: Answer): void {
+    let open = true
+    this.reads.push(() => {
+      if (!open) return
+      open = false
+      done()
+    })
+    this.host.after(REQUEST_TIMEOUT_MS + 2 * this.electionMs, () => {
+      if (!open) return
+      open = false
+      answer(TIMED_OUT)
+    })
+    if (this.readsInFlight === null) this.startReads()
+  }
+
+  private startReads(): void {
+    if (this.reads.length === 0) return
+    const done = this.reads
+    this.reads = []
+    this.askIndex(done)
+  }
+
+  /** A lost question is asked anew under a new context: an old answer must not count for it. */
+  private askIndex(done: (() => void)[]): void {
+    this.contexts++
+    const round: NonNullable<Member['readsInFlight']> = { context: this.contexts, index: null, done }
+    this.readsInFlight = round
+    this.raft.readIndex(round.context)
+    this.host.after(READ_RETRY_MS, () => {
+      if (this.readsInFlight !== round || round.index !== null) return
+      this.askIndex(round.done)
+      this.flush()
+    })
+  }
+
+  private readReady(context: number, index: number): void {
+    const round = this.readsInFlight
+    if (round !== null && round.context === context) round.index = index
+  }
+
+  // Leases
+
+  private keepAlive(lease: LeaseId, answer: Answer): void {
+    const { leader } = this.raft
+    if (leader === this.host.name) {
+      this.renew(lease, (ttlSeconds) => answer(this.renewed(lease, ttlSeconds)))
+    } else if (leader === null) answer(NO_LEADER)
+    else {
+      const id = this.expectAnswer(answer)
+      this.host.send(leader, { kind: 'Raft', message: { kind: 'KeepAlive', term: this.raft.term, id, lease } })
+    }
+  }
+
+  /** Only after a quorum has confirmed that this member still leads. */
+  private renew(lease: LeaseId, done: (ttlSeconds: number) => void): void {
+    this.linearizable(
+      () => done(this.lessor.renew(lease, this.host.elapsed()) ?? -1),
+      () => {},
+    )
+  }
+
+  private renewed(lease: LeaseId, ttlSeconds: number): EtcdResponse | EtcdError {
+    return ttlSeconds < 0 ? NO_LEASE : { kind: 'LeaseKeepAlive', header: this.header(), id: lease, ttlSeconds }
+  }
+
+  private keepAliveAsked(from: string, id: string, lease: LeaseId): void {
+    if (this.raft.role !== 'leader') return
+    this.renew(lease, (ttlSeconds) => {
+      const message: RaftMessage = { kind: 'KeepAliveReply', term: this.raft.term, id, lease, ttlSeconds }
+      this.host.send(from, { kind: 'Raft', message })
+    })
+  }
+
+  private keepAliveAnswered(id: string, lease: LeaseId, ttlSeconds: number): void {
+    this.answer(id, this.renewed(lease, ttlSeconds))
+  }
+
+  private armLeases(): void {
+    const next = this.lessor.nextExpiryMs()
+    if (this.leaseTimer !== null) this.host.cancel(this.leaseTimer)
+    this.leaseTimer = null
+    if (next === null) return
+    const waitMs = Math.max(LEASE_CHECK_LEAST_MS, next - this.host.elapsed())
+    this.leaseTimer = this.host.after(waitMs, () => {
+      this.leaseTimer = null
+      for (const id of this.lessor.expired(this.host.elapsed())) {
+        const proposal = { id: this.expectAnswer(() => {}), request: { kind: 'LeaseRevoke' as const, id } }
+        this.raft.propose([{ ...proposal, author: 'lessor', via: this.host.name }])
+      }
+      this.flush()
+      this.armLeases()
+    })
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * A program that talks to etcd as its users do, and says what it asked and was told.
+ *
+ * One request at a time. After an outcome that stays open it goes on under a new name, since the old request may still
+ * take effect (as Jepsen's processes do).
+ */
+import type { EtcdError, EtcdRequest, EtcdResponse, LeaseId, Revision, WatchEvent } from '../../model/state/keyspace.ts'
+import type { Delivered, Outcome } from '../../model/state/history.ts'
+import type { EtcdClientAction } from '../../model/state/plan.ts'
+import { spawn } from '../task.ts'
+import type { ClusterHost, ClusterProcess } from '../wire.ts'
+import { EtcdClient } from './client.ts'
+
+export interface WorkloadOptions {
+  /** The member of its choice first. */
+  readonly members: readonly string[]
+}
+
+const TIMEOUT_MS = 8_000
+const PROGRESS_MS = 2_000
+const PAUSE_MS = 200
+
+export const workload =
+  (options: WorkloadOptions) =>
+  (host: ClusterHost): Workload =>
+    new Workload(host, options)
+
+export class Workload implements ClusterProcess {
+  private readonly host: ClusterHost
+  private readonly client: EtcdClient
+  private readonly todo: EtcdClientAction[] = []
+  private busy = false
+  private calls = 0
+  private renamed = 0
+  private streams = 0
+  private readonly leases = new Map<number, LeaseId>()
+  /** Highest revision it was ever told of. */
+  private revision: Revision = 1
+
+  constructor(host: ClusterHost, options: WorkloadOptions) {
+    this.host = host
+    this.client = new EtcdClient(host, options.members, TIMEOUT_MS)
+  }
+
+  start(): void {
+    this.client.connect()
+    const ask = (): void => {
+      this.client.askProgress()
+      this.host.after(PROGRESS_MS, ask)
+    }
+    this.host.after(PROGRESS_MS, ask)
+  }
+
+  receive(): void {}
+
+  accept(): never {
+    throw new Error('nobody connects to a client')
+  }
+
+  /** Does it once what was asked before is done. */
+  act(action: EtcdClientAction): void {
+    this.todo.push(action)
+    this.next()
+  }
+
+  private next(): void {
+    if (this.busy) return
+    const action = this.todo.shift()
+    if (action === undefined) return
+    if (action.kind === 'Reconnect') {
+      this.client.reconnect()
+      this.next()
+    } else if (action.kind === 'Watch') {
+      this.watch(action)
+      this.next()
+    } else {
+      const request = this.requestOf(action)
+      if (request === null) this.next()
+      else this.ask(request, action)
+    }
+  }
+
+  /** Null: it speaks of a lease that was never granted. */
+  private requestOf(action: Exclude<EtcdClientAction, { kind: 'Reconnect' | 'Watch' }>): EtcdRequest | null {
+    switch (action.kind) {
+      case 'Compact':
+        return { kind: 'Compact', revision: Math.max(1, this.revision - action.back) }
+      case 'LeaseGrant':
+        return { kind: 'LeaseGrant', ttlSeconds: action.ttlSeconds, id: 0 }
+      case 'LeaseRevoke':
+      case 'LeaseKeepAlive': {
+        const id = this.leases.get(action.slot)
+        return id === undefined ? null : { kind: action.kind, id }
+      }
+      case 'PutWithLease': {
+        const lease = this.leases.get(action.slot)
+        return lease === undefined ? null : { kind: 'Put', key: action.key, value: action.value, lease }
+      }
+      default:
+        return action
+    }
+  }
+
+  private get process(): string {
+    return this.renamed === 0 ? this.host.name : `${this.host.name}.${this.renamed}`
+  }
+
+  private ask(request: EtcdRequest, action: EtcdClientAction): void {
+    const { host, process } = this
+    const call = `${host.name}/${this.calls++}`
+    this.busy = true
+    host.observe({ kind: 'Invoke', process, call, request, to: this.client.endpoint })
+    spawn(this.client.request(request, host.name), (response) => {
+      const outcome = outcomeOf(response)
+      host.observe({ kind: 'Reply', process, call, outcome })
+      if (outcome.kind === 'unknown') this.renamed++
+      if (response.kind !== 'Error') this.learn(response, action)
+      // A server that refuses at once is not asked again at once.
+      host.after(outcome.kind === 'done' ? 0 : PAUSE_MS, () => {
+        this.busy = false
+        this.next()
+      })
+    })
+  }
+
+  private learn(response: EtcdResponse, action: EtcdClientAction): void {
+    this.revision = Math.max(this.revision, response.header.revision)
+    if (response.kind === 'LeaseGrant' && action.kind === 'LeaseGrant') this.leases.set(action.slot, response.id)
+  }
+
+  private watch(action: EtcdClientAction & { kind: 'Watch' }): void {
+    const { host } = this
+    const startRevision = action.startBack === 0 ? 0 : Math.max(1, this.revision - action.startBack)
+    const range = { key: action.key, ...(action.rangeEnd === undefined ? {} : { rangeEnd: action.rangeEnd }) }
+    const stream = `${host.name}/watch-${this.streams++}`
+    const from = this.client.endpoint
+    let opened = false
+    const watch = this.client.watch(
+      { ...range, startRevision, prevKv: action.prevKv },
+      {
+        created: (revision) => {
+          opened = true
+          const start = startRevision === 0 ? revision + 1 : startRevision
+          host.observe({ kind: 'WatchOpened', layer: 'etcd', stream, process: host.name, from, range, startRevision: start })
+        },
+        events: (revision, events) => {
+          const delivered = events.map(deliveredOf)
+          const progress = events.length === 0
+          host.observe({ kind: 'WatchDelivered', layer: 'etcd', stream, revision, events: delivered, progress })
+        },
+        ended: (reason, compactRevision) => {
+          if (!opened) return
+          const compacted = compactRevision === null ? {} : { compactRevision }
+          host.observe({ kind: 'WatchClosed', layer: 'etcd', stream, reason, ...compacted })
+        },
+      },
+    )
+    if (watch === null) this.host.after(TIMEOUT_MS, () => this.act(action))
+  }
+}
+
+/** An event by reference, for the history. */
+export const deliveredOf = (event: WatchEvent): Delivered => ({
+  type: event.type,
+  key: event.kv.key,
+  revision: event.kv.modRevision,
+  ...(event.type === 'PUT' ? { createRevision: event.kv.createRevision, version: event.kv.version } : {}),
+  ...(event.prevKv === undefined ? {} : { prevRevision: event.prevKv.modRevision }),
+})
+
+export const outcomeOf = (response: EtcdResponse | EtcdError): Outcome => {
+  if (response.kind !== 'Error') return { kind: 'done', revision: response.header.revision, response }
+  return response.definite
+    ? { kind: 'refused', reason: response.message, error: response }
+    : { kind: 'unknown', reason: response.message }
+}
