@@ -1,0 +1,417 @@
+/**
+ * The API server: the only process that talks to etcd for everybody else. Stateless but for its caches.
+ *
+ * Source: kubernetes/kubernetes staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go.
+ */
+import type { Connection, ConnectionHandler } from '../../sim/host.ts'
+import type { ApiObject, Deployment, Pod, Service } from '../../model/state/objects.ts'
+import type { Timings } from '../../model/state/plan.ts'
+import { keyOf, prefixOf, RESOURCES, resourceNamed, type Resource } from '../../model/state/resources.ts'
+import { EtcdClient } from '../etcd/client.ts'
+import { matcher, type Matcher } from '../selector.ts'
+import { sleep, spawn, wait, type Task } from '../task.ts'
+import { epochMs, rfc3339 } from '../time.ts'
+import type { ClusterHost, ClusterProcess, Message } from '../wire.ts'
+import type { ApiClientMessage, ApiReply, ApiRequest, DeleteOptions } from './api.ts'
+import { jsonPatch, mergePatch, strategicMerge } from './patch.ts'
+import { ServiceAddresses } from './service-ip.ts'
+import { alreadyExists, badRequest, conflict, expired, MODIFIED, notFound, Refusal, timedOut, tooLargeResourceVersion } from './status.ts'
+import { Storage } from './storage.ts'
+import { bindPod, mayDelete, prepareCreate, prepareUpdate } from './strategy.ts'
+import { versioned, WatchCache, type CacheWatcher } from './watch-cache.ts'
+
+export interface ApiserverOptions {
+  /** The member of its own machine first. */
+  readonly etcd: readonly string[]
+  readonly timings: Timings
+}
+
+const ETCD_TIMEOUT_MS = 8_000
+const FRESH_WAIT_MS = 3_000
+const BOOKMARK_MS = 30_000
+const REPAIR_MS = 180_000
+const TOLERATION_MS = 300_000
+const SUFFIX_LETTERS = 'bcdfghjklmnpqrstvwxz2456789'
+const BOOTSTRAP_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
+const ORPHAN = 'orphan'
+const FOREGROUND = 'foregroundDeletion'
+
+export const apiserver =
+  (options: ApiserverOptions) =>
+  (host: ClusterHost): Apiserver =>
+    new Apiserver(host, options)
+
+export class Apiserver implements ClusterProcess {
+  private readonly host: ClusterHost
+  private readonly options: ApiserverOptions
+  private readonly etcd: EtcdClient
+  private readonly storage: Storage
+  private readonly addresses: ServiceAddresses
+  private readonly caches = new Map<string, WatchCache>()
+
+  constructor(host: ClusterHost, options: ApiserverOptions) {
+    this.host = host
+    this.options = options
+    this.etcd = new EtcdClient(host, options.etcd, ETCD_TIMEOUT_MS)
+    this.storage = new Storage(this.etcd)
+    this.addresses = new ServiceAddresses(host, this.etcd)
+    for (const resource of RESOURCES) this.caches.set(resource.resource, new WatchCache(host, this.etcd, resource))
+  }
+
+  start(): void {
+    for (const cache of this.caches.values()) cache.start()
+    const progress = (): void => {
+      this.etcd.askProgress()
+      this.host.after(BOOKMARK_MS, progress)
+    }
+    this.host.after(BOOKMARK_MS, progress)
+    spawn(this.bootstrap())
+    spawn(this.repairLoop())
+  }
+
+  receive(): void {}
+
+  /** The caches stop following the store while everything else goes on. */
+  freezeCaches(frozen: boolean): void {
+    for (const cache of this.caches.values()) cache.freeze(frozen)
+  }
+
+  private *bootstrap(): Task<void> {
+    for (const name of BOOTSTRAP_NAMESPACES) {
+      const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }
+      for (;;) {
+        const reply = yield* this.guard(this.perform({ verb: 'create', resource: 'namespaces', body: object }, this.host.name))
+        if (reply.code < 500) break
+        yield* sleep(this.host, 1_000)
+      }
+    }
+  }
+
+  private *repairLoop(): Task<void> {
+    for (;;) {
+      yield* sleep(this.host, REPAIR_MS)
+      const services = this.cache('services')
+      if (!services.ready) continue
+      const used = services.list(prefixOf('services')).flatMap(([, object]) => (object as Service).spec.clusterIP ?? [])
+      try {
+        yield* this.addresses.repair(new Set(used))
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+      }
+    }
+  }
+
+  // Requests
+
+  accept(connection: Connection<Message>): ConnectionHandler<Message> {
+    const watches = new Map<number, { readonly cache: WatchCache; readonly watcher: CacheWatcher }>()
+    return {
+      message: (message) => {
+        const asked = message as ApiClientMessage
+        switch (asked.kind) {
+          case 'ApiRequest':
+            spawn(this.guard(this.perform(asked.request, asked.userAgent)), (reply) =>
+              connection.send({ kind: 'ApiReply', id: asked.id, reply }),
+            )
+            return
+          case 'ApiWatch':
+            this.watch(connection, asked, watches)
+            return
+          case 'ApiWatchCancel': {
+            const open = watches.get(asked.watch)
+            watches.delete(asked.watch)
+            open?.cache.unwatch(open.watcher)
+          }
+        }
+      },
+      closed: () => {
+        for (const { cache, watcher } of watches.values()) cache.unwatch(watcher)
+      },
+    }
+  }
+
+  private *guard(work: Task<ApiReply>): Task<ApiReply> {
+    try {
+      return yield* work
+    } catch (error) {
+      if (error instanceof Refusal) return { code: error.status.code, status: error.status }
+      throw error
+    }
+  }
+
+  private cache(resource: string): WatchCache {
+    const cache = this.caches.get(resource)
+    if (cache === undefined) throw new Refusal(notFound('resource', resource))
+    return cache
+  }
+
+  private *perform(request: ApiRequest, author: string): Task<ApiReply> {
+    const resource = resourceNamed(request.resource)
+    if (resource === undefined) throw new Refusal({ code: 404, reason: 'NotFound', message: 'the server could not find the requested resource' })
+    const { verb } = request
+    if (verb === 'list') return yield* this.list(resource, request, author)
+    if (verb === 'create' && request.subresource === undefined) return yield* this.create(resource, request, author)
+    const { name } = request
+    if (name === undefined) throw new Refusal(badRequest('the name of the object is missing'))
+    const key = keyOf(resource.resource, resource.namespaced ? (request.namespace ?? 'default') : undefined, name)
+    switch (verb) {
+      case 'get':
+        return yield* this.get(resource, key, name, request, author)
+      case 'create':
+        return yield* this.bind(resource, key, name, request, author)
+      case 'update':
+      case 'patch':
+        return yield* this.update(resource, key, name, request, author)
+      case 'delete':
+        return yield* this.delete(resource, key, name, request.deleteOptions ?? {}, author)
+    }
+  }
+
+  private *fresh(cache: WatchCache, asked: string): Task<void> {
+    const revision = Number(asked)
+    const ready = yield* wait<boolean>((resume) => cache.whenFresh(revision, FRESH_WAIT_MS, resume))
+    if (!ready) throw new Refusal(revision === 0 ? timedOut('storage is (re)initializing') : tooLargeResourceVersion(revision, cache.revision))
+  }
+
+  private *get(resource: Resource, key: string, name: string, request: ApiRequest, author: string): Task<ApiReply> {
+    let object: ApiObject | undefined
+    if (request.resourceVersion === undefined) {
+      const read = yield* this.storage.read(key, author)
+      object = read === undefined ? undefined : versioned(read.value as ApiObject, read.modRevision)
+    } else {
+      const cache = this.cache(resource.resource)
+      yield* this.fresh(cache, request.resourceVersion)
+      object = cache.get(key)
+    }
+    if (object === undefined) throw new Refusal(notFound(resource.resource, name))
+    return { code: 200, object }
+  }
+
+  private *list(resource: Resource, request: ApiRequest, author: string): Task<ApiReply> {
+    const prefix = prefixOf(resource.resource, request.namespace)
+    const matches = this.matcher(request.labelSelector, request.fieldSelector)
+    let objects: readonly ApiObject[]
+    let revision: number
+    if (request.resourceVersion === undefined) {
+      const read = yield* this.storage.list(prefix, author)
+      objects = read.kvs.map((kv) => versioned(kv.value as ApiObject, kv.modRevision))
+      revision = read.revision
+    } else {
+      const cache = this.cache(resource.resource)
+      yield* this.fresh(cache, request.resourceVersion)
+      objects = cache.list(prefix).map(([, object]) => object)
+      revision = cache.revision
+    }
+    return { code: 200, items: matches === null ? objects : objects.filter(matches), resourceVersion: String(revision) }
+  }
+
+  private matcher(labelSelector: string | undefined, fieldSelector: string | undefined): Matcher | null {
+    try {
+      return matcher(labelSelector, fieldSelector)
+    } catch (error) {
+      throw new Refusal(badRequest((error as Error).message))
+    }
+  }
+
+  private *create(resource: Resource, request: ApiRequest, author: string): Task<ApiReply> {
+    const given = request.body as ApiObject
+    const namespace = resource.namespaced ? (request.namespace ?? given.metadata.namespace ?? 'default') : undefined
+    const name = given.metadata.name || this.generatedName(given.metadata.generateName)
+    if (namespace !== undefined) yield* this.namespaceExists(namespace, author)
+    let object = prepareCreate(resource, given, name, namespace, {
+      uid: this.uuid(),
+      now: rfc3339(this.host.now()),
+      tolerationSeconds: Math.ceil((this.options.timings.defaultTolerationMs ?? TOLERATION_MS) / 1000),
+    })
+    const address = resource.kind === 'Service' ? yield* this.clusterIP(object as Service) : null
+    if (address !== null) object = { ...object, spec: { ...(object as Service).spec, clusterIP: address } } as Service
+    const key = keyOf(resource.resource, namespace, name)
+    const created = yield* this.storage.create(key, object, author)
+    if (created !== null) return { code: 201, object: created }
+    if (address !== null) yield* this.addresses.release(address)
+    throw new Refusal(alreadyExists(resource.resource, name))
+  }
+
+  /** Null: this service has none, or brings 'None'. */
+  private *clusterIP(service: Service): Task<string | null> {
+    const { type, clusterIP } = service.spec
+    if (type === 'ExternalName' || clusterIP === 'None') return null
+    return yield* this.addresses.allocate(`${service.metadata.namespace}/${service.metadata.name}`, clusterIP || undefined)
+  }
+
+  private *namespaceExists(namespace: string, author: string): Task<void> {
+    const key = keyOf('namespaces', undefined, namespace)
+    if (this.cache('namespaces').get(key) !== undefined) return
+    const read = yield* this.storage.read(key, author)
+    if (read === undefined) throw new Refusal(notFound('namespaces', namespace))
+  }
+
+  private generatedName(base: string | undefined): string {
+    if (base === undefined) throw new Refusal(badRequest('name or generateName is required'))
+    const random = this.host.random('names')
+    const suffix = Array.from({ length: 5 }, () => SUFFIX_LETTERS[random.below(SUFFIX_LETTERS.length)]).join('')
+    return `${base.slice(0, 58)}${suffix}`
+  }
+
+  private uuid(): string {
+    const random = this.host.random('uid')
+    const hex = (digits: number): string => random.below(16 ** digits).toString(16).padStart(digits, '0')
+    return `${hex(8)}-${hex(4)}-4${hex(3)}-${'89ab'[random.below(4)]}${hex(3)}-${hex(6)}${hex(6)}`
+  }
+
+  private *bind(resource: Resource, key: string, name: string, request: ApiRequest, author: string): Task<ApiReply> {
+    if (resource.kind !== 'Pod' || request.subresource !== 'binding') throw new Refusal(badRequest('only pods can be bound'))
+    const { target, uid } = request.body as { readonly target: { readonly name: string }; readonly uid?: string }
+    const now = rfc3339(this.host.now())
+    const bound = yield* this.storage.update(key, this.cache('pods').get(key), author, (held) => bindPod(held as Pod, uid, target.name, now))
+    if (bound === undefined) throw new Refusal(notFound('pods', name))
+    return { code: 201, object: bound }
+  }
+
+  private *update(resource: Resource, key: string, name: string, request: ApiRequest, author: string): Task<ApiReply> {
+    const cached = this.cache(resource.resource).get(key)
+    const object = yield* this.storage.update(key, cached, author, (held) => {
+      const given = request.verb === 'patch' ? this.patched(held, request) : (request.body as ApiObject)
+      const asked = given.metadata.resourceVersion
+      const guarded = asked !== undefined && asked !== '' && (request.verb === 'update' || asked !== held.metadata.resourceVersion)
+      if (guarded && asked !== held.metadata.resourceVersion) throw new Refusal(conflict(resource.resource, name, MODIFIED))
+      const after = request.subresource === 'scale' ? scaled(held, given) : prepareUpdate(resource, held, given, request.subresource === 'status')
+      return finished(after) ? 'remove' : after
+    })
+    if (object === undefined) throw new Refusal(notFound(resource.resource, name))
+    return { code: 200, object }
+  }
+
+  private patched(held: ApiObject, request: ApiRequest): ApiObject {
+    const target = request.subresource === 'scale' ? { ...held, spec: { replicas: (held as Deployment).spec.replicas } } : held
+    try {
+      switch (request.patchType ?? 'strategic') {
+        case 'json':
+          return jsonPatch(target, request.body as Parameters<typeof jsonPatch>[1]) as ApiObject
+        case 'merge':
+          return mergePatch(target, request.body) as ApiObject
+        case 'strategic':
+          return strategicMerge(target, request.body) as ApiObject
+      }
+    } catch (error) {
+      throw new Refusal({ code: 422, reason: 'Invalid', message: (error as Error).message })
+    }
+  }
+
+  // Deleting
+
+  private *delete(resource: Resource, key: string, name: string, options: DeleteOptions, author: string): Task<ApiReply> {
+    mayDelete(resource, name)
+    const now = this.host.now()
+    const object = yield* this.storage.update(key, this.cache(resource.resource).get(key), author, (held) => {
+      const { uid, resourceVersion } = options.preconditions ?? {}
+      if (uid !== undefined && uid !== held.metadata.uid) {
+        throw new Refusal(conflict(resource.resource, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${held.metadata.uid}`))
+      }
+      if (resourceVersion !== undefined && resourceVersion !== held.metadata.resourceVersion) {
+        throw new Refusal(conflict(resource.resource, name, MODIFIED))
+      }
+      return deleted(resource, held, options, now)
+    })
+    if (object === undefined) throw new Refusal(notFound(resource.resource, name))
+    const address = resource.kind === 'Service' ? (object as Service).spec.clusterIP : undefined
+    if (address !== undefined && address !== 'None' && object.metadata.deletionTimestamp === undefined) yield* this.addresses.release(address)
+    return { code: 200, object }
+  }
+
+  // Watching
+
+  private watch(
+    connection: Connection<Message>,
+    asked: ApiClientMessage & { kind: 'ApiWatch' },
+    watches: Map<number, { readonly cache: WatchCache; readonly watcher: CacheWatcher }>,
+  ): void {
+    const { watch } = asked
+    const cache = this.caches.get(asked.resource)
+    const fail = (status: Refusal['status']): void => connection.send({ kind: 'ApiWatchEnded', watch, status })
+    if (cache === undefined) {
+      fail(notFound('resource', asked.resource))
+      return
+    }
+    let matches: Matcher | null
+    try {
+      matches = this.matcher(asked.labelSelector, asked.fieldSelector)
+    } catch (error) {
+      fail((error as Refusal).status)
+      return
+    }
+    const watcher: CacheWatcher = {
+      prefix: prefixOf(asked.resource, asked.namespace),
+      matches,
+      bookmarks: asked.allowWatchBookmarks,
+      send: (type, object) => connection.send({ kind: 'ApiEvent', watch, type, object }),
+      end: () => {
+        watches.delete(watch)
+        connection.send({ kind: 'ApiWatchEnded', watch })
+      },
+    }
+    const from = asked.resourceVersion === undefined || asked.resourceVersion === '0' ? null : Number(asked.resourceVersion)
+    cache.whenFresh(0, FRESH_WAIT_MS, (ready) => {
+      if (!ready) fail(timedOut('storage is (re)initializing'))
+      else if (!cache.watch(watcher, from)) fail(expired(`too old resource version: ${from} (${cache.revision})`))
+      else watches.set(watch, { cache, watcher })
+    })
+    this.host.after(asked.timeoutSeconds * 1000, () => {
+      if (watches.get(watch)?.watcher !== watcher) return
+      cache.unwatch(watcher)
+      watcher.end()
+    })
+  }
+}
+
+/** Being deleted, its time is up and nobody holds it back. */
+const finished = (object: ApiObject): boolean => {
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers = [] } = object.metadata
+  return deletionTimestamp !== undefined && deletionGracePeriodSeconds === 0 && finalizers.length === 0
+}
+
+const scaled = (held: ApiObject, given: ApiObject): ApiObject => {
+  const { replicas } = (given as Deployment).spec
+  const before = held as Deployment
+  if (before.spec.replicas === replicas) return held
+  const metadata = { ...before.metadata, generation: (before.metadata.generation ?? 0) + 1 }
+  return { ...before, metadata, spec: { ...before.spec, replicas } } as Deployment
+}
+
+/** registry/rest/delete.go: grace for what has it, finalizers for what is held back, removal for the rest. */
+const deleted = (resource: Resource, held: ApiObject, options: DeleteOptions, nowMs: number): ApiObject | 'remove' => {
+  const { metadata } = held
+  const period = gracePeriod(resource, held, options)
+  const finalizers = withPolicy(metadata.finalizers ?? [], options.propagationPolicy)
+  if (period === 0 && finalizers.length === 0) return 'remove'
+  const already = metadata.deletionTimestamp
+  if (already !== undefined && period >= (metadata.deletionGracePeriodSeconds ?? 0)) return held
+  const ends = rfc3339(nowMs + period * 1000)
+  return {
+    ...held,
+    metadata: {
+      ...metadata,
+      // A later request may only bring the end nearer.
+      deletionTimestamp: already !== undefined && epochMs(already) < epochMs(ends) ? already : ends,
+      deletionGracePeriodSeconds: period,
+      ...(resource.generation && already === undefined ? { generation: (metadata.generation ?? 0) + 1 } : {}),
+      ...(already === undefined ? { finalizers } : {}),
+    },
+  }
+}
+
+const withPolicy = (finalizers: readonly string[], policy: DeleteOptions['propagationPolicy']): readonly string[] => {
+  const others = finalizers.filter((name) => name !== ORPHAN && name !== FOREGROUND)
+  if (policy === 'Orphan') return [...others, ORPHAN]
+  if (policy === 'Foreground') return [...others, FOREGROUND]
+  return policy === 'Background' ? others : finalizers
+}
+
+const gracePeriod = (resource: Resource, held: ApiObject, options: DeleteOptions): number => {
+  if (!resource.graceful) return 0
+  const pod = held as Pod
+  const { nodeName } = pod.spec
+  if (nodeName === undefined || nodeName === '' || pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed') return 0
+  return options.gracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds
+}
+
