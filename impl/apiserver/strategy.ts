@@ -152,7 +152,8 @@ const finalizers = (resource: Resource, held: ObjectMeta, given: ObjectMeta): Pa
   if (held.deletionTimestamp !== undefined && added.length > 0) {
     throw new Refusal(invalid(resource.kind, held.name, 'metadata.finalizers', 'no new finalizers can be added if the object is being deleted'))
   }
-  return { finalizers: wanted }
+  // An empty list and an absent one are the same.
+  return wanted.length === 0 && held.finalizers === undefined ? {} : { finalizers: wanted }
 }
 
 /** Fields that never change once they are set. */

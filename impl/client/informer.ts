@@ -1,0 +1,215 @@
+/**
+ * A cache of one resource, kept by list and watch, and handlers that hear of every change in order.
+ *
+ * The first list may be arbitrarily old; a broken watch is resumed where it was; one that is too old begins anew.
+ * Source: client-go/tools/cache/reflector.go.
+ */
+import type { ApiObject } from '../../model/state/objects.ts'
+import { keyOf, prefixOf, resourceNamed } from '../../model/state/resources.ts'
+import type { Delivered } from '../../model/state/history.ts'
+import { sleep, spawn, type Task } from '../task.ts'
+import type { ClusterHost } from '../wire.ts'
+import type { Informer } from './api.ts'
+import type { Client } from './client.ts'
+
+const BACK_OFF_LEAST_MS = 800
+const BACK_OFF_MOST_MS = 30_000
+const WATCH_LEAST_SECONDS = 300
+const WATCH_MOST_SECONDS = 600
+
+type Handler<T> = (before: T | null, after: T | null) => void
+
+export const nameOf = (object: ApiObject): string => {
+  const { namespace, name } = object.metadata
+  return namespace === undefined ? name : `${namespace}/${name}`
+}
+
+export class ListWatch<T extends ApiObject> implements Informer<T> {
+  readonly resource: string
+  synced = false
+  revision = 0
+  private readonly host: ClusterHost
+  private readonly client: Client
+  private readonly fieldSelector: string | undefined
+  private readonly objects = new Map<string, T>()
+  private sorted: readonly T[] | null = null
+  private readonly owned = new Map<string, Map<string, T>>()
+  private readonly handlers: Handler<T>[] = []
+  private readonly onSynced: () => void
+  private streams = 0
+  private backOffMs = BACK_OFF_LEAST_MS
+
+  constructor(host: ClusterHost, client: Client, resource: string, fieldSelector: string | undefined, onSynced: () => void) {
+    this.host = host
+    this.client = client
+    this.resource = resource
+    this.fieldSelector = fieldSelector
+    this.onSynced = onSynced
+  }
+
+  start(): void {
+    spawn(this.run())
+  }
+
+  private *run(): Task<void> {
+    let version = '0'
+    for (;;) {
+      const selector = this.fieldSelector === undefined ? {} : { fieldSelector: this.fieldSelector }
+      const listed = yield* this.client.list<T>(this.resource, { resourceVersion: version, ...selector })
+      if (!listed.ok) {
+        yield* this.backOff()
+        continue
+      }
+      this.replace(listed.value.items, Number(listed.value.resourceVersion))
+      yield* this.watchUntilTooOld()
+      // Too old for the cache it asked: the next list must be no older than what was seen.
+      version = String(this.revision)
+      yield* this.backOff()
+    }
+  }
+
+  private *backOff(): Task<void> {
+    const ms = this.backOffMs
+    this.backOffMs = Math.min(ms * 2, BACK_OFF_MOST_MS)
+    yield* sleep(this.host, ms)
+  }
+
+  private *watchUntilTooOld(): Task<void> {
+    for (;;) {
+      const status = yield this.watchOnce.bind(this) as (resume: (result: never) => void) => void
+      const code = status as number
+      if (code === 410 || code === 504) return
+      if (code !== 0) yield* this.backOff()
+      else yield* sleep(this.host, BACK_OFF_LEAST_MS)
+    }
+  }
+
+  private watchOnce(resume: (code: number) => void): void {
+    const { host } = this
+    const stream = `${host.name}/${this.resource}-${this.streams++}`
+    const timeoutSeconds = host.random('watch').between(WATCH_LEAST_SECONDS, WATCH_MOST_SECONDS)
+    const startRevision = this.revision
+    const observed = { layer: 'api' as const, stream }
+    const selector = this.fieldSelector === undefined ? {} : { fieldSelector: this.fieldSelector }
+    const handle = this.client.watch(
+      { resource: this.resource, resourceVersion: String(startRevision), timeoutSeconds, ...selector },
+      {
+        event: (type, object) => {
+          this.backOffMs = BACK_OFF_LEAST_MS
+          const revision = Number(object.metadata.resourceVersion)
+          const progress = type === 'BOOKMARK'
+          const events: Delivered[] = progress ? [] : [{ type, key: this.keyOf(object), revision }]
+          host.observe({ kind: 'WatchDelivered', ...observed, revision, events, progress })
+          if (progress) this.revision = revision
+          else this.take(type, object as T)
+        },
+        ended: (status) => {
+          host.observe({ kind: 'WatchClosed', ...observed, reason: status?.reason ?? 'ended' })
+          host.after(0, () => resume(status?.code ?? 0))
+        },
+      },
+    )
+    if (handle === null) {
+      host.after(BACK_OFF_LEAST_MS, () => resume(0))
+      return
+    }
+    host.observe({
+      kind: 'WatchOpened',
+      ...observed,
+      process: host.name,
+      from: handle.endpoint,
+      range: { key: prefixOf(this.resource), rangeEnd: `${prefixOf(this.resource).slice(0, -1)}0` },
+      startRevision,
+      ...selector,
+    })
+  }
+
+  private keyOf(object: ApiObject): string {
+    const namespaced = resourceNamed(this.resource)?.namespaced === true
+    return keyOf(this.resource, namespaced ? object.metadata.namespace : undefined, object.metadata.name)
+  }
+
+  // The cache
+
+  private replace(items: readonly T[], revision: number): void {
+    const gone = new Set(this.objects.keys())
+    this.revision = revision
+    const changes: [T | null, T | null][] = []
+    for (const item of items) {
+      const name = nameOf(item)
+      gone.delete(name)
+      const before = this.objects.get(name) ?? null
+      if (before?.metadata.resourceVersion === item.metadata.resourceVersion) continue
+      // Another object of the same name: the old one was deleted unseen.
+      if (before !== null && before.metadata.uid !== item.metadata.uid) {
+        this.set(name, null)
+        changes.push([before, null])
+      }
+      changes.push([before?.metadata.uid === item.metadata.uid ? before : null, item])
+      this.set(name, item)
+    }
+    for (const name of gone) {
+      changes.push([this.objects.get(name) as T, null])
+      this.set(name, null)
+    }
+    const first = !this.synced
+    this.synced = true
+    for (const [before, after] of changes) this.tell(before, after)
+    if (first) this.onSynced()
+  }
+
+  private take(type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK', object: T): void {
+    const name = nameOf(object)
+    const before = this.objects.get(name) ?? null
+    this.revision = Number(object.metadata.resourceVersion)
+    const after = type === 'DELETED' ? null : object
+    this.set(name, after)
+    if (before !== null || after !== null) this.tell(before, after)
+  }
+
+  private set(name: string, object: T | null): void {
+    const before = this.objects.get(name)
+    const owner = before === undefined ? undefined : controllerOf(before)
+    if (owner !== undefined) this.owned.get(owner)?.delete(name)
+    this.sorted = null
+    if (object === null) {
+      this.objects.delete(name)
+      return
+    }
+    this.objects.set(name, object)
+    const now = controllerOf(object)
+    if (now === undefined) return
+    let owned = this.owned.get(now)
+    if (owned === undefined) {
+      owned = new Map()
+      this.owned.set(now, owned)
+    }
+    owned.set(name, object)
+  }
+
+  private tell(before: T | null, after: T | null): void {
+    for (const handler of this.handlers) handler(before, after)
+  }
+
+  get(key: string): T | undefined {
+    return this.objects.get(key)
+  }
+
+  list(): readonly T[] {
+    this.sorted ??= [...this.objects].toSorted(([one], [other]) => (one < other ? -1 : 1)).map(([, object]) => object)
+    return this.sorted
+  }
+
+  ownedBy(uid: string): readonly T[] {
+    return [...(this.owned.get(uid)?.values() ?? [])]
+  }
+
+  /** What is there already is told at once, as additions. */
+  onChange(handler: Handler<T>): void {
+    this.handlers.push(handler)
+    for (const object of this.list()) handler(null, object)
+  }
+}
+
+export const controllerOf = (object: ApiObject): string | undefined =>
+  object.metadata.ownerReferences?.find((owner) => owner.controller === true)?.uid
