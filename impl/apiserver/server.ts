@@ -344,6 +344,7 @@ export class Apiserver implements ClusterProcess {
       prefix: prefixOf(asked.resource, asked.namespace),
       matches,
       bookmarks: asked.allowWatchBookmarks,
+      after: 0,
       send: (type, object) => connection.send({ kind: 'ApiEvent', watch, type, object }),
       end: () => {
         watches.delete(watch)

@@ -24,6 +24,8 @@ export interface CacheWatcher {
   readonly prefix: string
   readonly matches: Matcher | null
   readonly bookmarks: boolean
+  /** Nothing up to here is sent: its client has seen it, perhaps from a cache that was ahead of this one. */
+  after: Revision
   send(type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK', object: ApiObject): void
   /** The cache starts anew: the client has to list again. */
   end(): void
@@ -159,7 +161,7 @@ export class WatchCache {
   /** Everything up to the cache's revision has been sent to every watcher. */
   private bookmark(): void {
     for (const watcher of this.watchers) {
-      if (watcher.bookmarks) watcher.send('BOOKMARK', this.bookmarkObject())
+      if (watcher.bookmarks && this.revision >= watcher.after) watcher.send('BOOKMARK', this.bookmarkObject())
     }
   }
 
@@ -213,9 +215,11 @@ export class WatchCache {
       for (const [, object] of this.list(watcher.prefix)) {
         if (watcher.matches === null || watcher.matches(object)) watcher.send('ADDED', object)
       }
+      watcher.after = this.revision
     } else {
+      watcher.after = from
       if (from < this.ringFrom) return false
-      for (const change of this.ring) if (change.revision > from) sendTo(watcher, change)
+      for (const change of this.ring) sendTo(watcher, change)
     }
     this.watchers.add(watcher)
     return true
@@ -228,7 +232,7 @@ export class WatchCache {
 
 /** The selector's view of a change: what leaves its set is deleted, with the old object and the new revision. */
 const sendTo = (watcher: CacheWatcher, { key, before, after, revision }: CacheEvent): void => {
-  if (!key.startsWith(watcher.prefix)) return
+  if (revision <= watcher.after || !key.startsWith(watcher.prefix)) return
   const { matches } = watcher
   const was = before !== null && (matches === null || matches(before))
   const is = after !== null && (matches === null || matches(after))

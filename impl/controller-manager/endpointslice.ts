@@ -1,0 +1,194 @@
+/**
+ * EndpointSlices: for each service the addresses of the pods it selects, and whether they can be used.
+ *
+ * Source: kubernetes/kubernetes staging/src/k8s.io/endpointslice.
+ */
+import type { Endpoint, EndpointSlice, Pod, Service } from '../../model/state/objects.ts'
+import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
+import { nameOf } from '../client/informer.ts'
+import { same } from '../equal.ts'
+import { selectsPairs } from '../selector.ts'
+import type { Task } from '../task.ts'
+import { controllerRef, isDeleting, isReady, isTerminal, refOf } from './owner.ts'
+
+const WORKERS = 5
+const ENDPOINTS_MOST = 100
+const BATCH_MS = 1_000
+const SERVICE_LABEL = 'kubernetes.io/service-name'
+const MANAGED_LABEL = 'endpointslice.kubernetes.io/managed-by'
+const MANAGER = 'endpointslice-controller.k8s.io'
+
+export const endpointSliceController: Controller = (context) => {
+  const controller = new EndpointSlices(context)
+  return { name: 'endpointslice', start: () => controller.start() }
+}
+
+class EndpointSlices {
+  private readonly context: ControllerContext
+  private readonly services: Informer<Service>
+  private readonly pods: Informer<Pod>
+  private readonly slices: Informer<EndpointSlice>
+  private readonly queue: WorkQueue
+  private readonly lastMs = new Map<string, number>()
+  /** Slice uid → the generation this process last wrote: an older copy in the cache is not acted on. */
+  private readonly written = new Map<string, number>()
+  /** Service key → names of slices it created that the cache may not show yet. */
+  private readonly created = new Map<string, Set<string>>()
+
+  constructor(context: ControllerContext) {
+    this.context = context
+    this.services = context.informer('services')
+    this.pods = context.informer('pods')
+    this.slices = context.informer('endpointslices')
+    this.queue = context.queue(WORKERS, (key) => this.sync(key))
+  }
+
+  start(): void {
+    this.services.onChange((before, after) => {
+      const service = after ?? before
+      if (service !== null) this.soon(nameOf(service))
+    })
+    this.slices.onChange((before, after) => {
+      const slice = after ?? before
+      if (slice === null) return
+      const service = `${slice.metadata.namespace}/${slice.metadata.labels?.[SERVICE_LABEL] ?? ''}`
+      this.created.get(service)?.delete(slice.metadata.name)
+      if (after === null) this.written.delete(slice.metadata.uid)
+      this.soon(service)
+    })
+    this.pods.onChange((before, after) => {
+      const pod = after ?? before
+      if (pod === null || (before !== null && after !== null && same(endpointOf(before, false), endpointOf(after, false)) && before.metadata.labels === after.metadata.labels)) return
+      for (const service of this.services.list()) {
+        if (service.metadata.namespace !== pod.metadata.namespace) continue
+        const concerned = [before, after].some((one) => one !== null && selectsPairs(service.spec.selector, one.metadata.labels))
+        if (concerned) this.soon(nameOf(service))
+      }
+    })
+  }
+
+  /** Changes of one service within a second are one sync. */
+  private soon(key: string): void {
+    const since = this.context.elapsed() - (this.lastMs.get(key) ?? -BATCH_MS)
+    this.queue.addAfter(key, Math.max(0, BATCH_MS - since))
+  }
+
+  private *sync(key: string): Task<'done' | 'retry'> {
+    this.lastMs.set(key, this.context.elapsed())
+    const service = this.services.get(key)
+    // Without a service its slices are the garbage collector's; without a selector they are somebody else's.
+    if (service === undefined || isDeleting(service) || service.spec.selector === undefined || service.spec.type === 'ExternalName') return 'done'
+    const held = this.slices.list().filter((slice) => isOf(slice, service))
+    if (this.isStale(key, held)) return 'retry'
+    const pods = this.pods.list().filter((pod) => pod.metadata.namespace === service.metadata.namespace && selectsPairs(service.spec.selector, pod.metadata.labels))
+    const wanted = groups(service, pods)
+    const spare = [...held]
+    for (const { ports, endpoints } of wanted) {
+      const slice = spare.findIndex((one) => same(one.ports, ports))
+      const [existing] = slice < 0 ? [] : spare.splice(slice, 1)
+      if (!(yield* this.write(key, service, existing, ports, endpoints))) return 'retry'
+    }
+    for (const slice of spare) {
+      const { namespace, name, uid } = slice.metadata
+      const reply = yield* this.context.client.delete({ resource: 'endpointslices', namespace, name }, { preconditions: { uid } })
+      if (!reply.ok && reply.status.code !== 404 && reply.status.code !== 409) return 'retry'
+    }
+    return 'done'
+  }
+
+  private isStale(key: string, held: readonly EndpointSlice[]): boolean {
+    if ((this.created.get(key)?.size ?? 0) > 0) return true
+    return held.some((slice) => (slice.metadata.generation ?? 0) < (this.written.get(slice.metadata.uid) ?? 0))
+  }
+
+  private *write(
+    key: string,
+    service: Service,
+    existing: EndpointSlice | undefined,
+    ports: EndpointSlice['ports'],
+    endpoints: readonly Endpoint[],
+  ): Task<boolean> {
+    if (existing !== undefined && same(existing.endpoints, endpoints)) return true
+    const { client } = this.context
+    const view = this.context.view('services', 'pods', 'endpointslices')
+    const base = `${service.metadata.name}-`
+    client.decide(view, { kind: 'WriteEndpoints', service: refOf('services', service), slice: existing?.metadata.name ?? base })
+    if (existing !== undefined) {
+      const reply = yield* client.update<EndpointSlice>('endpointslices', { ...existing, endpoints })
+      if (reply.ok) this.written.set(reply.value.metadata.uid, reply.value.metadata.generation ?? 0)
+      return reply.ok
+    }
+    const reply = yield* client.create<EndpointSlice>('endpointslices', {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: {
+        generateName: base,
+        ...(service.metadata.namespace === undefined ? {} : { namespace: service.metadata.namespace }),
+        labels: { [SERVICE_LABEL]: service.metadata.name, [MANAGED_LABEL]: MANAGER },
+        ownerReferences: [controllerRef(service)],
+      },
+      addressType: 'IPv4',
+      endpoints,
+      ports,
+    })
+    if (!reply.ok) return false
+    const created = this.created.get(key) ?? new Set()
+    if (this.slices.get(nameOf(reply.value)) === undefined) this.created.set(key, created.add(reply.value.metadata.name))
+    return true
+  }
+}
+
+const isOf = (slice: EndpointSlice, service: Service): boolean =>
+  slice.metadata.namespace === service.metadata.namespace &&
+  slice.metadata.labels?.[SERVICE_LABEL] === service.metadata.name &&
+  slice.metadata.labels[MANAGED_LABEL] === MANAGER &&
+  slice.metadata.ownerReferences?.some((owner) => owner.uid === service.metadata.uid) === true &&
+  !isDeleting(slice)
+
+const endpointOf = (pod: Pod, publishNotReady: boolean): Endpoint | null => {
+  const { podIP } = pod.status
+  if (podIP === undefined || isTerminal(pod)) return null
+  const serving = isReady(pod)
+  const terminating = isDeleting(pod)
+  return {
+    addresses: [podIP],
+    conditions: { ready: publishNotReady || (serving && !terminating), serving, terminating },
+    ...(pod.spec.nodeName === undefined ? {} : { nodeName: pod.spec.nodeName }),
+    targetRef: { kind: 'Pod', namespace: pod.metadata.namespace ?? '', name: pod.metadata.name, uid: pod.metadata.uid },
+  }
+}
+
+interface Group {
+  readonly ports: EndpointSlice['ports']
+  readonly endpoints: readonly Endpoint[]
+}
+
+/** Endpoints by the ports they resolve to, at most so many together. */
+const groups = (service: Service, pods: readonly Pod[]): readonly Group[] => {
+  const byPorts = new Map<string, { ports: EndpointSlice['ports']; endpoints: Endpoint[] }>()
+  for (const pod of pods) {
+    const endpoint = endpointOf(pod, service.spec.publishNotReadyAddresses === true)
+    if (endpoint === null) continue
+    const ports = portsOf(service, pod)
+    const key = JSON.stringify(ports)
+    const group = byPorts.get(key) ?? { ports, endpoints: [] }
+    group.endpoints.push(endpoint)
+    byPorts.set(key, group)
+  }
+  if (byPorts.size === 0) return [{ ports: [], endpoints: [] }]
+  return [...byPorts.values()].flatMap(({ ports, endpoints }) =>
+    Array.from({ length: Math.ceil(endpoints.length / ENDPOINTS_MOST) }, (_, part) => ({
+      ports,
+      endpoints: endpoints.slice(part * ENDPOINTS_MOST, (part + 1) * ENDPOINTS_MOST),
+    })),
+  )
+}
+
+/** Target ports by name are looked up in the pod. */
+const portsOf = (service: Service, pod: Pod): EndpointSlice['ports'] =>
+  (service.spec.ports ?? []).flatMap((port) => {
+    const { targetPort } = port
+    const named = pod.spec.containers.flatMap((container) => container.ports ?? []).find((one) => one.name === targetPort)
+    const number = typeof targetPort === 'number' ? targetPort : named?.containerPort
+    return number === undefined ? [] : [{ name: port.name ?? '', port: number, protocol: port.protocol }]
+  })

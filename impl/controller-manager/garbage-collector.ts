@@ -1,0 +1,157 @@
+/**
+ * Objects whose owners are gone go too; owners that wait for their dependents, or leave them behind, are let go.
+ *
+ * An owner counts as absent only after a live read. Source: kubernetes/kubernetes pkg/controller/garbagecollector.
+ */
+import type { ApiObject, OwnerReference } from '../../model/state/objects.ts'
+import type { ObjectRef } from '../../model/state/cluster.ts'
+import { RESOURCES, resourceOfKind } from '../../model/state/resources.ts'
+import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
+import { nameOf } from '../client/informer.ts'
+import type { Task } from '../task.ts'
+import { isDeleting, refOf } from './owner.ts'
+
+const WORKERS = 20
+const ORPHAN = 'orphan'
+const FOREGROUND = 'foregroundDeletion'
+/** Kinds that own or are owned. */
+const WATCHED = RESOURCES.map((entry) => entry.resource).filter((resource) => resource !== 'leases' && resource !== 'namespaces')
+
+export const garbageCollector: Controller = (context) => {
+  const controller = new GarbageCollector(context)
+  return { name: 'garbage-collector', start: () => controller.start() }
+}
+
+type Standing = 'solid' | 'absent' | 'waiting' | 'unknown'
+
+class GarbageCollector {
+  private readonly context: ControllerContext
+  private readonly informers = new Map<string, Informer<ApiObject>>()
+  /** Owner uid → keys of its dependents, 'resource|namespace/name'. */
+  private readonly dependents = new Map<string, Set<string>>()
+  private readonly queue: WorkQueue
+
+  constructor(context: ControllerContext) {
+    this.context = context
+    for (const resource of WATCHED) this.informers.set(resource, context.informer(resource))
+    this.queue = context.queue(WORKERS, (key) => this.process(key))
+  }
+
+  start(): void {
+    for (const [resource, informer] of this.informers) {
+      informer.onChange((before, after) => this.changed(resource, before, after))
+    }
+  }
+
+  private changed(resource: string, before: ApiObject | null, after: ApiObject | null): void {
+    const object = after ?? before
+    if (object === null) return
+    const key = `${resource}|${nameOf(object)}`
+    for (const owner of before?.metadata.ownerReferences ?? []) this.dependents.get(owner.uid)?.delete(key)
+    for (const owner of after?.metadata.ownerReferences ?? []) {
+      const keys = this.dependents.get(owner.uid) ?? new Set()
+      this.dependents.set(owner.uid, keys.add(key))
+    }
+    if (after !== null && ((after.metadata.ownerReferences ?? []).length > 0 || isDeleting(after))) this.queue.add(key)
+    if (after !== null && !isDeleting(after)) return
+    for (const dependent of this.dependents.get(object.metadata.uid) ?? []) this.queue.add(dependent)
+    // Owners that wait for their dependents may have waited for this one.
+    for (const owner of object.metadata.ownerReferences ?? []) {
+      const owning = resourceOfKind(owner.kind)?.resource
+      if (owning !== undefined) this.queue.add(`${owning}|${ownerName(object, owner)}`)
+    }
+  }
+
+  private *process(key: string): Task<'done' | 'retry'> {
+    const [resource = '', name = ''] = key.split('|')
+    const object = this.informers.get(resource)?.get(name)
+    if (object === undefined) return 'done'
+    if (isDeleting(object)) return yield* this.deleting(resource, object)
+    const owners = object.metadata.ownerReferences ?? []
+    if (owners.length === 0) return 'done'
+    const standings: Standing[] = []
+    for (const owner of owners) standings.push(yield* this.standing(object, owner))
+    if (standings.includes('unknown')) return 'retry'
+    if (standings.every((standing) => standing !== 'solid')) return yield* this.collect(resource, object, standings)
+    if (standings.every((standing) => standing === 'solid')) return 'done'
+    const ownerReferences = owners.filter((_, index) => standings[index] === 'solid')
+    return yield* this.patchOwners(resource, object, ownerReferences)
+  }
+
+  /** Whether an owner is there, by a live read unless the cache shows it is and will stay. */
+  private *standing(object: ApiObject, owner: OwnerReference): Task<Standing> {
+    const resource = resourceOfKind(owner.kind)
+    if (resource === undefined) return 'solid'
+    const cached = this.informers.get(resource.resource)?.get(ownerName(object, owner))
+    if (cached !== undefined && cached.metadata.uid === owner.uid && !isDeleting(cached)) return 'solid'
+    const namespace = resource.namespaced ? object.metadata.namespace : undefined
+    const read = yield* this.context.client.get<ApiObject>({ resource: resource.resource, namespace, name: owner.name })
+    if (!read.ok) return read.status.code === 404 ? 'absent' : 'unknown'
+    if (read.value.metadata.uid !== owner.uid) return 'absent'
+    return isDeleting(read.value) && read.value.metadata.finalizers?.includes(FOREGROUND) === true ? 'waiting' : 'solid'
+  }
+
+  private *collect(resource: string, object: ApiObject, standings: readonly Standing[]): Task<'done' | 'retry'> {
+    const { namespace, name, uid } = object.metadata
+    const owners = (object.metadata.ownerReferences ?? []).map(
+      (owner): ObjectRef => ({
+        resource: resourceOfKind(owner.kind)?.resource ?? owner.kind,
+        ...(namespace === undefined ? {} : { namespace }),
+        name: owner.name,
+        uid: owner.uid,
+      }),
+    )
+    this.context.client.decide(this.context.view(resource), { kind: 'CollectGarbage', object: refOf(resource, object), owners })
+    const has = (this.dependents.get(uid)?.size ?? 0) > 0
+    const propagationPolicy = standings.includes('waiting') && has ? 'Foreground' : 'Background'
+    const reply = yield* this.context.client.delete({ resource, namespace, name }, { preconditions: { uid }, propagationPolicy })
+    return reply.ok || reply.status.code === 404 || reply.status.code === 409 ? 'done' : 'retry'
+  }
+
+  private *patchOwners(resource: string, object: ApiObject, ownerReferences: readonly OwnerReference[]): Task<'done' | 'retry'> {
+    const { namespace, name, uid } = object.metadata
+    const patch = { metadata: { uid, ownerReferences } }
+    const reply = yield* this.context.client.patch({ resource, namespace, name }, patch, { patchType: 'merge' })
+    return reply.ok || reply.status.code === 404 || reply.status.code === 409 ? 'done' : 'retry'
+  }
+
+  // Owners on their way out
+
+  private *deleting(resource: string, object: ApiObject): Task<'done' | 'retry'> {
+    const finalizers = object.metadata.finalizers ?? []
+    const keys = [...(this.dependents.get(object.metadata.uid) ?? [])]
+    if (finalizers.includes(ORPHAN)) {
+      for (const key of keys) {
+        const [kind = '', name = ''] = key.split('|')
+        const dependent = this.informers.get(kind)?.get(name)
+        if (dependent === undefined) continue
+        const rest = (dependent.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== object.metadata.uid)
+        if ((yield* this.patchOwners(kind, dependent, rest)) === 'retry') return 'retry'
+      }
+      return yield* this.dropFinalizer(resource, object, ORPHAN)
+    }
+    if (!finalizers.includes(FOREGROUND)) return 'done'
+    const blocking = keys.filter((key) => this.blocks(key, object.metadata.uid))
+    for (const key of keys) this.queue.add(key)
+    return blocking.length > 0 ? 'done' : yield* this.dropFinalizer(resource, object, FOREGROUND)
+  }
+
+  private blocks(key: string, owner: string): boolean {
+    const [kind = '', name = ''] = key.split('|')
+    const dependent = this.informers.get(kind)?.get(name)
+    return dependent?.metadata.ownerReferences?.some((ref) => ref.uid === owner && ref.blockOwnerDeletion === true) === true
+  }
+
+  private *dropFinalizer(resource: string, object: ApiObject, finalizer: string): Task<'done' | 'retry'> {
+    const { namespace, name, uid, resourceVersion } = object.metadata
+    const finalizers = (object.metadata.finalizers ?? []).filter((held) => held !== finalizer)
+    const patch = { metadata: { uid, resourceVersion, finalizers } }
+    const reply = yield* this.context.client.patch({ resource, namespace, name }, patch, { patchType: 'merge' })
+    return reply.ok || reply.status.code === 404 ? 'done' : 'retry'
+  }
+}
+
+const ownerName = (object: ApiObject, owner: OwnerReference): string => {
+  const namespaced = resourceOfKind(owner.kind)?.namespaced === true
+  return namespaced ? `${object.metadata.namespace}/${owner.name}` : owner.name
+}

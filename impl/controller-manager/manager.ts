@@ -1,0 +1,34 @@
+/** kube-controller-manager: all controllers in one process, elected among its peers. */
+import type { Timings } from '../../model/state/plan.ts'
+import { runControllers, type ControllersProcess } from '../client/controller.ts'
+import type { ClusterHost } from '../wire.ts'
+import { deploymentController } from './deployment.ts'
+import { endpointSliceController } from './endpointslice.ts'
+import { garbageCollector } from './garbage-collector.ts'
+import { nodeLifecycleController } from './node-lifecycle.ts'
+import { podGarbageCollector } from './pod-gc.ts'
+import { replicaSetController } from './replicaset.ts'
+import { taintEvictionController } from './taint-eviction.ts'
+
+export interface ManagerOptions {
+  readonly endpoints: readonly string[]
+  readonly timings: Timings
+}
+
+export const controllerManager =
+  ({ endpoints, timings }: ManagerOptions) =>
+  (host: ClusterHost): ControllersProcess =>
+    runControllers(host, {
+      endpoints,
+      timings,
+      lease: 'kube-controller-manager',
+      controllers: [
+        replicaSetController,
+        deploymentController,
+        endpointSliceController,
+        garbageCollector,
+        nodeLifecycleController(timings),
+        taintEvictionController,
+        podGarbageCollector,
+      ],
+    })

@@ -1,0 +1,233 @@
+/**
+ * ReplicaSets: as many active pods as asked for, adopted where they match, no more made than the view misses.
+ *
+ * Source: kubernetes/kubernetes pkg/controller/replicaset/replica_set.go, controller_ref_manager.go.
+ */
+import type { Pod, ReplicaSet } from '../../model/state/objects.ts'
+import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
+import { nameOf } from '../client/informer.ts'
+import { same } from '../equal.ts'
+import { selects } from '../selector.ts'
+import type { Task } from '../task.ts'
+import { epochMs } from '../time.ts'
+import { Expectations } from './expectations.ts'
+import { conditionOf, controllerOf, controllerRef, isActive, isDeleting, isReady, isTerminal, refOf } from './owner.ts'
+import { ranked } from './rank.ts'
+
+const WORKERS = 5
+const BURST = 500
+
+export const replicaSetController: Controller = (context) => {
+  const controller = new ReplicaSets(context)
+  return { name: 'replicaset', start: () => controller.start() }
+}
+
+class ReplicaSets {
+  private readonly context: ControllerContext
+  private readonly sets: Informer<ReplicaSet>
+  private readonly pods: Informer<Pod>
+  private readonly expectations = new Expectations()
+  private readonly queue: WorkQueue
+
+  constructor(context: ControllerContext) {
+    this.context = context
+    this.queue = context.queue(WORKERS, (key) => this.sync(key))
+    this.sets = context.informer('replicasets')
+    this.pods = context.informer('pods')
+  }
+
+  start(): void {
+    const { queue } = this
+    this.sets.onChange((before, after) => {
+      const set = after ?? before
+      if (set === null) return
+      if (after === null) this.expectations.forget(nameOf(set))
+      queue.add(nameOf(set))
+    })
+    this.pods.onChange((before, after) => {
+      const pod = after ?? before
+      if (pod === null) return
+      const owner = this.ownerKey(pod)
+      if (owner !== null) {
+        if (before === null) this.expectations.creationSeen(owner)
+        if (after === null || isDeleting(after)) this.expectations.deletionSeen(owner, pod.metadata.uid)
+        queue.add(owner)
+      } else if (controllerOf(pod) === undefined && after !== null) {
+        for (const set of this.sets.list()) if (this.wants(set, pod)) queue.add(nameOf(set))
+      }
+      if (before !== null && this.ownerKey(before) !== owner) {
+        const former = this.ownerKey(before)
+        if (former !== null) queue.add(former)
+      }
+    })
+  }
+
+  private ownerKey(pod: Pod): string | null {
+    const owner = controllerOf(pod)
+    return owner?.kind === 'ReplicaSet' ? `${pod.metadata.namespace}/${owner.name}` : null
+  }
+
+  private wants(set: ReplicaSet, pod: Pod): boolean {
+    return set.metadata.namespace === pod.metadata.namespace && selects(set.spec.selector, pod.metadata.labels)
+  }
+
+  private *sync(key: string): Task<'done' | 'retry'> {
+    const set = this.sets.get(key)
+    if (set === undefined) return 'done'
+    const satisfied = this.expectations.satisfied(key, this.context.elapsed())
+    const claimed = yield* this.claim(set)
+    if (claimed === null) return 'retry'
+    const active = claimed.filter(isActive)
+    let failed = false
+    if (satisfied && !isDeleting(set)) failed = !(yield* this.manage(key, set, active))
+    const written = yield* this.updateStatus(set, claimed)
+    return failed || !written ? 'retry' : 'done'
+  }
+
+  // Claiming
+
+  /** The pods that are this set's: its own that still match, and orphans that do. Null: a write failed. */
+  private *claim(set: ReplicaSet): Task<readonly Pod[] | null> {
+    const mine: Pod[] = []
+    let checked = false
+    for (const pod of this.pods.list()) {
+      if (pod.metadata.namespace !== set.metadata.namespace) continue
+      const owner = controllerOf(pod)
+      if (owner !== undefined && owner.uid !== set.metadata.uid) continue
+      const matches = this.wants(set, pod)
+      if (owner !== undefined) {
+        if (matches) mine.push(pod)
+        else if (!isDeleting(set) && !(yield* this.release(set, pod))) return null
+        continue
+      }
+      if (!matches || isDeleting(set) || isDeleting(pod) || isTerminal(pod)) continue
+      if (!checked) {
+        // Only who is still there, and the same, may adopt.
+        const fresh = yield* this.context.client.get<ReplicaSet>({ resource: 'replicasets', ...place(set) })
+        if (!fresh.ok || fresh.value.metadata.uid !== set.metadata.uid || isDeleting(fresh.value)) return null
+        checked = true
+      }
+      if (!(yield* this.adopt(set, pod))) return null
+      mine.push(pod)
+    }
+    return mine
+  }
+
+  private *adopt(set: ReplicaSet, pod: Pod): Task<boolean> {
+    const { client } = this.context
+    client.decide(this.view(), { kind: 'AdoptPod', owner: refOf('replicasets', set), pod: refOf('pods', pod) })
+    const ownerReferences = [...(pod.metadata.ownerReferences ?? []), controllerRef(set)]
+    const patch = { metadata: { uid: pod.metadata.uid, ownerReferences } }
+    const reply = yield* client.patch<Pod>({ resource: 'pods', ...place(pod) }, patch, { patchType: 'merge' })
+    return reply.ok || reply.status.code === 404 || reply.status.code === 409
+  }
+
+  private *release(set: ReplicaSet, pod: Pod): Task<boolean> {
+    const { client } = this.context
+    client.decide(this.view(), { kind: 'ReleasePod', owner: refOf('replicasets', set), pod: refOf('pods', pod) })
+    const ownerReferences = (pod.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== set.metadata.uid)
+    const patch = { metadata: { uid: pod.metadata.uid, ownerReferences } }
+    const reply = yield* client.patch<Pod>({ resource: 'pods', ...place(pod) }, patch, { patchType: 'merge' })
+    return reply.ok || reply.status.code === 404 || reply.status.code === 409
+  }
+
+  // Creating and deleting
+
+  private view(): ReturnType<ControllerContext['view']> {
+    return this.context.view('replicasets', 'pods')
+  }
+
+  private *manage(key: string, set: ReplicaSet, active: readonly Pod[]): Task<boolean> {
+    const missing = set.spec.replicas - active.length
+    if (missing > 0) return yield* this.createPods(key, set, Math.min(missing, BURST))
+    if (missing < 0) return yield* this.deletePods(key, set, active, Math.min(-missing, BURST))
+    return true
+  }
+
+  /** In batches of 1, 2, 4 and so on: a set whose pods are refused does not ask for all of them. */
+  private *createPods(key: string, set: ReplicaSet, count: number): Task<boolean> {
+    this.expectations.expect(key, count, [], this.context.elapsed())
+    let left = count
+    for (let batch = 1; left > 0; batch *= 2) {
+      for (let turn = Math.min(batch, left); turn > 0; turn--) {
+        this.context.client.decide(this.view(), { kind: 'CreatePod', owner: refOf('replicasets', set), name: `${set.metadata.name}-` })
+        const reply = yield* this.context.client.create<Pod>('pods', podOf(set))
+        if (!reply.ok) {
+          // What was not tried, and what certainly failed, will not be seen.
+          for (let skipped = left - (reply.definite ? 0 : 1); skipped > 0; skipped--) this.expectations.creationSeen(key)
+          return false
+        }
+        left--
+      }
+    }
+    return true
+  }
+
+  private *deletePods(key: string, set: ReplicaSet, active: readonly Pod[], count: number): Task<boolean> {
+    const onNode = new Map<string, number>()
+    for (const pod of active) onNode.set(pod.spec.nodeName ?? '', (onNode.get(pod.spec.nodeName ?? '') ?? 0) + 1)
+    const victims = ranked(active, (node) => onNode.get(node) ?? 0, this.context.now()).slice(0, count)
+    this.expectations.expect(key, 0, victims.map((pod) => pod.metadata.uid), this.context.elapsed())
+    let complete = true
+    for (const pod of victims) {
+      this.context.client.decide(this.view(), { kind: 'DeletePod', owner: refOf('replicasets', set), pod: refOf('pods', pod) })
+      const preconditions = { uid: pod.metadata.uid }
+      const reply = yield* this.context.client.delete({ resource: 'pods', ...place(pod) }, { preconditions })
+      if (reply.ok) continue
+      if (reply.definite) this.expectations.deletionSeen(key, pod.metadata.uid)
+      if (reply.status.code !== 404) complete = false
+    }
+    return complete
+  }
+
+  // Status
+
+  private *updateStatus(set: ReplicaSet, claimed: readonly Pod[]): Task<boolean> {
+    const status = statusOf(set, claimed, this.context.now())
+    // Nothing is written when a pod has been ready for long enough: time alone has to bring the set back.
+    const waitMs = (set.spec.minReadySeconds ?? 0) * 1000
+    if (status.readyReplicas !== status.availableReplicas) this.queue.addAfter(nameOf(set), waitMs + 1000)
+    if (same(set.status, status)) return true
+    const reply = yield* this.context.client.updateStatus<ReplicaSet>('replicasets', { ...set, status })
+    return reply.ok || reply.status.code === 404
+  }
+}
+
+const place = (object: ReplicaSet | Pod): { namespace: string | undefined; name: string } => ({
+  namespace: object.metadata.namespace,
+  name: object.metadata.name,
+})
+
+const podOf = (set: ReplicaSet) => ({
+  apiVersion: 'v1',
+  kind: 'Pod' as const,
+  metadata: {
+    generateName: `${set.metadata.name}-`,
+    ...(set.metadata.namespace === undefined ? {} : { namespace: set.metadata.namespace }),
+    ...set.spec.template.metadata,
+    ownerReferences: [controllerRef(set)],
+  },
+  spec: set.spec.template.spec,
+})
+
+/** Ready for at least minReadySeconds. */
+export const isAvailable = (pod: Pod, minReadySeconds: number, nowMs: number): boolean => {
+  if (!isReady(pod)) return false
+  if (minReadySeconds === 0) return true
+  const since = conditionOf(pod.status.conditions, 'Ready')?.lastTransitionTime
+  return since !== undefined && epochMs(since) + minReadySeconds * 1000 <= nowMs
+}
+
+const statusOf = (set: ReplicaSet, claimed: readonly Pod[], nowMs: number): ReplicaSet['status'] => {
+  const active = claimed.filter(isActive)
+  const labels = Object.entries(set.spec.template.metadata.labels ?? {})
+  const minReady = set.spec.minReadySeconds ?? 0
+  return {
+    replicas: active.length,
+    fullyLabeledReplicas: active.filter((pod) => labels.every(([key, value]) => pod.metadata.labels?.[key] === value)).length,
+    readyReplicas: active.filter(isReady).length,
+    availableReplicas: active.filter((pod) => isAvailable(pod, minReady, nowMs)).length,
+    terminatingReplicas: claimed.filter((pod) => isDeleting(pod) && !isTerminal(pod)).length,
+    observedGeneration: set.metadata.generation ?? 0,
+  }
+}
