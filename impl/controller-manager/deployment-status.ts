@@ -5,7 +5,7 @@
  */
 import type { Condition, Deployment, ReplicaSet } from '../../model/state/objects.ts'
 import { epochMs, rfc3339 } from '../time.ts'
-import { conditionOf, withCondition } from './owner.ts'
+import { conditionOf, withCondition } from '../objects.ts'
 import { availableOf, bounds, isComplete, sum } from './rollout.ts'
 
 const NO_DEADLINE = 2_147_483_647

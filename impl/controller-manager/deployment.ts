@@ -11,7 +11,7 @@ import { selects } from '../selector.ts'
 import { digest } from '../../sim/hash.ts'
 import type { Task } from '../task.ts'
 import { deadlineInMs, statusOf } from './deployment-status.ts'
-import { controllerOf, controllerRef, isDeleting, isTerminal, refOf } from './owner.ts'
+import { controllerOf, controllerRef, isDeleting, isTerminal, refOf } from '../objects.ts'
 import * as rollout from './rollout.ts'
 
 const WORKERS = 5

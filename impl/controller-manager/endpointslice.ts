@@ -9,7 +9,7 @@ import { nameOf } from '../client/informer.ts'
 import { same } from '../equal.ts'
 import { selectsPairs } from '../selector.ts'
 import type { Task } from '../task.ts'
-import { controllerRef, isDeleting, isReady, isTerminal, refOf } from './owner.ts'
+import { controllerRef, isDeleting, isReady, isTerminal, refOf } from '../objects.ts'
 
 const WORKERS = 5
 const ENDPOINTS_MOST = 100

@@ -9,7 +9,7 @@ import { RESOURCES, resourceOfKind } from '../../model/state/resources.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
 import { nameOf } from '../client/informer.ts'
 import type { Task } from '../task.ts'
-import { isDeleting, refOf } from './owner.ts'
+import { isDeleting, refOf } from '../objects.ts'
 
 const WORKERS = 20
 const ORPHAN = 'orphan'

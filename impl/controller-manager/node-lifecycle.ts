@@ -10,8 +10,8 @@ import type { Controller, ControllerContext, Informer } from '../client/api.ts'
 import { same } from '../equal.ts'
 import { spawn, type Task } from '../task.ts'
 import { rfc3339 } from '../time.ts'
-import { conditionOf, isReady, isTerminal, withCondition } from './owner.ts'
-import { NOT_READY, UNREACHABLE, UNSCHEDULABLE } from './taints.ts'
+import { conditionOf, isReady, isTerminal, withCondition } from '../objects.ts'
+import { NOT_READY, UNREACHABLE, UNSCHEDULABLE } from '../taints.ts'
 
 const PERIOD_MS = 5_000
 const GRACE_MS = 40_000

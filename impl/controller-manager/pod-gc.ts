@@ -6,7 +6,7 @@
 import type { Node, Pod } from '../../model/state/objects.ts'
 import type { Controller, ControllerContext, Informer } from '../client/api.ts'
 import { spawn, type Task } from '../task.ts'
-import { isDeleting, isTerminal, refOf } from './owner.ts'
+import { isDeleting, isTerminal, refOf } from '../objects.ts'
 
 const PERIOD_MS = 20_000
 const QUARANTINE_MS = 40_000

@@ -5,7 +5,7 @@
  */
 import type { Pod } from '../../model/state/objects.ts'
 import { epochMs } from '../time.ts'
-import { conditionOf, isReady } from './owner.ts'
+import { conditionOf, isReady } from '../objects.ts'
 
 const PHASES: Readonly<Record<string, number>> = { Pending: 0, Unknown: 1, Running: 2 }
 const COST = 'controller.kubernetes.io/pod-deletion-cost'

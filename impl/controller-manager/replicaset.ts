@@ -11,7 +11,7 @@ import { selects } from '../selector.ts'
 import type { Task } from '../task.ts'
 import { epochMs } from '../time.ts'
 import { Expectations } from './expectations.ts'
-import { conditionOf, controllerOf, controllerRef, isActive, isDeleting, isReady, isTerminal, refOf } from './owner.ts'
+import { conditionOf, controllerOf, controllerRef, isActive, isDeleting, isReady, isTerminal, refOf } from '../objects.ts'
 import { ranked } from './rank.ts'
 
 const WORKERS = 5

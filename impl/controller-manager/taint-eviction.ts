@@ -7,8 +7,8 @@ import type { Node, Pod } from '../../model/state/objects.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
 import { nameOf } from '../client/informer.ts'
 import type { Task } from '../task.ts'
-import { isDeleting, refOf } from './owner.ts'
-import { noExecute, toleratedMs } from './taints.ts'
+import { isDeleting, refOf } from '../objects.ts'
+import { noExecute, toleratedMs } from '../taints.ts'
 
 const WORKERS = 8
 

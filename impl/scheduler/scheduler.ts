@@ -8,9 +8,9 @@ import type { Node, Pod } from '../../model/state/objects.ts'
 import type { Timings } from '../../model/state/plan.ts'
 import type { Controller, ControllerContext, Informer } from '../client/api.ts'
 import { runControllers, type ControllersProcess } from '../client/controller.ts'
-import { conditionOf, isDeleting, isTerminal, refOf, withCondition } from '../controller-manager/owner.ts'
+import { conditionOf, isDeleting, isTerminal, refOf, withCondition } from '../objects.ts'
 import { same } from '../equal.ts'
-import { spawn, type Task } from '../task.ts'
+import { spawn, wait, type Task } from '../task.ts'
 import { rfc3339 } from '../time.ts'
 import type { ClusterHost } from '../wire.ts'
 import { SchedulerCache } from './cache.ts'
@@ -27,6 +27,7 @@ export interface SchedulerOptions {
 
 const NAME = 'default-scheduler'
 const FLUSH_LEAST_MS = 100
+const ASK_AGAIN_MS = 1_000
 const NODES_LEAST = 100
 const SHARE_LEAST = 5
 
@@ -196,12 +197,22 @@ class Scheduler {
     const { namespace, name, uid } = pod.metadata
     const reply = yield* client.bind({ resource: 'pods', namespace, name, uid }, node)
     if (reply.ok) return
-    // If it went through after all, the pod is seen bound and counts where it is.
+    // As long as nobody knows whether it went through, the pod counts on the node.
+    if (!reply.definite && (yield* this.isBound(namespace, name, uid))) return
     if (this.cache.isAssumed(uid)) this.cache.dropPod(uid)
     const now = this.pods.get(`${namespace}/${name}`)
     if (now === undefined || now.metadata.uid !== uid || (now.spec.nodeName ?? '') !== '' || isDeleting(now)) return
     this.queue.backOff(queued, this.context.elapsed())
     this.moved()
+  }
+
+  private *isBound(namespace: string | undefined, name: string, uid: string): Task<boolean> {
+    for (;;) {
+      const read = yield* this.context.client.get<Pod>({ resource: 'pods', namespace, name })
+      if (read.ok) return read.value.metadata.uid === uid && (read.value.spec.nodeName ?? '') !== ''
+      if (read.status.code === 404) return false
+      yield* wait<void>((resume) => this.context.after(ASK_AGAIN_MS, () => resume()))
+    }
   }
 
   private *sayUnschedulable(pod: Pod, reason: string): Task<void> {

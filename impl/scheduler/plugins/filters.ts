@@ -1,6 +1,6 @@
 /** The filters of the default profile that the slice needs, with the upstream plugins' names and reasons. */
 import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Taint } from '../../../model/state/objects.ts'
-import { tolerates } from '../../controller-manager/taints.ts'
+import { tolerates } from '../../taints.ts'
 import type { FilterPlugin } from '../framework.ts'
 import { requestOf } from '../request.ts'
 

@@ -1,7 +1,7 @@
 /** The scores of the default profile that the slice needs. Whole numbers from 0 to 100, as upstream computes them. */
 import type { NodeInfo, PodInfo, ScorePlugin } from '../framework.ts'
 import { SCORE_MOST } from '../framework.ts'
-import { tolerates } from '../../controller-manager/taints.ts'
+import { tolerates } from '../../taints.ts'
 
 /** Shares of CPU and memory that would be taken, in millionths. */
 const MILLION = 1_000_000

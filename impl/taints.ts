@@ -1,5 +1,5 @@
 /** Taints that say a node is lost, and how long pods put up with them. */
-import type { Pod, Taint, Toleration } from '../../model/state/objects.ts'
+import type { Pod, Taint, Toleration } from '../model/state/objects.ts'
 
 export const NOT_READY = 'node.kubernetes.io/not-ready'
 export const UNREACHABLE = 'node.kubernetes.io/unreachable'

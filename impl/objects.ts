@@ -1,6 +1,6 @@
 /** Small things every controller of owned objects needs. */
-import type { ObjectRef } from '../../model/state/cluster.ts'
-import type { ApiObject, Condition, OwnerReference, Pod } from '../../model/state/objects.ts'
+import type { ObjectRef } from '../model/state/cluster.ts'
+import type { ApiObject, Condition, OwnerReference, Pod } from '../model/state/objects.ts'
 
 export const refOf = (resource: string, object: ApiObject): ObjectRef => ({
   resource,

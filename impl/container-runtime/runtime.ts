@@ -1,0 +1,208 @@
+/**
+ * The container runtime of a node: sandboxes with an address, containers in them, signals and exits.
+ *
+ * Source: CRI v1 (k8s.io/cri-api); the states and their order are those of the OCI runtime specification.
+ */
+import type { Connection, ConnectionHandler } from '../../sim/host.ts'
+import type { ClusterHost, ClusterProcess, Message } from '../wire.ts'
+import type { ContainerState, CriMessage, CriReply, CriRequest } from './api.ts'
+import type { MachineContainers } from './containers.ts'
+
+export interface RuntimeOptions {
+  readonly node: string
+  /** Its pods' addresses begin with it: '10.244.3'. */
+  readonly subnet: string
+  readonly machine: MachineContainers
+}
+
+const KILLED = 137
+const TERMINATED = 143
+
+export const containerRuntime =
+  (options: RuntimeOptions) =>
+  (host: ClusterHost): ContainerRuntime =>
+    new ContainerRuntime(host, options)
+
+export class ContainerRuntime implements ClusterProcess {
+  private readonly host: ClusterHost
+  private readonly options: RuntimeOptions
+  private readonly clients = new Set<Connection<Message>>()
+
+  constructor(host: ClusterHost, options: RuntimeOptions) {
+    this.host = host
+    this.options = options
+  }
+
+  /** The containers went on without it: what was to happen to them still does. */
+  start(): void {
+    for (const [id, program] of this.options.machine.programs) {
+      if (program.exitsAtMs !== null) this.exitAt(id, program.exitsAtMs, program.program.exitCode ?? 0)
+      if (program.stopping !== null) this.exitAt(id, program.stopping.atMs, program.stopping.killed ? KILLED : TERMINATED)
+    }
+  }
+
+  /** From the environment: the n-th running program ends by itself. */
+  receive(_from: string, message: Message): void {
+    const asked = message as CriMessage
+    if (asked.kind !== 'ProgramEnds') return
+    const running = [...this.options.machine.containers.values()].filter((container) => container.state === 'RUNNING')
+    const chosen = running[asked.nth % Math.max(1, running.length)]
+    if (chosen !== undefined) this.exited(chosen.id, asked.exitCode, 'itself')
+  }
+
+  accept(connection: Connection<Message>): ConnectionHandler<Message> {
+    this.clients.add(connection)
+    return {
+      message: (message) => {
+        const asked = message as CriMessage
+        if (asked.kind !== 'CriRequest') return
+        connection.send({ kind: 'CriReply', id: asked.id, reply: this.perform(asked.request) })
+      },
+      closed: () => this.clients.delete(connection),
+    }
+  }
+
+  private perform(request: CriRequest): CriReply {
+    const { machine } = this.options
+    switch (request.call) {
+      case 'RunPodSandbox': {
+        const sandbox = machine.nextId(`sandbox-${this.options.node}`)
+        const { pod, name, namespace, attempt } = request
+        const ip = this.freeAddress()
+        machine.sandboxes.set(sandbox, { sandbox, pod, name, namespace, attempt, state: 'READY', ip })
+        this.host.observe({ kind: 'SandboxCreated', node: this.options.node, pod, sandbox, ip })
+        return { ok: true, id: sandbox, ip }
+      }
+      case 'StopPodSandbox':
+        this.stopSandbox(request.sandbox)
+        return { ok: true }
+      case 'RemovePodSandbox':
+        this.stopSandbox(request.sandbox)
+        for (const container of this.inSandbox(request.sandbox)) this.remove(container.id)
+        machine.sandboxes.delete(request.sandbox)
+        return { ok: true }
+      case 'ListPodSandbox':
+        return { ok: true, sandboxes: [...machine.sandboxes.values()] }
+      case 'ListContainers':
+        return { ok: true, containers: [...machine.containers.values()].map((container) => this.probed(container)) }
+      case 'CreateContainer':
+        return this.create(request)
+      case 'StartContainer':
+        return this.startContainer(request.id)
+      case 'StopContainer':
+        this.stop(request.id, request.timeoutMs, request.reason)
+        return { ok: true }
+      case 'RemoveContainer':
+        this.remove(request.id)
+        return { ok: true }
+    }
+  }
+
+  private inSandbox(sandbox: string): readonly ContainerState[] {
+    return [...this.options.machine.containers.values()].filter((container) => container.sandbox === sandbox)
+  }
+
+  private freeAddress(): string {
+    const used = new Set([...this.options.machine.sandboxes.values()].filter((one) => one.state === 'READY').map((one) => one.ip))
+    let last = 2
+    while (used.has(`${this.options.subnet}.${last}`)) last++
+    return `${this.options.subnet}.${last}`
+  }
+
+  private stopSandbox(id: string): void {
+    const { machine, node } = this.options
+    const sandbox = machine.sandboxes.get(id)
+    if (sandbox === undefined || sandbox.state === 'NOTREADY') return
+    for (const container of this.inSandbox(id)) this.exited(container.id, KILLED, 'stop')
+    machine.sandboxes.set(id, { ...sandbox, state: 'NOTREADY' })
+    this.host.observe({ kind: 'SandboxRemoved', node, pod: sandbox.pod, sandbox: id, ip: sandbox.ip })
+  }
+
+  private create(request: CriRequest & { call: 'CreateContainer' }): CriReply {
+    const { machine } = this.options
+    const sandbox = machine.sandboxes.get(request.sandbox)
+    if (sandbox?.state !== 'READY') return { ok: false, message: `sandbox ${request.sandbox} is not ready` }
+    const id = machine.nextId(`container-${this.options.node}`)
+    const { container, attempt, init, program } = request
+    const state = { id, sandbox: sandbox.sandbox, pod: sandbox.pod, container, attempt, init, state: 'CREATED' as const }
+    machine.containers.set(id, { ...state, startedAtMs: 0, finishedAtMs: 0, exitCode: 0, serving: false })
+    machine.programs.set(id, { program, exitsAtMs: null, readyAtMs: Infinity, stopping: null })
+    return { ok: true, id }
+  }
+
+  private startContainer(id: string): CriReply {
+    const { machine, node } = this.options
+    const container = machine.containers.get(id)
+    const prepared = machine.programs.get(id)
+    if (container === undefined || prepared === undefined) return { ok: false, message: `no container ${id}` }
+    if (container.state !== 'CREATED') return { ok: false, message: `container ${id} is ${container.state}` }
+    const now = this.host.elapsed()
+    const random = this.host.random('programs')
+    const { program } = prepared
+    const exitsAtMs = program.exitsAfterMs === undefined ? null : now + random.between(...program.exitsAfterMs)
+    machine.programs.set(id, { program, exitsAtMs, readyAtMs: now + random.between(...program.readyAfterMs), stopping: null })
+    machine.containers.set(id, { ...container, state: 'RUNNING', startedAtMs: this.host.now() })
+    const podName = machine.sandboxes.get(container.sandbox)?.name ?? ''
+    const { pod, init, sandbox } = container
+    this.host.observe({ kind: 'ContainerStarted', node, pod, podName, container: container.container, id, init, sandbox })
+    if (exitsAtMs !== null) this.exitAt(id, exitsAtMs, program.exitCode ?? 0)
+    this.tell()
+    return { ok: true, id }
+  }
+
+  /** TERM now, KILL when the time is up. Asked again, it may only become sooner. */
+  private stop(id: string, timeoutMs: number, reason: string): void {
+    const { machine, node } = this.options
+    const program = machine.programs.get(id)
+    if (machine.containers.get(id)?.state !== 'RUNNING' || program === undefined) return
+    const now = this.host.elapsed()
+    const takesMs = this.host.random('programs').between(...program.program.stopMs)
+    const killed = takesMs > timeoutMs
+    const atMs = now + Math.min(takesMs, timeoutMs)
+    if (program.stopping !== null && program.stopping.atMs <= atMs) return
+    if (program.stopping === null && timeoutMs > 0) {
+      this.host.observe({ kind: 'StopSignal', node, id, signal: 'TERM', graceMs: timeoutMs, reason })
+    }
+    program.stopping = { atMs, killed }
+    this.exitAt(id, atMs, killed ? KILLED : TERMINATED)
+  }
+
+  private exitAt(id: string, atMs: number, exitCode: number): void {
+    this.host.after(Math.max(0, atMs - this.host.elapsed()), () => {
+      const program = this.options.machine.programs.get(id)
+      if (program === undefined) return
+      const { stopping } = program
+      if (stopping !== null && stopping.atMs <= this.host.elapsed()) {
+        if (stopping.killed) {
+          this.host.observe({ kind: 'StopSignal', node: this.options.node, id, signal: 'KILL', graceMs: 0, reason: 'the grace period is over' })
+        }
+        this.exited(id, exitCode, 'stop')
+      } else if (program.exitsAtMs !== null && program.exitsAtMs <= this.host.elapsed()) this.exited(id, exitCode, 'itself')
+    })
+  }
+
+  private exited(id: string, exitCode: number, by: 'itself' | 'stop'): void {
+    const { machine, node } = this.options
+    const container = machine.containers.get(id)
+    if (container?.state !== 'RUNNING') return
+    machine.containers.set(id, { ...container, state: 'EXITED', exitCode, finishedAtMs: this.host.now() })
+    machine.programs.delete(id)
+    this.host.observe({ kind: 'ContainerExited', node, pod: container.pod, container: container.container, id, exitCode, by })
+    this.tell()
+  }
+
+  private remove(id: string): void {
+    this.exited(id, KILLED, 'stop')
+    this.options.machine.containers.delete(id)
+    this.options.machine.programs.delete(id)
+  }
+
+  private probed(container: ContainerState): ContainerState {
+    const readyAtMs = this.options.machine.programs.get(container.id)?.readyAtMs ?? Infinity
+    return { ...container, serving: container.state === 'RUNNING' && readyAtMs <= this.host.elapsed() }
+  }
+
+  private tell(): void {
+    for (const client of this.clients) client.send({ kind: 'CriEvent' })
+  }
+}

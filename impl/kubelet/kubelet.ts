@@ -1,0 +1,157 @@
+/**
+ * The kubelet: registers its node, and keeps the containers on it as the API says they should be.
+ *
+ * Losing the API server stops nothing; a restart finds the containers as they are and goes on with them.
+ * Source: kubernetes/kubernetes pkg/kubelet/kubelet.go.
+ */
+import type { Pod } from '../../model/state/objects.ts'
+import type { NodeShape, Timings } from '../../model/state/plan.ts'
+import { Client } from '../client/client.ts'
+import { ListWatch } from '../client/informer.ts'
+import { RateLimitedQueue } from '../client/workqueue.ts'
+import { isTerminal } from '../objects.ts'
+import { spawn, type Task } from '../task.ts'
+import type { ClusterHost, ClusterProcess } from '../wire.ts'
+import { reject } from './admission.ts'
+import { Cri } from './cri.ts'
+import { NodeStatus } from './node-status.ts'
+import { newer, PodWorker, type KubeletParts } from './pod-worker.ts'
+
+export interface KubeletOptions {
+  readonly endpoints: readonly string[]
+  readonly shape: NodeShape
+  readonly timings: Timings
+  /** Address of the machine. */
+  readonly hostIP: string
+  /** Another one after each power loss. */
+  bootId(): string
+}
+
+const TIMEOUT_MS = 10_000
+const WORKERS = 16
+const HOUSEKEEPING_MS = 60_000
+const START_MS: readonly [number, number] = [300, 2_000]
+const STOP_MS: readonly [number, number] = [50, 3_000]
+
+export const kubelet =
+  (options: KubeletOptions) =>
+  (host: ClusterHost): Kubelet =>
+    new Kubelet(host, options)
+
+export class Kubelet implements ClusterProcess {
+  private readonly host: ClusterHost
+  private readonly options: KubeletOptions
+  private readonly client: Client
+  private readonly cri: Cri
+  private readonly node: NodeStatus
+  private readonly pods: ListWatch<Pod>
+  private readonly workers = new Map<string, PodWorker>()
+  private readonly queue: RateLimitedQueue
+  private readonly parts: KubeletParts
+  private registered = false
+
+  constructor(host: ClusterHost, options: KubeletOptions) {
+    this.host = host
+    this.options = options
+    this.client = new Client(host, { endpoints: options.endpoints, timeoutMs: TIMEOUT_MS })
+    this.cri = new Cri(host, `container-runtime-${options.shape.name}`, () => this.lookAtAll())
+    this.node = new NodeStatus(host, this.client, options.shape, options.bootId())
+    this.pods = new ListWatch<Pod>(host, this.client, 'pods', `spec.nodeName=${options.shape.name}`, () => {})
+    this.queue = new RateLimitedQueue(host, WORKERS, (uid) => this.sync(uid))
+    this.parts = {
+      host,
+      client: this.client,
+      cri: this.cri,
+      hostIP: options.hostIP,
+      startMs: options.timings.podStartMs ?? START_MS,
+      stopMs: options.timings.podStopMs ?? STOP_MS,
+      later: (uid, ms) => this.queue.addAfter(uid, ms),
+    }
+  }
+
+  start(): void {
+    this.cri.connect()
+    this.node.start(() => {
+      this.registered = true
+      this.pods.onChange((before, after) => this.podChanged(before, after))
+      this.pods.start()
+      this.housekeeping()
+    })
+  }
+
+  receive(): void {}
+
+  accept(): never {
+    throw new Error('nobody connects to a kubelet')
+  }
+
+  breakConnections(): void {
+    this.client.breakConnection()
+  }
+
+  private podChanged(before: Pod | null, after: Pod | null): void {
+    const pod = after ?? before
+    if (pod === null) return
+    const { uid } = pod.metadata
+    let worker = this.workers.get(uid)
+    if (after === null) {
+      if (worker !== undefined) worker.removed = true
+    } else if (worker === undefined) {
+      worker = new PodWorker(this.parts, after)
+      this.workers.set(uid, worker)
+    } else if (newer(after, worker.pod)) worker.pod = after
+    this.queue.add(uid)
+  }
+
+  private lookAtAll(): void {
+    if (!this.registered) return
+    for (const uid of this.workers.keys()) this.queue.add(uid)
+  }
+
+  private *sync(uid: string): Task<'done' | 'retry'> {
+    const worker = this.workers.get(uid)
+    if (worker === undefined || worker.finished) return 'done'
+    if (!worker.admitted && worker.rejection === null && !worker.terminating) yield* this.admit(worker)
+    yield* worker.sync()
+    if (worker.finished) this.workers.delete(uid)
+    return 'done'
+  }
+
+  private *admit(worker: PodWorker): Task<void> {
+    const node = this.node.node
+    const seen = yield* this.cri.all()
+    const here = seen?.sandboxes.some((sandbox) => sandbox.pod === worker.pod.metadata.uid) === true
+    // What already ran here before the kubelet was restarted is not turned away.
+    if (here || worker.pod.status.startTime !== undefined || isTerminal(worker.pod) || node === null) {
+      worker.admitted = true
+      return
+    }
+    const held = [...this.workers.values()].filter((other) => other !== worker && other.holds).map((other) => other.pod)
+    worker.rejection = reject(worker.pod, node, held)
+    worker.admitted = worker.rejection === null
+  }
+
+  /** Ends what runs here and nobody wants, once it is known what is wanted. */
+  private housekeeping(): void {
+    spawn(this.endUnknown())
+    this.host.after(HOUSEKEEPING_MS, () => this.housekeeping())
+  }
+
+  private *endUnknown(): Task<void> {
+    if (!this.pods.synced) {
+      this.host.after(1_000, () => spawn(this.endUnknown()))
+      return
+    }
+    const seen = yield* this.cri.all()
+    for (const sandbox of seen?.sandboxes ?? []) {
+      if (this.workers.has(sandbox.pod)) continue
+      for (const container of seen?.containers ?? []) {
+        if (container.sandbox !== sandbox.sandbox || container.state !== 'RUNNING') continue
+        yield* this.cri.call({ call: 'StopContainer', id: container.id, timeoutMs: 2_000, reason: 'unknown pod' })
+      }
+      const over = (seen?.containers ?? []).every((container) => container.sandbox !== sandbox.sandbox || container.state !== 'RUNNING')
+      if (over) yield* this.cri.call({ call: 'RemovePodSandbox', sandbox: sandbox.sandbox })
+    }
+    this.lookAtAll()
+  }
+}

@@ -1,0 +1,346 @@
+/**
+ * One pod on one node, brought step by step to what it should be: running, or ending, or gone. The steps go one way.
+ *
+ * Every call looks at what the runtime has and does the next thing; nothing is remembered that a restart may not forget.
+ * Source: kubernetes/kubernetes pkg/kubelet/{pod_workers.go,kuberuntime/kuberuntime_manager.go}.
+ */
+import type { Container, Pod } from '../../model/state/objects.ts'
+import type { ContainerState, Program, SandboxStatus } from '../container-runtime/api.ts'
+import type { Client } from '../client/client.ts'
+import { isDeleting, isTerminal } from '../objects.ts'
+import { same } from '../equal.ts'
+import { wait, type Task } from '../task.ts'
+import type { ClusterHost } from '../wire.ts'
+import type { Cri } from './cri.ts'
+import { statusOf } from './status.ts'
+
+export interface KubeletParts {
+  readonly host: ClusterHost
+  readonly client: Client
+  readonly cri: Cri
+  readonly hostIP: string
+  readonly startMs: readonly [number, number]
+  readonly stopMs: readonly [number, number]
+  /** Calls the worker again after a while. */
+  later(uid: string, ms: number): void
+}
+
+/** Back-off between crashes: doubled each time, forgotten after a container ran for long enough. */
+const BACK_OFF_LEAST_MS = 10_000
+const BACK_OFF_MOST_MS = 300_000
+const BACK_OFF_FORGET_MS = 600_000
+const CONFIG_RETRY_MS = 10_000
+const GRACE_LEAST_MS = 2_000
+const READY_AFTER_MS: readonly [number, number] = [500, 3_000]
+const INIT_RUNS_MS: readonly [number, number] = [500, 2_000]
+const STATUS_RETRY_MS = 1_000
+
+interface Crash {
+  backOffMs: number
+  readonly containerId: string
+}
+
+export class PodWorker {
+  /** As last seen in the API; kept after it has gone from there. */
+  pod: Pod
+  /** The API has no such pod any more. */
+  removed = false
+  /** Null: not looked at yet. Set by the kubelet before the first sync. */
+  rejection: { readonly reason: string; readonly message: string } | null = null
+  admitted = false
+  /** Nothing is left of it here. */
+  finished = false
+  private readonly parts: KubeletParts
+  private readonly waiting = new Map<string, { readonly reason: string; readonly message: string }>()
+  private readonly crashes = new Map<string, Crash>()
+  private readonly ready = new Set<string>()
+  private stopAsked = new Map<string, number>()
+
+  constructor(parts: KubeletParts, pod: Pod) {
+    this.parts = parts
+    this.pod = pod
+  }
+
+  get terminating(): boolean {
+    return this.removed || isDeleting(this.pod)
+  }
+
+  /** Holds resources on the node. */
+  get holds(): boolean {
+    return this.admitted && !this.finished && (!isTerminal(this.pod) || !this.stopped)
+  }
+
+  private stopped = false
+
+  *sync(): Task<void> {
+    const seen = yield* this.parts.cri.all()
+    if (seen === null) {
+      this.parts.later(this.pod.metadata.uid, STATUS_RETRY_MS)
+      return
+    }
+    const { uid } = this.pod.metadata
+    const sandboxes = seen.sandboxes.filter((sandbox) => sandbox.pod === uid)
+    const containers = newest(seen.containers.filter((container) => container.pod === uid))
+    const running = seen.containers.filter((container) => container.pod === uid && container.state === 'RUNNING')
+    if (this.rejection !== null) yield* this.refuse(this.rejection)
+    else if (this.terminating || isTerminal(this.pod)) yield* this.terminate(sandboxes, containers, running)
+    else yield* this.run(sandboxes, containers)
+  }
+
+  // Refused at the door
+
+  private *refuse(rejection: { readonly reason: string; readonly message: string }): Task<void> {
+    if (!isTerminal(this.pod)) yield* this.post({ ...this.pod.status, phase: 'Failed', ...rejection })
+    else if (isDeleting(this.pod)) yield* this.deleteObject()
+  }
+
+  // Running
+
+  private *run(sandboxes: readonly SandboxStatus[], containers: ReadonlyMap<string, ContainerState>): Task<void> {
+    let sandbox = sandboxes.find((one) => one.state === 'READY')
+    if (sandbox === undefined) {
+      sandbox = yield* this.startSandbox(sandboxes.length)
+      if (sandbox === undefined) return
+    }
+    const current = new Map([...containers].filter(([, container]) => container.sandbox === sandbox.sandbox))
+    if (yield* this.initialize(sandbox, current)) {
+      for (const container of this.pod.spec.containers) yield* this.runContainer(sandbox, container, current.get(container.name))
+    }
+    yield* this.report(sandbox.ip, false)
+  }
+
+  private *startSandbox(attempt: number): Task<SandboxStatus | undefined> {
+    const { uid, name, namespace = '' } = this.pod.metadata
+    const { host } = this.parts
+    // Pulling images, setting up the network.
+    yield* wait<void>((resume) => void host.after(host.random('start').between(...this.parts.startMs), () => resume()))
+    if (this.terminating) {
+      this.parts.later(uid, 0)
+      return undefined
+    }
+    const reply = yield* this.parts.cri.call({ call: 'RunPodSandbox', pod: uid, name, namespace, attempt })
+    if (!reply.ok || reply.id === undefined || reply.ip === undefined) {
+      this.parts.later(uid, STATUS_RETRY_MS)
+      return undefined
+    }
+    return { sandbox: reply.id, pod: uid, name, namespace, attempt, state: 'READY', ip: reply.ip }
+  }
+
+  /** True: all init containers have succeeded, each after the one before. */
+  private *initialize(sandbox: SandboxStatus, containers: ReadonlyMap<string, ContainerState>): Task<boolean> {
+    if (this.pod.spec.containers.some((container) => containers.has(container.name))) return true
+    for (const container of this.pod.spec.initContainers ?? []) {
+      const state = containers.get(container.name)
+      if (state?.state === 'EXITED' && state.exitCode === 0) continue
+      if (state?.state === 'RUNNING') return false
+      if (state?.state === 'EXITED' && this.pod.spec.restartPolicy === 'Never') return false
+      yield* this.startContainer(sandbox, container, state, true)
+      return false
+    }
+    return true
+  }
+
+  private *runContainer(sandbox: SandboxStatus, container: Container, state: ContainerState | undefined): Task<void> {
+    if (state?.state === 'RUNNING') {
+      this.probe(container, state)
+      return
+    }
+    this.ready.delete(container.name)
+    const { restartPolicy } = this.pod.spec
+    const ended = state?.state === 'EXITED'
+    if (ended && (restartPolicy === 'Never' || (restartPolicy === 'OnFailure' && state.exitCode === 0))) return
+    yield* this.startContainer(sandbox, container, state, false)
+  }
+
+  /** Ready once its probe would succeed; without a probe, at once. */
+  private probe(container: Container, state: ContainerState): void {
+    const { readinessProbe } = container
+    if (this.ready.has(container.name) || readinessProbe === undefined || state.serving) {
+      this.ready.add(container.name)
+      return
+    }
+    const due = (readinessProbe.periodSeconds ?? 10) * 1000
+    this.parts.later(this.pod.metadata.uid, due)
+  }
+
+  private *startContainer(sandbox: SandboxStatus, container: Container, before: ContainerState | undefined, init: boolean): Task<void> {
+    const { name } = container
+    if (before?.state === 'EXITED' && !this.backedOff(name, before)) return
+    const missing = yield* this.missingConfig(container)
+    if (missing !== null) {
+      this.waiting.set(name, { reason: 'CreateContainerConfigError', message: missing })
+      this.parts.later(this.pod.metadata.uid, CONFIG_RETRY_MS)
+      return
+    }
+    if (this.terminating) return
+    const recorded = [...(this.pod.status.containerStatuses ?? []), ...(this.pod.status.initContainerStatuses ?? [])].find((status) => status.name === name)
+    const started = recorded?.containerID === undefined ? 0 : recorded.restartCount + 1
+    const attempt = before === undefined ? started : Math.max(before.attempt + 1, recorded?.restartCount ?? 0)
+    const created = yield* this.parts.cri.call({
+      call: 'CreateContainer',
+      sandbox: sandbox.sandbox,
+      container: name,
+      attempt,
+      init,
+      program: this.program(init),
+    })
+    if (!created.ok || created.id === undefined) {
+      this.parts.later(this.pod.metadata.uid, STATUS_RETRY_MS)
+      return
+    }
+    this.waiting.delete(name)
+    yield* this.parts.cri.call({ call: 'StartContainer', id: created.id })
+  }
+
+  private program(init: boolean): Program {
+    const { stopMs } = this.parts
+    return { stopMs, readyAfterMs: READY_AFTER_MS, ...(init ? { exitsAfterMs: INIT_RUNS_MS, exitCode: 0 } : {}) }
+  }
+
+  /** False: it crashed too recently. The first restart is immediate, as is the first after a long run. */
+  private backedOff(name: string, ended: ContainerState): boolean {
+    const ranMs = ended.finishedAtMs - ended.startedAtMs
+    let crash = this.crashes.get(name)
+    if (crash === undefined || ranMs > BACK_OFF_FORGET_MS) {
+      this.crashes.set(name, { backOffMs: BACK_OFF_LEAST_MS, containerId: ended.id })
+      return true
+    }
+    const sinceMs = this.parts.host.now() - ended.finishedAtMs
+    if (sinceMs >= crash.backOffMs) {
+      crash = { backOffMs: Math.min(BACK_OFF_MOST_MS, crash.backOffMs * 2), containerId: ended.id }
+      this.crashes.set(name, crash)
+      return true
+    }
+    const leftMs = crash.backOffMs - sinceMs
+    this.waiting.set(name, { reason: 'CrashLoopBackOff', message: `back-off ${Math.ceil(crash.backOffMs / 1000)}s restarting failed container=${name}` })
+    this.parts.later(this.pod.metadata.uid, Math.max(100, leftMs))
+    return false
+  }
+
+  /** Null: every ConfigMap and Secret it names is there. */
+  private *missingConfig(container: Container): Task<string | null> {
+    for (const [resource, name] of configOf(container)) {
+      const { namespace } = this.pod.metadata
+      const read = yield* this.parts.client.get({ resource, namespace, name }, '0')
+      if (!read.ok && read.status.code === 404) return `${resource === 'secrets' ? 'secret' : 'configmap'} "${name}" not found`
+      if (!read.ok) return `couldn't read ${resource} "${name}"`
+    }
+    return null
+  }
+
+  // Ending
+
+  private *terminate(
+    sandboxes: readonly SandboxStatus[],
+    containers: ReadonlyMap<string, ContainerState>,
+    running: readonly ContainerState[],
+  ): Task<void> {
+    const { cri } = this.parts
+    this.ready.clear()
+    if (running.length > 0) {
+      const graceMs = this.graceMs()
+      for (const container of running) {
+        if ((this.stopAsked.get(container.id) ?? Infinity) <= graceMs) continue
+        this.stopAsked.set(container.id, graceMs)
+        yield* cri.call({ call: 'StopContainer', id: container.id, timeoutMs: graceMs, reason: this.removed ? 'removed' : 'deleted' })
+      }
+      yield* this.report(null, true)
+      return
+    }
+    this.stopped = true
+    for (const sandbox of sandboxes) if (sandbox.state === 'READY') yield* cri.call({ call: 'StopPodSandbox', sandbox: sandbox.sandbox })
+    if (!this.removed) {
+      if (!isTerminal(this.pod) && !(yield* this.report(null, true, containers))) return
+      if (!this.removed && !isDeleting(this.pod)) return
+      if (!this.removed) yield* this.deleteObject()
+      // Its end is heard of by the watch; then everything of it is cleared away.
+      if (!this.removed) return
+    }
+    for (const sandbox of sandboxes) yield* cri.call({ call: 'RemovePodSandbox', sandbox: sandbox.sandbox })
+    this.finished = true
+  }
+
+  private graceMs(): number {
+    const { deletionGracePeriodSeconds } = this.pod.metadata
+    const asked = (deletionGracePeriodSeconds ?? this.pod.spec.terminationGracePeriodSeconds) * 1000
+    return Math.max(this.removed ? 0 : asked, GRACE_LEAST_MS)
+  }
+
+  private *deleteObject(): Task<void> {
+    const { namespace, name, uid } = this.pod.metadata
+    const reply = yield* this.parts.client.delete({ resource: 'pods', namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } })
+    if (reply.ok || reply.status.code === 404 || reply.status.code === 409) return
+    this.parts.later(uid, STATUS_RETRY_MS)
+  }
+
+  // Status
+
+  /** False: it could not be posted, and will be tried again. */
+  private *report(ip: string | null, terminating: boolean, known?: ReadonlyMap<string, ContainerState>): Task<boolean> {
+    let containers = known
+    if (containers === undefined) {
+      const seen = yield* this.parts.cri.all()
+      if (seen === null) return false
+      containers = newest(seen.containers.filter((container) => container.pod === this.pod.metadata.uid))
+    }
+    for (const container of this.pod.spec.containers) {
+      const state = containers.get(container.name)
+      if (state?.state === 'RUNNING' && !terminating) this.probe(container, state)
+    }
+    const { host, hostIP } = this.parts
+    const status = statusOf(this.pod, {
+      containers,
+      waiting: this.waiting,
+      ready: this.ready,
+      podIP: ip,
+      hostIP,
+      nowMs: host.now(),
+      terminating,
+    })
+    return yield* this.post(status)
+  }
+
+  private *post(status: Pod['status']): Task<boolean> {
+    if (this.removed || same(status, this.pod.status)) return true
+    const { uid } = this.pod.metadata
+    const reply = yield* this.parts.client.updateStatus<Pod>('pods', { ...this.pod, status })
+    if (reply.ok) {
+      if (newer(reply.value, this.pod)) this.pod = reply.value
+      return true
+    }
+    // The next sync begins with what the watch brings.
+    this.parts.later(uid, STATUS_RETRY_MS)
+    return false
+  }
+}
+
+export const newer = (one: Pod, other: Pod): boolean =>
+  one.metadata.uid === other.metadata.uid && Number(one.metadata.resourceVersion) >= Number(other.metadata.resourceVersion)
+
+/** The last container of each name. */
+const newest = (containers: readonly ContainerState[]): ReadonlyMap<string, ContainerState> => {
+  const result = new Map<string, ContainerState>()
+  for (const container of containers) {
+    const held = result.get(container.container)
+    if (held === undefined || held.attempt <= container.attempt) result.set(container.container, container)
+  }
+  return result
+}
+
+/** [resource, name] of what must be there before the container can be made. */
+const configOf = (container: Container): readonly (readonly ['configmaps' | 'secrets', string])[] => {
+  const found: ['configmaps' | 'secrets', string][] = []
+  const note = (resource: 'configmaps' | 'secrets', ref: { readonly name: string; readonly optional?: boolean } | undefined): void => {
+    if (ref !== undefined && ref.optional !== true) found.push([resource, ref.name])
+  }
+  for (const { valueFrom } of container.env ?? []) {
+    note('configmaps', valueFrom?.configMapKeyRef)
+    note('secrets', valueFrom?.secretKeyRef)
+  }
+  for (const source of container.envFrom ?? []) {
+    note('configmaps', source.configMapRef)
+    note('secrets', source.secretRef)
+  }
+  return found
+}
+
