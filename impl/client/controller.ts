@@ -3,7 +3,7 @@ import type { View } from '../../model/state/history.ts'
 import type { ApiObject } from '../../model/state/objects.ts'
 import type { Timings } from '../../model/state/plan.ts'
 import type { Task } from '../task.ts'
-import type { ClusterHost, ClusterProcess } from '../wire.ts'
+import type { ClusterHost, ClusterProcess, Message } from '../wire.ts'
 import type { Controller, ControllerContext, Informer } from './api.ts'
 import { Client } from './client.ts'
 import { ListWatch } from './informer.ts'
@@ -48,7 +48,7 @@ export class ControllersProcess implements ClusterProcess {
     else new LeaderElector(host, this.client, options.lease, options.timings, () => this.lead()).start()
   }
 
-  receive(): void {}
+  receive(_from: string, _message: Message): void {}
 
   accept(): never {
     throw new Error('nobody connects to a controller')

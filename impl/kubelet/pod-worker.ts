@@ -54,7 +54,8 @@ export class PodWorker {
   private readonly waiting = new Map<string, { readonly reason: string; readonly message: string }>()
   private readonly crashes = new Map<string, Crash>()
   private readonly ready = new Set<string>()
-  private stopAsked = new Map<string, number>()
+  private stopped = false
+  private readonly stopAsked = new Map<string, number>()
 
   constructor(parts: KubeletParts, pod: Pod) {
     this.parts = parts
@@ -69,8 +70,6 @@ export class PodWorker {
   get holds(): boolean {
     return this.admitted && !this.finished && (!isTerminal(this.pod) || !this.stopped)
   }
-
-  private stopped = false
 
   *sync(): Task<void> {
     const seen = yield* this.parts.cri.all()

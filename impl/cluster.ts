@@ -1,0 +1,212 @@
+/**
+ * Who runs where: a cluster laid out as kubeadm lays out a stacked control plane, one kubelet, runtime and proxy a node.
+ */
+import type { ClusterShape, EtcdClientAction, Fault, UserAction, Weather } from '../model/state/plan.ts'
+import type { World } from '../sim/world.ts'
+import { Apiserver } from './apiserver/server.ts'
+import { ControllersProcess } from './client/controller.ts'
+import { MachineContainers } from './container-runtime/containers.ts'
+import { containerRuntime } from './container-runtime/runtime.ts'
+import { controllerManager } from './controller-manager/manager.ts'
+import { etcdMember } from './etcd/server.ts'
+import { Workload, workload } from './etcd/workload.ts'
+import { kubeProxy } from './kube-proxy/proxy.ts'
+import { Kubectl, kubectl } from './kubectl/kubectl.ts'
+import { Kubelet, kubelet } from './kubelet/kubelet.ts'
+import { scheduler } from './scheduler/scheduler.ts'
+import type { ClusterHost, ClusterProcess, Message, Program, Sighting } from './wire.ts'
+
+export type ClusterWorld = World<Message, Sighting>
+
+const WORKSTATION = 'workstation'
+const USER = 'user-0'
+
+const numbered = (prefix: string, count: number): readonly string[] => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
+/** Its own machine's first, then the others. */
+const startingAt = <T>(items: readonly T[], index: number): readonly T[] => {
+  const place = index % Math.max(1, items.length)
+  return [...items.slice(place), ...items.slice(0, place)]
+}
+
+export class Cluster {
+  readonly members: readonly string[]
+  readonly apiservers: readonly string[]
+  readonly machinesOfControlPlane: readonly string[]
+  private readonly world: ClusterWorld
+  private readonly shape: ClusterShape
+  private readonly weather: Weather
+  /** The running incarnation of each process. */
+  private readonly live = new Map<string, ClusterProcess>()
+  private readonly containers = new Map<string, MachineContainers>()
+  private readonly boots = new Map<string, number>()
+  /** Who leads, as far as anybody has said: role → process. */
+  private readonly leaders = new Map<string, string>()
+
+  constructor(world: ClusterWorld, shape: ClusterShape, weather: Weather) {
+    this.world = world
+    this.shape = shape
+    this.weather = weather
+    this.members = numbered('etcd', shape.members)
+    this.apiservers = numbered('kube-apiserver', shape.apiservers)
+    const planes = Math.max(shape.members, shape.apiservers, shape.controllerManagers, shape.schedulers)
+    this.machinesOfControlPlane = numbered('control-plane', planes)
+    this.layOutControlPlane()
+    this.layOutNodes()
+    if (shape.apiservers > 0) {
+      this.machine(WORKSTATION)
+      this.process(USER, WORKSTATION, kubectl({ endpoints: this.apiservers }))
+    }
+    for (const [index, name] of numbered('etcd-client', shape.etcdClients).entries()) {
+      this.machine(`client-${index}`)
+      this.process(name, `client-${index}`, workload({ members: startingAt(this.members, index) }))
+    }
+  }
+
+  private layOutControlPlane(): void {
+    const { shape, members, apiservers } = this
+    const { timings } = shape
+    for (const [index, machine] of this.machinesOfControlPlane.entries()) {
+      this.machine(machine)
+      if (index < shape.members) this.process(`etcd-${index}`, machine, etcdMember({ members, timings }))
+      if (index < shape.apiservers) this.process(`kube-apiserver-${index}`, machine, (host) => new Apiserver(host, { etcd: startingAt(members, index), timings }))
+      const endpoints = apiservers
+      if (index < shape.controllerManagers) this.process(`kube-controller-manager-${index}`, machine, controllerManager({ endpoints, timings }))
+      if (index < shape.schedulers) this.process(`kube-scheduler-${index}`, machine, scheduler({ endpoints, timings }))
+    }
+  }
+
+  private layOutNodes(): void {
+    const { shape, apiservers } = this
+    for (const [index, node] of shape.nodes.entries()) {
+      const { name } = node
+      const containers = new MachineContainers()
+      this.containers.set(name, containers)
+      this.machine(name)
+      this.process(`container-runtime-${name}`, name, containerRuntime({ node: name, subnet: `10.244.${index}`, machine: containers }))
+      const bootId = (): string => `boot-${name}-${this.boots.get(name) ?? 0}`
+      const options = { endpoints: apiservers, shape: node, timings: shape.timings, hostIP: `192.168.1.${10 + index}`, bootId }
+      this.process(`kubelet-${name}`, name, kubelet(options))
+      const answers = (address: string): boolean => this.answers(address)
+      this.process(`kube-proxy-${name}`, name, kubeProxy({ endpoints: apiservers, node: name, answers }))
+    }
+  }
+
+  private machine(name: string): void {
+    const { clockOffsetMs, clockDriftPpm, diskSyncMs } = this.weather
+    const random = this.world.random('clock', name)
+    const offsetMs = random.between(-clockOffsetMs, clockOffsetMs)
+    this.world.addMachine(name, { offsetMs, driftPpm: random.between(-clockDriftPpm, clockDriftPpm), diskSyncMs })
+  }
+
+  private process(name: string, machine: string, program: Program): void {
+    this.world.addProcess(name, machine, (host: ClusterHost) => {
+      const process = program(host)
+      this.live.set(name, process)
+      return process
+    })
+  }
+
+  start(): void {
+    for (const machine of this.world.machineNames) {
+      for (const process of this.world.processesOf(machine)) this.world.start(process)
+    }
+  }
+
+  // What the world needs to know of it
+
+  private answers(address: string): boolean {
+    for (const machine of this.containers.values()) {
+      const sandbox = [...machine.sandboxes.values()].find((one) => one.ip === address && one.state === 'READY')
+      if (sandbox === undefined) continue
+      return [...machine.containers.values()].some((container) => container.sandbox === sandbox.sandbox && container.state === 'RUNNING')
+    }
+    return false
+  }
+
+  /** Power loss on a node: its containers are gone. Returns what ran. */
+  powerLost(machine: string): readonly { readonly id: string; readonly pod: string; readonly container: string }[] {
+    this.boots.set(machine, (this.boots.get(machine) ?? 0) + 1)
+    return this.containers.get(machine)?.wipe() ?? []
+  }
+
+  /** Notes who leads, to find the target of a fault by its role. */
+  heed(sighting: Sighting): void {
+    if (sighting.kind === 'Elected') this.leaders.set('etcd', sighting.member)
+    else if (sighting.kind === 'Leading') this.leaders.set(sighting.lease, sighting.process)
+  }
+
+  /** The process a target means now; null: nobody has that role, or the shape has no such process. */
+  processFor(target: string): string | null {
+    const [role = '', which] = target.split(':')
+    if (which === undefined) {
+      if (this.world.hasProcess(target)) return target
+      return null
+    }
+    const leader = this.leaders.get(role)
+    if (which === 'leader') return leader ?? null
+    return this.members.find((member) => member !== leader) ?? null
+  }
+
+  machineFor(target: string): string | null {
+    if (this.world.hasMachine(target)) return target
+    const process = this.processFor(target)
+    return process === null ? null : this.world.machineOf(process)
+  }
+
+  // Doing things to it
+
+  /** Null: done. Otherwise why there was nothing to do it to. */
+  act(action: UserAction): string | null {
+    switch (action.kind) {
+      case 'Etcd':
+        return this.askEtcd(action.client, action.request)
+      case 'Connect':
+        this.tell(`kube-proxy-${action.node}`, { kind: 'ConnectAll' })
+        return null
+      case 'ExitContainer':
+        return this.exitContainer(action.nth, action.exitCode)
+      default: {
+        const user = this.live.get(USER)
+        if (user instanceof Kubectl) user.act(action)
+        return user instanceof Kubectl ? null : 'this cluster has no API'
+      }
+    }
+  }
+
+  private askEtcd(client: number, request: EtcdClientAction): string | null {
+    const process = this.live.get(`etcd-client-${client % Math.max(1, this.shape.etcdClients)}`)
+    if (!(process instanceof Workload)) return 'this cluster has no etcd clients'
+    process.act(request)
+    return null
+  }
+
+  private exitContainer(nth: number, exitCode: number): string | null {
+    const nodes = [...this.containers].filter(([, machine]) => [...machine.containers.values()].some((one) => one.state === 'RUNNING'))
+    const chosen = nodes[nth % Math.max(1, nodes.length)]
+    if (chosen === undefined) return 'nothing runs'
+    this.tell(`container-runtime-${chosen[0]}`, { kind: 'ProgramEnds', nth, exitCode })
+    return null
+  }
+
+  private tell(process: string, message: Message): void {
+    if (this.world.isUp(process) && !this.world.isPaused(process)) this.live.get(process)?.receive('environment', message)
+  }
+
+  /** Faults that are of the processes' own making. Returns what ends it, or null when there is no such process. */
+  strike(fault: Fault & { kind: 'FreezeCache' | 'BreakConnections' }): (() => void) | null {
+    const name = this.processFor(fault.target)
+    const process = name === null || !this.world.isUp(name) ? undefined : this.live.get(name)
+    if (fault.kind === 'FreezeCache') {
+      if (!(process instanceof Apiserver)) return null
+      process.freezeCaches(true)
+      return () => {
+        if (this.live.get(name as string) === process) process.freezeCaches(false)
+      }
+    }
+    if (process instanceof ControllersProcess || process instanceof Kubelet || process instanceof Kubectl) {
+      process.breakConnections()
+      return () => {}
+    }
+    return null
+  }
+}

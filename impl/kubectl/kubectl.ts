@@ -1,0 +1,183 @@
+/**
+ * The users: what is done to the cluster from outside, in the way kubectl does it.
+ *
+ * Source of the requests per command: kubernetes/kubectl pkg/cmd.
+ */
+import type { ApiObject, Deployment, Pod, ReplicaSet } from '../../model/state/objects.ts'
+import type { Manifest, UserAction } from '../../model/state/plan.ts'
+import { resourceOfKind } from '../../model/state/resources.ts'
+import type { Creation, ObjectName, Result } from '../client/api.ts'
+import { Client } from '../client/client.ts'
+import { sleep, spawn, type Task } from '../task.ts'
+import type { ClusterHost, ClusterProcess } from '../wire.ts'
+
+export interface KubectlOptions {
+  readonly endpoints: readonly string[]
+}
+
+/** Of the actions, those that go through the API. */
+export type KubectlAction = Exclude<UserAction, { readonly kind: 'ExitContainer' | 'Connect' | 'Etcd' }>
+
+const TIMEOUT_MS = 10_000
+const ATTEMPTS_MOST = 8
+const RETRY_MS = 1_000
+const REVISION = 'deployment.kubernetes.io/revision'
+const HASH_LABEL = 'pod-template-hash'
+
+export const kubectl =
+  (options: KubectlOptions) =>
+  (host: ClusterHost): Kubectl =>
+    new Kubectl(host, options)
+
+type Attempt = Result<unknown> | { readonly ok: true; readonly value: string }
+
+export class Kubectl implements ClusterProcess {
+  private readonly host: ClusterHost
+  private readonly client: Client
+
+  constructor(host: ClusterHost, options: KubectlOptions) {
+    this.host = host
+    this.client = new Client(host, { endpoints: options.endpoints, timeoutMs: TIMEOUT_MS })
+  }
+
+  start(): void {}
+
+  receive(): void {}
+
+  accept(): never {
+    throw new Error('nobody connects to a user')
+  }
+
+  breakConnections(): void {
+    this.client.breakConnection()
+  }
+
+  /** Tries as a patient user would: again after a failure that may pass. */
+  act(action: KubectlAction): void {
+    spawn(this.perform(action))
+  }
+
+  private *perform(action: KubectlAction): Task<void> {
+    for (let attempt = 0; attempt < ATTEMPTS_MOST; attempt++) {
+      const reply = yield* this.once(action)
+      if (reply.ok) {
+        this.host.observe({ kind: 'UserActed', action: action.kind, detail: nameOf(action) })
+        return
+      }
+      const { status } = reply
+      const mayPass = !reply.definite || status.reason === 'Conflict' || status.code === 0
+      if (!mayPass) {
+        this.host.observe({ kind: 'UserActed', action: action.kind, detail: `${nameOf(action)}: refused: ${status.message}` })
+        return
+      }
+      yield* sleep(this.host, RETRY_MS * (attempt + 1))
+    }
+    this.host.observe({ kind: 'UserActed', action: action.kind, detail: `${nameOf(action)}: given up` })
+  }
+
+  private once(action: KubectlAction): Task<Attempt> {
+    const { client } = this
+    switch (action.kind) {
+      case 'Apply':
+        return this.apply(action.object)
+      case 'Scale':
+        return client.patch(target(action.resource, action.name), { spec: { replicas: action.replicas } }, { subresource: 'scale', patchType: 'merge' })
+      case 'SetImage':
+        return this.setImage(action.deployment, action.image)
+      case 'Rollback':
+        return this.rollback(action.deployment, action.revision)
+      case 'Pause':
+        return client.patch(target('deployments', action.deployment), { spec: { paused: action.paused } })
+      case 'Delete':
+        return client.delete(target(action.resource, action.name), { propagationPolicy: action.propagation })
+      case 'DeletePod':
+        return this.deletePod(action.nth, action.force)
+      case 'Cordon':
+        return client.patch({ resource: 'nodes', name: action.node }, { spec: { unschedulable: action.unschedulable } })
+      case 'DeleteNode':
+        return client.delete({ resource: 'nodes', name: action.node })
+    }
+  }
+
+  private *apply(object: Manifest): Task<Attempt> {
+    const manifest = object as unknown as ApiObject
+    const resource = resourceOfKind(manifest.kind)
+    if (resource === undefined) return { ok: true, value: 'not a kind of this cluster' }
+    const namespace = resource.namespaced ? (manifest.metadata.namespace ?? 'default') : undefined
+    const name: ObjectName = { resource: resource.resource, namespace, name: manifest.metadata.name }
+    const read = yield* this.client.get(name)
+    if (read.ok) return yield* this.client.patch(name, manifest)
+    if (read.status.code !== 404) return read
+    const metadata = { ...manifest.metadata, ...(namespace === undefined ? {} : { namespace }) }
+    const created = yield* this.client.create(resource.resource, { ...manifest, metadata } as unknown as Creation<ApiObject>)
+    // An earlier attempt went through after all.
+    return !created.ok && created.status.reason === 'AlreadyExists' ? { ok: true, value: 'unchanged' } : created
+  }
+
+  private *setImage(name: string, image: string): Task<Attempt> {
+    const read = yield* this.client.get<Deployment>(target('deployments', name))
+    if (!read.ok) return read
+    const [first] = read.value.spec.template.spec.containers
+    const containers = [{ name: first?.name ?? '', image }]
+    return yield* this.client.patch(target('deployments', name), { spec: { template: { spec: { containers } } } })
+  }
+
+  /** The template of an earlier revision becomes the current one again. 0: the one before the current. */
+  private *rollback(name: string, revision: number): Task<Attempt> {
+    const read = yield* this.client.get<Deployment>(target('deployments', name))
+    if (!read.ok) return read
+    const { uid, namespace = 'default' } = read.value.metadata
+    const listed = yield* this.client.list<ReplicaSet>('replicasets', { namespace })
+    if (!listed.ok) return listed
+    const own = listed.value.items.filter((set) => set.metadata.ownerReferences?.some((owner) => owner.uid === uid))
+    const ordered = own.toSorted((one, other) => revisionOf(other) - revisionOf(one))
+    const chosen = revision === 0 ? ordered[1] : ordered.find((set) => revisionOf(set) === revision)
+    if (chosen === undefined) return { ok: true, value: 'no such revision' }
+    const { [HASH_LABEL]: _hash, ...labels } = chosen.spec.template.metadata.labels ?? {}
+    const template = { ...chosen.spec.template, metadata: { ...chosen.spec.template.metadata, labels } }
+    const patch = [{ op: 'replace', path: '/spec/template', value: template }]
+    return yield* this.client.patch(target('deployments', name), patch, { patchType: 'json' })
+  }
+
+  private *deletePod(nth: number, force: boolean): Task<Attempt> {
+    const listed = yield* this.client.list<Pod>('pods', { namespace: 'default' })
+    if (!listed.ok) return listed
+    const { items } = listed.value
+    const pod = items[nth % Math.max(1, items.length)]
+    if (pod === undefined) return { ok: true, value: 'no pods' }
+    const { namespace, name } = pod.metadata
+    const reply = yield* this.client.delete({ resource: 'pods', namespace, name }, force ? { gracePeriodSeconds: 0 } : {})
+    return !reply.ok && reply.status.code === 404 ? { ok: true, value: 'gone' } : reply
+  }
+}
+
+const revisionOf = (set: ReplicaSet): number => Number(set.metadata.annotations?.[REVISION] ?? 0)
+
+/** 'namespace/name' */
+const target = (resource: string, name: string): ObjectName => {
+  const [namespace, rest] = name.split('/')
+  return rest === undefined ? { resource, name } : { resource, namespace, name: rest }
+}
+
+const nameOf = (action: KubectlAction): string => {
+  switch (action.kind) {
+    case 'Apply':
+      return `${action.object.kind} ${action.object.metadata.namespace ?? 'default'}/${action.object.metadata.name}`
+    case 'Scale':
+      return `${action.resource}/${action.name} to ${action.replicas}`
+    case 'SetImage':
+      return `deployments/${action.deployment} ${action.image}`
+    case 'Rollback':
+      return `deployments/${action.deployment} to ${action.revision === 0 ? 'the revision before' : `revision ${action.revision}`}`
+    case 'Pause':
+      return `deployments/${action.deployment} ${action.paused ? 'paused' : 'resumed'}`
+    case 'Delete':
+      return `${action.resource}/${action.name} (${action.propagation})`
+    case 'DeletePod':
+      return `number ${action.nth}${action.force ? ' by force' : ''}`
+    case 'Cordon':
+      return `${action.node} ${action.unschedulable ? 'cordoned' : 'uncordoned'}`
+    case 'DeleteNode':
+      return action.node
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * The reference implementation in the simulated world, as a subject: a plan in, a history out, always the same.
+ *
+ * A run ends when the cluster has converged and stayed quiet for as long as the plan asks, or when its time is up.
+ */
+import { Cluster } from '../../impl/cluster.ts'
+import type { Message, Sighting } from '../../impl/wire.ts'
+import { Fold } from '../../model/fold.ts'
+import type { Pending } from '../../model/invariant.ts'
+import { pending } from '../../model/pending.ts'
+import type { Observation } from '../../model/state/history.ts'
+import type { Action, Fault, Plan } from '../../model/state/plan.ts'
+import { isHeartbeat } from '../../model/quiet.ts'
+import { FaultDriver, type Group, type WorldFault } from '../../sim/faults.ts'
+import { World } from '../../sim/world.ts'
+import { isFault } from '../generators/plan.ts'
+import { Recorder } from './recorder.ts'
+import type { Run, Subject } from './subject.ts'
+
+/** How often the calm phase looks whether anything still waits. */
+const LOOK_MS = 1_000
+
+export const simulated = (): Subject => ({ name: 'the reference implementation, simulated', run: (plan) => new Simulation(plan).run() })
+
+class Simulation {
+  private readonly plan: Plan
+  private readonly recorder = new Recorder()
+  private readonly fold = new Fold()
+  private readonly world: World<Message, Sighting>
+  private readonly cluster: Cluster
+  private readonly faults: FaultDriver<Message, Sighting>
+  /** When something other than a heartbeat was last written. */
+  private lastWriteMs = 0
+  private convergedMs: number | null = null
+  private readonly strikes = new Set<() => void>()
+
+  constructor(plan: Plan) {
+    this.plan = plan
+    const { weather } = plan
+    this.world = new World<Message, Sighting>({
+      seed: plan.seed,
+      network: weather,
+      tornWrites: weather.tornWrites,
+      observe: (atMs, sighting) => this.see(atMs, sighting),
+      lifeChanged: (atMs, process, machine, started, reason) =>
+        this.see(atMs, { kind: started ? 'ProcessStarted' : 'ProcessEnded', process, machine, reason }),
+    })
+    this.cluster = new Cluster(this.world, plan.cluster, weather)
+    this.faults = new FaultDriver(this.world, this.budget(), isWrite)
+  }
+
+  run(): Run {
+    const { plan, world } = this
+    this.see(0, { kind: 'PhaseBegan', phase: 'storm' })
+    this.cluster.start()
+    for (const { atMs, do: action } of plan.actions) world.at(Math.min(atMs, plan.stormMs), () => this.act(action))
+    world.runUntil(plan.stormMs)
+    for (const end of [...this.strikes]) end()
+    this.faults.healAll()
+    this.see(world.now, { kind: 'PhaseBegan', phase: 'calm' })
+    this.calm()
+    this.see(world.now, { kind: 'PhaseBegan', phase: 'end' })
+    return {
+      history: this.recorder.history,
+      hash: this.recorder.hash,
+      simulatedMs: world.now,
+      events: world.eventCount,
+      convergedAfterMs: this.convergedMs === null ? null : this.convergedMs - plan.stormMs,
+      pending: this.asksConvergence ? this.waiting() : [],
+    }
+  }
+
+  private get asksConvergence(): boolean {
+    return this.plan.cluster.apiservers > 0
+  }
+
+  private waiting(): readonly Pending[] {
+    return pending(this.fold.context.cluster)
+  }
+
+  private calm(): void {
+    const { plan, world } = this
+    const endMs = plan.stormMs + plan.calmMs
+    if (!this.asksConvergence) {
+      world.runUntil(Math.min(endMs, plan.stormMs + CALM_WITHOUT_API_MS))
+      return
+    }
+    let lookedAtMs = -1
+    while (world.now < endMs) {
+      world.runUntil(Math.min(endMs, world.now + LOOK_MS))
+      if (this.lastWriteMs > lookedAtMs) {
+        lookedAtMs = world.now
+        const open = this.waiting().some((one) => !one.blocked)
+        if (open) this.convergedMs = null
+        else this.convergedMs ??= world.now
+      }
+      const quietSinceMs = Math.max(this.lastWriteMs, this.convergedMs ?? Infinity)
+      if (world.now - quietSinceMs >= plan.quietMs) return
+    }
+  }
+
+  private see(atMs: number, sighting: Sighting): void {
+    this.cluster?.heed(sighting)
+    const seen = this.recorder.record(atMs, sighting)
+    if (seen === null) return
+    this.fold.observe(seen)
+    if (changesState(seen)) this.lastWriteMs = atMs
+    if (sighting.kind === 'ProcessEnded' && sighting.reason === 'machine crash') this.powerLost(atMs, sighting.machine)
+  }
+
+  private powerLost(atMs: number, machine: string): void {
+    for (const { id, pod, container } of this.cluster.powerLost(machine)) {
+      this.see(atMs, { kind: 'ContainerExited', node: machine, pod, container, id, exitCode: 137, by: 'crash' })
+    }
+  }
+
+  // Actions
+
+  private act(action: Action): void {
+    if (isFault(action)) {
+      this.strike(action)
+      return
+    }
+    const problem = this.cluster.act(action)
+    const through = action.kind === 'Connect' || action.kind === 'ExitContainer'
+    if (problem !== null || through) this.see(this.world.now, { kind: 'UserActed', action: action.kind, detail: problem ?? '' })
+  }
+
+  private strike(fault: Fault): void {
+    const report = (outcome: 'begun' | 'ended' | 'skipped', detail: string): void =>
+      this.see(this.world.now, { kind: 'FaultChanged', fault, outcome, detail })
+    if (fault.kind === 'FreezeCache' || fault.kind === 'BreakConnections') {
+      const end = this.cluster.strike(fault)
+      if (end === null) {
+        report('skipped', `no ${fault.target} now`)
+        return
+      }
+      report('begun', '')
+      const finish = (): void => {
+        if (!this.strikes.delete(finish)) return
+        end()
+        report('ended', '')
+      }
+      this.strikes.add(finish)
+      this.world.at(this.world.now + (fault.kind === 'FreezeCache' ? fault.forMs : 0), finish)
+      return
+    }
+    const resolved = this.resolve(fault)
+    if (resolved === null) report('skipped', 'no such process or machine now')
+    else this.faults.apply(resolved, (outcome, detail) => report(outcome, detail || targetOf(resolved)))
+  }
+
+  /** Null: nobody is meant by it now. */
+  private resolve(fault: Exclude<Fault, { kind: 'FreezeCache' | 'BreakConnections' }>): WorldFault | null {
+    if (fault.kind === 'Partition') {
+      const side = [...new Set(fault.side.flatMap((target) => this.cluster.machineFor(target) ?? []))]
+      return side.length === 0 ? null : { ...fault, side }
+    }
+    const ofProcess = fault.kind === 'CrashProcess' || fault.kind === 'PauseProcess' || fault.kind === 'CrashUnsynced' || fault.kind === 'CrashBetweenWrites'
+    const target = ofProcess ? this.cluster.processFor(fault.target) : this.cluster.machineFor(fault.target)
+    return target === null ? null : { ...fault, target }
+  }
+
+  /** What the protocols promise to survive. */
+  private budget(): readonly Group[] {
+    const { members, apiservers } = this.cluster
+    // A single member that comes back with its disk has lost nothing: it may be out, only never all of several.
+    const membersOut = members.length === 1 ? 1 : Math.floor((members.length - 1) / 2)
+    return [
+      { name: 'etcd members', processes: members, outMost: membersOut },
+      ...(apiservers.length > 1 ? [{ name: 'apiservers', processes: apiservers, outMost: apiservers.length - 1 }] : []),
+    ]
+  }
+}
+
+/** After the storm the clients of a bare store finish what they began. */
+const CALM_WITHOUT_API_MS = 20_000
+
+const targetOf = (fault: WorldFault): string => (fault.kind === 'Partition' ? fault.side.join(', ') : fault.target)
+
+/** Requests that may change something: what a crash between two writes counts. */
+const isWrite = (message: Message): boolean => message.kind === 'ApiRequest' && message.request.verb !== 'get' && message.request.verb !== 'list'
+
+const changesState = (seen: Observation): boolean => {
+  switch (seen.kind) {
+    case 'Commit':
+      return !isHeartbeat(seen)
+    case 'RulesSwapped':
+    case 'ContainerStarted':
+    case 'ContainerExited':
+      return true
+    default:
+      return false
+  }
+}
