@@ -1,0 +1,71 @@
+/** Who is meant by a selector, and what a toleration tolerates: by plain definition. */
+import type { LabelSelector, Labels, Node, NodeSelectorTerm, Pod, Taint, Toleration } from './objects.ts'
+
+export const matchesLabels = (selector: LabelSelector, labels: Labels = {}): boolean => {
+  const pairs = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value)
+  const expressions = (selector.matchExpressions ?? []).every((expression) => {
+    const held = labels[expression.key]
+    const among = held !== undefined && (expression.values ?? []).includes(held)
+    switch (expression.operator) {
+      case 'In':
+        return among
+      case 'NotIn':
+        return !among
+      case 'Exists':
+        return held !== undefined
+      case 'DoesNotExist':
+        return held === undefined
+    }
+  })
+  return pairs && expressions
+}
+
+/** A service's selector. An empty one selects nothing. */
+export const matchesPairs = (pairs: Labels | undefined, labels: Labels = {}): boolean => {
+  const entries = Object.entries(pairs ?? {})
+  return entries.length > 0 && entries.every(([key, value]) => labels[key] === value)
+}
+
+export const toleratesTaint = (tolerations: readonly Toleration[] | undefined, taint: Taint): boolean =>
+  (tolerations ?? []).some((toleration) => {
+    const effect = toleration.effect === undefined || toleration.effect === taint.effect
+    const key = toleration.key === undefined ? toleration.operator === 'Exists' : toleration.key === taint.key
+    const value = toleration.operator === 'Exists' || (toleration.value ?? '') === (taint.value ?? '')
+    return effect && key && value
+  })
+
+const termMatches = (term: NodeSelectorTerm, node: Node): boolean => {
+  const all = [
+    ...(term.matchExpressions ?? []).map((one) => ({ ...one, held: node.metadata.labels?.[one.key] })),
+    ...(term.matchFields ?? []).map((one) => ({ ...one, held: one.key === 'metadata.name' ? node.metadata.name : undefined })),
+  ]
+  return (
+    all.length > 0 &&
+    all.every(({ operator, values = [], held }) => {
+      switch (operator) {
+        case 'In':
+          return held !== undefined && values.includes(held)
+        case 'NotIn':
+          return held === undefined || !values.includes(held)
+        case 'Exists':
+          return held !== undefined
+        case 'DoesNotExist':
+          return held === undefined
+        case 'Gt':
+          return held !== undefined && Number(held) > Number(values[0])
+        case 'Lt':
+          return held !== undefined && Number(held) < Number(values[0])
+        default:
+          return false
+      }
+    })
+  )
+}
+
+/** nodeSelector and required node affinity together. */
+export const selectsNode = (pod: Pod, node: Node): boolean => {
+  const labels = node.metadata.labels ?? {}
+  const pairs = Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => labels[key] === value)
+  const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
+  return pairs && (required === undefined || required.nodeSelectorTerms.some((term) => termMatches(term, node)))
+}
