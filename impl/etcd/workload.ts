@@ -4,7 +4,7 @@
  * One request at a time. After an outcome that stays open it goes on under a new name, since the old request may still
  * take effect (as Jepsen's processes do).
  */
-import type { EtcdError, EtcdRequest, EtcdResponse, LeaseId, Revision, WatchEvent } from '../../model/state/keyspace.ts'
+import type { EtcdError, EtcdRequest, EtcdResponse, KvRequest, LeaseId, Revision, WatchEvent } from '../../model/state/keyspace.ts'
 import type { Delivered, Outcome } from '../../model/state/history.ts'
 import type { EtcdClientAction } from '../../model/state/plan.ts'
 import { spawn } from '../task.ts'
@@ -94,11 +94,20 @@ export class Workload implements ClusterProcess {
       }
       case 'PutWithLease': {
         const lease = this.leases.get(action.slot)
-        return lease === undefined ? null : { kind: 'Put', key: action.key, value: action.value, lease }
+        return lease === undefined ? null : this.marked({ kind: 'Put', key: action.key, value: action.value, lease })
       }
       default:
-        return action
+        return this.marked(action)
     }
+  }
+
+  /** Every value names the call that wrote it: two writes are never alike. */
+  private marked(request: KvRequest): KvRequest {
+    const mark = `${this.host.name}/${this.calls}`
+    if (request.kind === 'Put') return { ...request, value: `${String(request.value)}@${mark}` }
+    if (request.kind !== 'Txn') return request
+    const all = (requests: readonly KvRequest[]): readonly KvRequest[] => requests.map((one) => this.marked(one))
+    return { ...request, success: all(request.success), failure: all(request.failure) }
   }
 
   private get process(): string {

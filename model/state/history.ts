@@ -126,7 +126,8 @@ export type Observation = { readonly atMs: number } & (
 )
 export type ObservationKind = Observation['kind']
 /** One kind of observation. */
-export type Seen<Kind extends ObservationKind> = Extract<Observation, { readonly kind: Kind }>
+export type Seen<Kind extends ObservationKind> = Kind extends ObservationKind ? OfKind<Observation, Kind> : never
+type OfKind<One, Kind extends string> = One extends { readonly kind: infer Own } ? (Kind extends Own ? One & { readonly kind: Kind } : never) : never
 
 /** One watch event by reference: what it says is in the commits. */
 export interface Delivered {

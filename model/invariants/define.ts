@@ -1,0 +1,86 @@
+/** How invariants are written down: fields first, then what keeps watch. */
+import type { Context, Invariant, Judgement, Watcher } from '../invariant.ts'
+import { pending } from '../pending.ts'
+import type { ObservationKind, Seen } from '../state/history.ts'
+import type { ApiObject } from '../state/objects.ts'
+import { keyOf, resourceOfKey } from '../state/resources.ts'
+
+export type Fields = Omit<Invariant, 'start' | 'allows' | 'hears'> & { readonly allows?: readonly string[] }
+
+/** Listens to one kind of observation and keeps nothing between them. */
+export const each = <Kind extends ObservationKind>(
+  fields: Fields,
+  kind: Kind,
+  judge: (seen: Seen<Kind>, context: Context) => Judgement,
+): Invariant => ({
+  allows: [],
+  ...fields,
+  hears: [kind],
+  start: () => ({ observe: (next, context) => judge(next as Seen<Kind>, context) }),
+})
+
+/** Keeps notes of its own over a run. */
+export const watching = (fields: Fields, hears: readonly ObservationKind[], start: () => Watcher): Invariant => ({
+  allows: [],
+  ...fields,
+  hears,
+  start,
+})
+
+/** Judged at the end of the calm: nothing of this sort may still wait, but for what nothing could end. */
+export const settles = (
+  fields: Omit<Fields, 'kind' | 'strength'>,
+  concerns: (object: string, waitsFor: string) => boolean,
+  /** Whether there is anything it speaks of. */
+  about: (context: Context) => boolean,
+): Invariant => ({
+  allows: [],
+  ...fields,
+  kind: 'convergence',
+  strength: 'liveness',
+  hears: ['PhaseBegan'],
+  start: () => ({
+    observe: (next, context) => {
+      if (next.kind !== 'PhaseBegan' || next.phase !== 'end' || !about(context)) return 'vacuous'
+      const rows = pending(context.cluster).filter((row) => !row.blocked && concerns(row.object, row.waitsFor))
+      const [first] = rows
+      if (first === undefined) return 'notable'
+      const more = rows.length === 1 ? '' : ` (and ${rows.length - 1} more)`
+      return { why: `${first.object} still waits for ${first.waitsFor}${more}` }
+    },
+  }),
+})
+
+export const isRegistry = (key: string): boolean => key.startsWith('/registry/') && !key.startsWith('/registry/ranges/')
+export const objectOf = <T extends ApiObject>(stored: { readonly value: unknown } | null | undefined): T | undefined =>
+  stored === null || stored === undefined ? undefined : (stored.value as T)
+
+/** Commits of one resource only. */
+export const eachCommit = (
+  fields: Fields,
+  resource: string | null,
+  judge: (seen: Seen<'Commit'>, context: Context) => Judgement,
+): Invariant =>
+  each(fields, 'Commit', (seen, context) => {
+    if (!isRegistry(seen.key)) return 'vacuous'
+    return resource === null || resourceOfKey(seen.key) === resource ? judge(seen, context) : 'vacuous'
+  })
+
+export const keyOfRef = (ref: { readonly resource: string; readonly namespace?: string; readonly name: string }): string =>
+  keyOf(ref.resource, ref.namespace, ref.name)
+
+export const controllerOf = (object: ApiObject): string | undefined =>
+  object.metadata.ownerReferences?.find((owner) => owner.controller === true)?.uid
+
+const text = new WeakMap<object, string>()
+/** JSON of an immutable value, made once. */
+export const jsonOf = (value: unknown): string => {
+  if (typeof value !== 'object' || value === null) return String(JSON.stringify(value))
+  let found = text.get(value)
+  if (found === undefined) {
+    found = JSON.stringify(value)
+    text.set(value, found)
+  }
+  return found
+}
+export const sameValue = (one: unknown, other: unknown): boolean => one === other || jsonOf(one) === jsonOf(other)

@@ -1,0 +1,357 @@
+/** ReplicaSets, Deployments and garbage: what controllers may decide from what they saw. SEMANTICS 2.5 and 2.8. */
+import type { Context, Invariant, Judgement } from '../invariant.ts'
+import type { StoreHistory } from '../state/cluster.ts'
+import type { Choice, Seen, View } from '../state/history.ts'
+import type { ApiObject, Deployment, IntOrPercent, Pod, ReplicaSet } from '../state/objects.ts'
+import { prefixOf, resourceOfKey } from '../state/resources.ts'
+import { matchesLabels } from '../state/selector.ts'
+import { controllerOf, each, eachCommit, jsonOf, keyOfRef, objectOf, sameValue, settles, watching, type Fields } from './define.ts'
+
+const RS = 'kubernetes pkg/controller/replicaset/replica_set.go'
+const ROLLING = 'kubernetes pkg/controller/deployment/rolling.go'
+const safety = { kind: 'step', strength: 'safety' } as const
+const HASH = 'pod-template-hash'
+const EXPECTATION_MS = 300_000
+
+type Deciding<Kind extends Choice['kind']> = Seen<'Decision'> & { readonly choice: Extract<Choice, { readonly kind: Kind }> }
+
+/** Decisions of some kinds, judged by what the decider had seen. */
+const deciding = <Kind extends Choice['kind']>(fields: Fields, kinds: readonly Kind[], judge: (seen: Deciding<Kind>, context: Context) => Judgement): Invariant =>
+  each(fields, 'Decision', (seen, context) => ((kinds as readonly string[]).includes(seen.choice.kind) ? judge(seen as Deciding<Kind>, context) : 'vacuous'))
+
+const viewed = <T extends ApiObject>(history: StoreHistory, view: View, ref: { readonly resource: string; readonly namespace?: string; readonly name: string }): T | undefined =>
+  objectOf<T>(history.at(keyOfRef(ref), view[ref.resource] ?? 0))
+const listed = <T extends ApiObject>(history: StoreHistory, view: View, resource: string): readonly T[] =>
+  history.listAt(resource, view[resource] ?? 0).map(({ stored }) => stored.value as T)
+
+const isTerminal = (pod: Pod): boolean => pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed'
+const isActive = (pod: Pod): boolean => !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined
+const share = (value: IntOrPercent, total: number, up: boolean): number =>
+  typeof value === 'number' ? value : up ? Math.ceil((Number.parseFloat(value) * total) / 100) : Math.floor((Number.parseFloat(value) * total) / 100)
+const limits = ({ spec }: Deployment): { most: number; least: number } => {
+  const { rollingUpdate } = spec.strategy
+  const surge = share(rollingUpdate?.maxSurge ?? 0, spec.replicas, true)
+  const down = share(rollingUpdate?.maxUnavailable ?? 0, spec.replicas, false)
+  const unavailable = surge === 0 && down === 0 ? 1 : Math.min(down, spec.replicas)
+  return { most: spec.replicas + surge, least: spec.replicas - unavailable }
+}
+const templateOf = (template: ReplicaSet['spec']['template']): string => {
+  const { [HASH]: _hash, ...labels } = template.metadata.labels ?? {}
+  // Parts in a fixed order: two equal templates may list their fields differently.
+  return jsonOf([sorted(labels), sorted(template.metadata.annotations ?? {}), sorted(template.spec)])
+}
+const sorted = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1)).map(([name, member]) => [name, sorted(member)]))
+}
+
+// ReplicaSets
+
+const ownPodsOnly = deciding(
+  { id: 'RS-S1', sentence: 'a ReplicaSet deletes or releases only pods of its own, and adopts only matching ones that nobody owns', source: 'kubernetes pkg/controller/controller_ref_manager.go', sometimes: 'a pod is adopted', ...safety },
+  ['DeletePod', 'ReleasePod', 'AdoptPod'],
+  ({ choice, view, process }, { history }) => {
+    const pod = viewed<Pod>(history, view, choice.pod)
+    if (pod === undefined || pod.metadata.uid !== choice.pod.uid) return { why: `${process} decided ${choice.kind} on ${choice.pod.name}, which was not in its view` }
+    const owner = controllerOf(pod)
+    if (choice.kind !== 'AdoptPod') return owner === choice.owner.uid ? 'holds' : { why: `${process} decided ${choice.kind} on ${choice.pod.name}, which belongs to ${owner ?? 'nobody'}` }
+    const set = viewed<ReplicaSet>(history, view, choice.owner)
+    if (owner !== undefined) return { why: `${process} adopts ${choice.pod.name}, which belongs to ${owner}` }
+    if (set !== undefined && !matchesLabels(set.spec.selector, pod.metadata.labels)) return { why: `${process} adopts ${choice.pod.name}, which ${choice.owner.name} does not select` }
+    return pod.metadata.deletionTimestamp === undefined ? 'notable' : { why: `${process} adopts ${choice.pod.name}, which is being deleted` }
+  },
+)
+
+const noMoreThanMissing: Invariant = watching(
+  { id: 'RS-S2', sentence: 'a ReplicaSet makes no more pods than it misses, counting those it has made and not seen yet, and deletes no more than it has too many', source: RS, sometimes: 'pods it made are not in its view yet', allows: ['ALLOW-4'], ...safety, kind: 'history' },
+  ['Decision', 'Commit'],
+  () => {
+    /** process/owner → pods it made: revision and time. */
+    const made = new Map<string, { revision: number; atMs: number }[]>()
+    return {
+      observe(next, { history }) {
+        if (next.kind === 'Commit') {
+          const pod = next.before === null && resourceOfKey(next.key) === 'pods' ? objectOf<Pod>(next.after) : undefined
+          const owner = pod === undefined ? undefined : controllerOf(pod)
+          if (owner === undefined) return 'vacuous'
+          const key = `${next.author}/${owner}`
+          made.set(key, [...(made.get(key) ?? []), { revision: next.revision, atMs: next.atMs }])
+          return 'vacuous'
+        }
+        if (next.kind !== 'Decision' || (next.choice.kind !== 'CreatePod' && next.choice.kind !== 'DeletePod')) return 'vacuous'
+        const { choice, view, process, atMs } = next
+        const set = viewed<ReplicaSet>(history, view, choice.owner)
+        if (set === undefined || set.metadata.uid !== choice.owner.uid) return { why: `${process} decided ${choice.kind} for ${choice.owner.name}, which was not in its view` }
+        const active = listed<Pod>(history, view, 'pods').filter((pod) => controllerOf(pod) === choice.owner.uid && isActive(pod)).length
+        const unseen = (made.get(`${process}/${choice.owner.uid}`) ?? []).filter((one) => one.revision > (view['pods'] ?? 0))
+        if (unseen.some((one) => atMs - one.atMs >= EXPECTATION_MS)) return 'vacuous'
+        if (choice.kind === 'DeletePod') return active > set.spec.replicas ? 'holds' : { why: `${process} deletes ${choice.pod.name} of ${choice.owner.name}, which wants ${set.spec.replicas} pods and had ${active}` }
+        if (active + unseen.length + 1 > set.spec.replicas) {
+          return { why: `${process} makes a pod for ${choice.owner.name}, which wants ${set.spec.replicas}: it saw ${active} and had made ${unseen.length} more` }
+        }
+        return unseen.length > 0 ? 'notable' : 'holds'
+      },
+    }
+  },
+)
+
+const templateLabels = eachCommit(
+  { id: 'RS-S5', sentence: 'a pod made for a ReplicaSet has the labels of its template', source: RS, sometimes: 'a pod is made', ...safety },
+  'pods',
+  ({ before, after, key }, { cluster }) => {
+    const pod = before === null ? objectOf<Pod>(after) : undefined
+    const owner = pod?.metadata.ownerReferences?.find((ref) => ref.controller === true && ref.kind === 'ReplicaSet')
+    if (pod === undefined || owner === undefined) return 'vacuous'
+    const set = objectOf<ReplicaSet>(cluster.store.get(`${prefixOf('replicasets', pod.metadata.namespace)}${owner.name}`))
+    if (set === undefined || set.metadata.uid !== owner.uid) return 'vacuous'
+    const missing = Object.entries(set.spec.template.metadata.labels ?? {}).find(([name, value]) => pod.metadata.labels?.[name] !== value)
+    return missing === undefined ? 'notable' : { why: `${key} was made without the label ${missing[0]}=${missing[1]}` }
+  },
+)
+
+// Deployments
+
+const setsOf = (sets: readonly ReplicaSet[], uid: string): readonly ReplicaSet[] => sets.filter((set) => controllerOf(set) === uid)
+const total = (sets: readonly ReplicaSet[]): number => sets.reduce((sum, set) => sum + set.spec.replicas, 0)
+
+const withinBounds = deciding(
+  { id: 'DEP-S1', sentence: 'a rolling update grows only within the surge and takes away only what availability can spare, as it sees it', source: ROLLING, sometimes: 'a set shrinks', ...safety },
+  ['ScaleReplicaSet'],
+  ({ choice, view, process }, { history, cluster }) => {
+    const deployment = viewed<Deployment>(history, view, choice.owner)
+    if (deployment === undefined || deployment.spec.strategy.type !== 'RollingUpdate' || deployment.spec.paused === true) return 'vacuous'
+    const sets = setsOf(listed<ReplicaSet>(history, view, 'replicasets'), choice.owner.uid)
+    const set = sets.find((one) => one.metadata.uid === choice.replicaSet.uid)
+    const resizing = sets.some((one) => one.spec.replicas > 0 && Number(one.metadata.annotations?.['deployment.kubernetes.io/desired-replicas'] ?? deployment.spec.replicas) !== deployment.spec.replicas)
+    if (resizing || set === undefined) return 'vacuous'
+    const { most, least } = limits(deployment)
+    if (choice.to > choice.from) {
+      // Its own writes of this very sync are not in its view: the store may already show them.
+      const now = setsOf([...cluster.store].filter(([key]) => key.startsWith('/registry/replicasets/')).map(([, stored]) => stored.value as ReplicaSet), choice.owner.uid)
+      const after = Math.min(total(sets), total(now)) - choice.from + choice.to
+      return after <= most || choice.to <= deployment.spec.replicas - (total(sets) - choice.from) ? 'holds' : { why: `${process} grows ${choice.replicaSet.name} from ${choice.from} to ${choice.to}: ${after} in all, ${most} are allowed` }
+    }
+    const available = sets.reduce((sum, one) => sum + (one.status.availableReplicas ?? 0), 0)
+    const idle = Math.max(0, choice.from - (set.status.availableReplicas ?? 0))
+    const taken = Math.max(0, choice.from - choice.to - idle)
+    if (taken > 0 && available - taken < least) return { why: `${process} shrinks ${choice.replicaSet.name} from ${choice.from} to ${choice.to}, leaving ${available - taken} available where ${least} are wanted` }
+    return 'notable'
+  },
+)
+
+/** What voids the bounds of a rollout in the world until it is whole again. */
+const HAZARDS: ReadonlySet<string> = new Set(['Scale', 'DeletePod', 'ExitContainer', 'Delete', 'DeleteNode', 'Rollback', 'Apply', 'Pause'])
+
+const boundsInTheWorld: Invariant = watching(
+  {
+    id: 'DEP-S2',
+    sentence: 'through a rollout enough pods stay available and no more exist than the surge allows; with podReplacementPolicy TerminationComplete those that are still ending count too',
+    source: `${ROLLING}; KEP-3973`,
+    kind: 'history',
+    strength: 'safety',
+    sometimes: 'pods of two templates exist',
+    allows: ['ALLOW-4', 'ALLOW-7', 'ALLOW-10'],
+  },
+  ['Commit', 'UserActed', 'ContainerExited', 'Leading', 'FaultChanged', 'Decision', 'ProcessEnded'],
+  () => {
+    /** Deployments that were whole since the last thing that could excuse them. */
+    const armed = new Set<string>()
+    return {
+      observe(next, { cluster }) {
+        switch (next.kind) {
+          case 'UserActed':
+            if (HAZARDS.has(next.action)) armed.clear()
+            return 'vacuous'
+          case 'ContainerExited':
+            if (next.by !== 'stop') armed.clear()
+            return 'vacuous'
+          case 'Leading':
+            armed.clear()
+            return 'vacuous'
+          case 'ProcessEnded':
+            if (next.process.startsWith('kube-controller-manager')) armed.clear()
+            return 'vacuous'
+          case 'FaultChanged':
+            if (next.fault.kind !== 'SlowLink' && next.fault.kind !== 'BreakConnections') armed.clear()
+            return 'vacuous'
+          case 'Decision':
+            if (next.choice.kind === 'EvictPod' || next.choice.kind === 'ForceDeletePod' || next.choice.kind === 'MarkUnknown') armed.clear()
+            return 'vacuous'
+          default:
+        }
+        if (next.kind !== 'Commit') return 'vacuous'
+        const resource = resourceOfKey(next.key)
+        if (resource !== 'pods' && resource !== 'deployments') return 'vacuous'
+        let verdict: Judgement = 'vacuous'
+        for (const [key, stored] of cluster.store) {
+          if (!key.startsWith('/registry/deployments/')) continue
+          const judged = judgeRollout(stored.value as Deployment, cluster.store, armed, next)
+          if (typeof judged === 'object') return judged
+          if (judged !== 'vacuous') verdict = judged
+        }
+        return verdict
+      },
+    }
+  },
+)
+
+const judgeRollout = (deployment: Deployment, store: ReadonlyMap<string, { readonly value: unknown }>, armed: Set<string>, next: Seen<'Commit'>): Judgement => {
+  const { uid, namespace, name } = deployment.metadata
+  if (deployment.spec.strategy.type !== 'RollingUpdate' || deployment.metadata.deletionTimestamp !== undefined) return 'vacuous'
+  const sets = new Set<string>()
+  for (const [key, stored] of store) {
+    if (key.startsWith('/registry/replicasets/') && controllerOf(stored.value as ReplicaSet) === uid) sets.add((stored.value as ReplicaSet).metadata.uid)
+  }
+  let active = 0
+  let ending = 0
+  let ready = 0
+  const templates = new Set<string>()
+  for (const [key, stored] of store) {
+    if (!key.startsWith(prefixOf('pods', namespace))) continue
+    const pod = stored.value as Pod
+    const owner = controllerOf(pod)
+    if (owner === undefined || !sets.has(owner) || isTerminal(pod)) continue
+    templates.add(owner)
+    if (pod.metadata.deletionTimestamp !== undefined) ending++
+    else {
+      active++
+      if (pod.status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') === true) ready++
+    }
+  }
+  const { status, spec } = deployment
+  const whole = active === spec.replicas && ready === spec.replicas && ending === 0 && templates.size <= 1 && status.availableReplicas === spec.replicas && (status.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0)
+  if (whole) {
+    armed.add(uid)
+    return 'holds'
+  }
+  if (!armed.has(uid)) return 'vacuous'
+  // A pod that fails by itself excuses what it takes away.
+  const was = objectOf<Pod>(next.before)
+  if (was !== undefined && next.key.startsWith('/registry/pods/') && was.metadata.deletionTimestamp === undefined && objectOf<Pod>(next.after)?.metadata.deletionTimestamp === undefined && next.after !== null && isTerminal(next.after.value as Pod)) {
+    armed.delete(uid)
+    return 'vacuous'
+  }
+  const { most, least } = limits(deployment)
+  const counted = spec.podReplacementPolicy === 'TerminationComplete' ? active + ending : active
+  if (counted > most) return { why: `Deployment ${namespace}/${name} has ${active} pods${counted === active ? '' : ` and ${ending} that are still ending`} at revision ${next.revision}, ${most} are allowed` }
+  if (ready < least) return { why: `Deployment ${namespace}/${name} has ${ready} pods available at revision ${next.revision}, at least ${least} were to stay` }
+  return templates.size > 1 ? 'notable' : 'holds'
+}
+
+const recreateWaits = deciding(
+  { id: 'DEP-S3', sentence: 'with Recreate a pod of the new template is only asked for when no old one is left, as it sees it', source: 'kubernetes pkg/controller/deployment/recreate.go', sometimes: 'there was an old template', allows: ['ALLOW-7'], ...safety },
+  ['CreateReplicaSet', 'ScaleReplicaSet'],
+  ({ choice, view, process }, { history }) => {
+    const deployment = viewed<Deployment>(history, view, choice.owner)
+    if (deployment?.spec.strategy.type !== 'Recreate' || deployment.spec.paused === true) return 'vacuous'
+    const sets = setsOf(listed<ReplicaSet>(history, view, 'replicasets'), choice.owner.uid)
+    const name = choice.kind === 'ScaleReplicaSet' ? choice.replicaSet.name : choice.name
+    if (choice.kind === 'ScaleReplicaSet') {
+      const set = sets.find((one) => one.metadata.name === name)
+      if (choice.to <= choice.from || set === undefined || templateOf(set.spec.template) !== templateOf(deployment.spec.template)) return 'vacuous'
+    }
+    const old = new Set(sets.filter((set) => set.metadata.name !== name).map((set) => set.metadata.uid))
+    const left = listed<Pod>(history, view, 'pods').find((pod) => old.has(controllerOf(pod) ?? '') && !isTerminal(pod))
+    if (left !== undefined) return { why: `${process} asks for pods of ${name} while ${left.metadata.name} of an old template was still there` }
+    return old.size > 0 ? 'notable' : 'holds'
+  },
+)
+
+const oneSetATemplate = eachCommit(
+  { id: 'DEP-S4', sentence: 'a Deployment has one ReplicaSet for each template', source: 'kubernetes pkg/controller/deployment/sync.go', sometimes: 'it has another set already', ...safety },
+  'replicasets',
+  ({ before, after, author, key }, { cluster }) => {
+    const set = before === null ? objectOf<ReplicaSet>(after) : undefined
+    const owner = set === undefined ? undefined : controllerOf(set)
+    if (set === undefined || owner === undefined) return 'vacuous'
+    const others = [...cluster.store].filter(([other]) => other !== key && other.startsWith('/registry/replicasets/')).map(([, stored]) => stored.value as ReplicaSet)
+    const own = setsOf(others, owner)
+    const twin = own.find((other) => templateOf(other.spec.template) === templateOf(set.spec.template))
+    if (twin !== undefined) return { why: `${author} made ${set.metadata.name} for the template that ${twin.metadata.name} has` }
+    return own.length > 0 ? 'notable' : 'holds'
+  },
+)
+
+const cleansUpOld = deciding(
+  { id: 'DEP-S6', sentence: 'clean-up takes only old ReplicaSets of which nothing is left', source: 'kubernetes pkg/controller/deployment/sync.go', sometimes: 'a set is taken', ...safety },
+  ['DeleteReplicaSet'],
+  ({ choice, view, process }, { history }) => {
+    const set = viewed<ReplicaSet>(history, view, choice.replicaSet)
+    const deployment = viewed<Deployment>(history, view, choice.owner)
+    if (set === undefined || deployment === undefined) return 'vacuous'
+    if (set.spec.replicas !== 0 || set.status.replicas !== 0) return { why: `${process} cleans up ${choice.replicaSet.name}, which wants ${set.spec.replicas} pods and has ${set.status.replicas}` }
+    return templateOf(set.spec.template) === templateOf(deployment.spec.template) ? { why: `${process} cleans up ${choice.replicaSet.name}, which has the current template` } : 'notable'
+  },
+)
+
+const pausedStays = deciding(
+  { id: 'DEP-S7', sentence: 'a paused Deployment gets no ReplicaSet for a new template', source: 'https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#pausing-and-resuming-a-deployment', sometimes: 'a set is made for one that is not paused', ...safety },
+  ['CreateReplicaSet'],
+  ({ choice, view, process }, { history }) => {
+    const deployment = viewed<Deployment>(history, view, choice.owner)
+    if (deployment === undefined) return 'vacuous'
+    return deployment.spec.paused === true ? { why: `${process} makes ${choice.name} for ${choice.owner.name}, which is paused` } : 'notable'
+  },
+)
+
+const specIsTheUsers = eachCommit(
+  { id: 'DEP-S8', sentence: "a Deployment's spec is its users': its controller never changes it", source: 'kubernetes pkg/controller/deployment', sometimes: 'its controller writes to it', ...safety },
+  'deployments',
+  ({ before, after, author, revision, key }) => {
+    const was = objectOf<Deployment>(before)
+    const is = objectOf<Deployment>(after)
+    if (was === undefined || is === undefined || !author.startsWith('kube-controller-manager')) return 'vacuous'
+    return sameValue(was.spec, is.spec) ? 'notable' : { why: `${author} changed the spec of ${key} at revision ${revision}` }
+  },
+)
+
+// Garbage
+
+const ownersGone = deciding(
+  { id: 'GC-S1', sentence: 'an object is collected only when each of its owners is gone, or waits for it to go', source: 'kubernetes pkg/controller/garbagecollector/garbagecollector.go', sometimes: 'an owner was deleted', ...safety },
+  ['CollectGarbage'],
+  ({ choice, process }, { cluster }) => {
+    if (choice.owners.length === 0) return { why: `${process} collects ${choice.object.name}, which has no owner` }
+    for (const owner of choice.owners) {
+      const held = objectOf(cluster.store.get(keyOfRef(owner)) ?? cluster.store.get(keyOfRef({ resource: owner.resource, name: owner.name })))
+      if (held === undefined || held.metadata.uid !== owner.uid) continue
+      const waits = held.metadata.deletionTimestamp !== undefined && held.metadata.finalizers?.includes('foregroundDeletion') === true
+      if (!waits) return { why: `${process} collects ${choice.object.name}, whose owner ${owner.name} is there` }
+    }
+    return 'notable'
+  },
+)
+
+const orphansStay = deciding(
+  { id: 'GC-S3', sentence: 'what was to be orphaned is not collected', source: 'https://kubernetes.io/docs/concepts/architecture/garbage-collection/#orphaned-dependents', sometimes: 'something is collected', ...safety },
+  ['CollectGarbage'],
+  ({ choice, process }, { history }) => {
+    for (const owner of choice.owners) {
+      const last = history.versions(keyOfRef(owner)).findLast((version) => objectOf(version.after)?.metadata.uid === owner.uid)
+      if (objectOf(last?.after)?.metadata.finalizers?.includes('orphan') === true) return { why: `${process} collects ${choice.object.name}, which ${owner.name} was to leave behind` }
+    }
+    return 'notable'
+  },
+)
+
+const has = (resource: string) => ({ cluster }: Context): boolean => [...cluster.store.keys()].some((key) => key.startsWith(prefixOf(resource)))
+const had = (resource: string) => ({ history }: Context): boolean => history.keys(prefixOf(resource)).length > 0
+
+export const WORKLOADS: readonly Invariant[] = [
+  ownPodsOnly,
+  noMoreThanMissing,
+  templateLabels,
+  settles({ id: 'RS-L1', sentence: 'a ReplicaSet gets as many ready pods as it wants, and its status says so', source: RS, sometimes: 'there is one at the end', allows: ['ALLOW-4'] }, (object) => object.startsWith('ReplicaSet '), has('replicasets')),
+  withinBounds,
+  boundsInTheWorld,
+  recreateWaits,
+  oneSetATemplate,
+  cleansUpOld,
+  pausedStays,
+  specIsTheUsers,
+  settles({ id: 'DEP-L1', sentence: 'a Deployment whose template can become ready gets all its replicas there, and none of another', source: 'https://kubernetes.io/docs/concepts/workloads/controllers/deployment/', sometimes: 'there is one at the end' }, (object) => object.startsWith('Deployment '), has('deployments')),
+  ownersGone,
+  orphansStay,
+  settles({ id: 'GC-L1', sentence: 'what belonged to an owner that is gone goes too', source: 'https://kubernetes.io/docs/concepts/architecture/garbage-collection/', sometimes: 'owned objects existed', allows: ['ALLOW-22'] }, (_object, waitsFor) => waitsFor.includes('its owner is gone'), had('replicasets')),
+]
