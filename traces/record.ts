@@ -3,6 +3,7 @@ import type { Observation } from '../model/state/history.ts'
 import type { Plan } from '../model/state/plan.ts'
 import { INVARIANTS } from '../model/register.ts'
 import type { Examined } from '../properties/examine.ts'
+import { fold } from '../properties/subjects/recorder.ts'
 import { RunningHash } from '../sim/hash.ts'
 import { TRACE_FORMAT, type Trace, type TraceViolation } from './trace.ts'
 
@@ -11,7 +12,7 @@ export const marksOf = (history: readonly Observation[]): string => {
   const running = new RunningHash()
   let marks = ''
   for (const seen of history) {
-    running.value(seen)
+    fold(running, seen)
     marks += running.hex.slice(-2)
   }
   return marks

@@ -1,0 +1,11 @@
+/** All invariants, in the order they are reported. */
+import type { Invariant } from './invariant.ts'
+import { API } from './invariants/api.ts'
+import { ETCD } from './invariants/etcd.ts'
+import { LEADER_ELECTION } from './invariants/leader-election.ts'
+import { LEASE } from './invariants/lease.ts'
+import { RAFT } from './invariants/raft.ts'
+import { WATCH } from './invariants/watch.ts'
+import { WORKLOADS } from './invariants/workloads.ts'
+
+export const INVARIANTS: readonly Invariant[] = [...ETCD, ...RAFT, ...LEASE, ...WATCH, ...API, ...LEADER_ELECTION, ...WORKLOADS]
