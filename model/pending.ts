@@ -177,6 +177,11 @@ const setsPending = (picture: Picture): readonly Pending[] =>
     return agrees ? [] : row('its status to agree with its pods')
   })
 
+const surgeOf = ({ spec }: Deployment): number => {
+  const { maxSurge = 0 } = spec.strategy.rollingUpdate ?? {}
+  return typeof maxSurge === 'number' ? maxSurge : Math.ceil((Number.parseFloat(maxSurge) * spec.replicas) / 100)
+}
+
 const deploymentsPending = (picture: Picture): readonly Pending[] =>
   all<Deployment>(picture.cluster, 'deployments').flatMap((deployment) => {
     const { metadata, spec, status } = deployment
@@ -187,8 +192,8 @@ const deploymentsPending = (picture: Picture): readonly Pending[] =>
     const row = (waitsFor: string): readonly Pending[] => [{ object: label(deployment), waitsFor, blocked: waitsForPods }]
     if ((status.observedGeneration ?? 0) < (metadata.generation ?? 0)) return row('its controller to see its latest change')
     const { updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = status
-    // A paused rollout stays where it is; only the number of replicas is kept.
-    if (spec.paused === true) return replicas === spec.replicas ? [] : row(`${spec.replicas} replicas: it has ${replicas}`)
+    // A paused rollout stays where it is; only the number of replicas is kept, of two templates within the surge.
+    if (spec.paused === true) return replicas >= spec.replicas && replicas <= spec.replicas + surgeOf(deployment) ? [] : row(`${spec.replicas} replicas: it has ${replicas}`)
     if (updatedReplicas !== spec.replicas) return row(`${spec.replicas} replicas of its current template: ${updatedReplicas} are`)
     if (replicas !== spec.replicas) return row(`old replicas to end: ${replicas - updatedReplicas} are left`)
     return availableReplicas === spec.replicas ? [] : row(`${spec.replicas} replicas to be available: ${availableReplicas} are`)

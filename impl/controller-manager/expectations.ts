@@ -28,10 +28,11 @@ export class Expectations {
     this.byKey.get(key)?.deletions.delete(uid)
   }
 
-  satisfied(key: string, nowMs: number): boolean {
+  /** Milliseconds it still waits for what it asked for; 0: it may act. */
+  waitMs(key: string, nowMs: number): number {
     const expected = this.byKey.get(key)
-    if (expected === undefined) return true
-    return (expected.creations <= 0 && expected.deletions.size === 0) || nowMs - expected.sinceMs >= TIMEOUT_MS
+    if (expected === undefined || (expected.creations <= 0 && expected.deletions.size === 0)) return 0
+    return Math.max(0, TIMEOUT_MS - (nowMs - expected.sinceMs))
   }
 
   forget(key: string): void {

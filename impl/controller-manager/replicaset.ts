@@ -74,12 +74,14 @@ class ReplicaSets {
   private *sync(key: string): Task<'done' | 'retry'> {
     const set = this.sets.get(key)
     if (set === undefined) return 'done'
-    const satisfied = this.expectations.satisfied(key, this.context.elapsed())
+    const waitMs = this.expectations.waitMs(key, this.context.elapsed())
+    // What was asked for without an answer may never be seen: then time alone has to bring the set back.
+    if (waitMs > 0) this.queue.addAfter(key, waitMs)
     const claimed = yield* this.claim(set)
     if (claimed === null) return 'retry'
     const active = claimed.filter(isActive)
     let failed = false
-    if (satisfied && !isDeleting(set)) failed = !(yield* this.manage(key, set, active))
+    if (waitMs === 0 && !isDeleting(set)) failed = !(yield* this.manage(key, set, active))
     const written = yield* this.updateStatus(set, claimed)
     return failed || !written ? 'retry' : 'done'
   }

@@ -96,7 +96,7 @@ const onDelivery = (
   judge: (seen: Seen<'WatchDelivered'>, stream: Stream, streams: Streams) => Judgement,
   end?: (streams: Streams, nowMs: number, context: Context) => Judgement,
 ): Invariant =>
-  watching(fields, ['Commit', 'WatchOpened', 'WatchDelivered', 'WatchClosed', 'PhaseBegan'], () => {
+  watching(fields, ['Commit', 'WatchOpened', 'WatchDelivered', 'WatchClosed', 'ProcessEnded', 'PhaseBegan'], () => {
     const streams = new Streams()
     return {
       observe(next: Observation, context: Context): Judgement {
@@ -109,6 +109,9 @@ const onDelivery = (
             return 'vacuous'
           case 'WatchClosed':
             streams.open.delete(next.stream)
+            return 'vacuous'
+          case 'ProcessEnded':
+            for (const [name, { opened }] of streams.open) if (opened.process === next.process) streams.open.delete(name)
             return 'vacuous'
           case 'WatchDelivered': {
             const stream = streams.open.get(next.stream)

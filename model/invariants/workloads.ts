@@ -140,8 +140,25 @@ const withinBounds = deciding(
   },
 )
 
-/** What voids the bounds of a rollout in the world until it is whole again. */
-const HAZARDS: ReadonlySet<string> = new Set(['Scale', 'DeletePod', 'ExitContainer', 'Delete', 'DeleteNode', 'Rollback', 'Apply', 'Pause'])
+/** What a controller did not do of itself voids the bounds of a rollout in the world until it is whole again. */
+const isHazard = ({ key, before, after, author }: Seen<'Commit'>): boolean => {
+  const resource = resourceOfKey(key)
+  if (resource === 'deployments') {
+    const was = objectOf<Deployment>(before)?.spec
+    const is = objectOf<Deployment>(after)?.spec
+    return was === undefined || is === undefined || !sameValue([was.replicas, was.strategy, was.minReadySeconds, was.podReplacementPolicy, was.paused], [is.replicas, is.strategy, is.minReadySeconds, is.podReplacementPolicy, is.paused])
+  }
+  if (resource === 'replicasets') return after === null && !author.startsWith('kube-controller-manager')
+  if (resource !== 'pods' || before === null) return false
+  const was = before.value as Pod
+  const is = objectOf<Pod>(after)
+  if (was.metadata.deletionTimestamp !== undefined) return false
+  // Deleted by somebody else, or failed by itself.
+  if (is === undefined || is.metadata.deletionTimestamp !== undefined) return !author.startsWith('kube-controller-manager')
+  return isTerminal(is) || (isReady(was) && !isReady(is))
+}
+
+const isReady = (pod: Pod): boolean => pod.status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') === true
 
 const boundsInTheWorld: Invariant = watching(
   {
@@ -153,19 +170,14 @@ const boundsInTheWorld: Invariant = watching(
     sometimes: 'pods of two templates exist',
     allows: ['ALLOW-4', 'ALLOW-7', 'ALLOW-10'],
   },
-  ['Commit', 'UserActed', 'ContainerExited', 'Leading', 'FaultChanged', 'Decision', 'ProcessEnded'],
+  ['Commit', 'Leading', 'FaultChanged', 'Decision', 'ProcessEnded'],
   () => {
     /** Deployments that were whole since the last thing that could excuse them. */
     const armed = new Set<string>()
+    let faults = 0
     return {
       observe(next, { cluster }) {
         switch (next.kind) {
-          case 'UserActed':
-            if (HAZARDS.has(next.action)) armed.clear()
-            return 'vacuous'
-          case 'ContainerExited':
-            if (next.by !== 'stop') armed.clear()
-            return 'vacuous'
           case 'Leading':
             armed.clear()
             return 'vacuous'
@@ -173,20 +185,23 @@ const boundsInTheWorld: Invariant = watching(
             if (next.process.startsWith('kube-controller-manager')) armed.clear()
             return 'vacuous'
           case 'FaultChanged':
-            if (next.fault.kind !== 'SlowLink' && next.fault.kind !== 'BreakConnections') armed.clear()
+            if (next.outcome === 'begun') faults++
+            else if (next.outcome === 'ended') faults--
+            armed.clear()
             return 'vacuous'
           case 'Decision':
-            if (next.choice.kind === 'EvictPod' || next.choice.kind === 'ForceDeletePod' || next.choice.kind === 'MarkUnknown') armed.clear()
+            if (next.choice.kind === 'EvictPod' || next.choice.kind === 'ForceDeletePod') armed.clear()
             return 'vacuous'
           default:
         }
-        if (next.kind !== 'Commit') return 'vacuous'
+        if (next.kind !== 'Commit' || faults > 0) return 'vacuous'
         const resource = resourceOfKey(next.key)
-        if (resource !== 'pods' && resource !== 'deployments') return 'vacuous'
+        if (resource !== 'pods' && resource !== 'deployments' && resource !== 'replicasets') return 'vacuous'
+        if (isHazard(next)) armed.clear()
         let verdict: Judgement = 'vacuous'
         for (const [key, stored] of cluster.store) {
           if (!key.startsWith('/registry/deployments/')) continue
-          const judged = judgeRollout(stored.value as Deployment, cluster.store, armed, next)
+          const judged = judgeRollout(stored.value as Deployment, cluster.store, armed, next.revision)
           if (typeof judged === 'object') return judged
           if (judged !== 'vacuous') verdict = judged
         }
@@ -196,9 +211,9 @@ const boundsInTheWorld: Invariant = watching(
   },
 )
 
-const judgeRollout = (deployment: Deployment, store: ReadonlyMap<string, { readonly value: unknown }>, armed: Set<string>, next: Seen<'Commit'>): Judgement => {
+const judgeRollout = (deployment: Deployment, store: ReadonlyMap<string, { readonly value: unknown }>, armed: Set<string>, revision: number): Judgement => {
   const { uid, namespace, name } = deployment.metadata
-  if (deployment.spec.strategy.type !== 'RollingUpdate' || deployment.metadata.deletionTimestamp !== undefined) return 'vacuous'
+  if (deployment.spec.strategy.type !== 'RollingUpdate' || deployment.spec.paused === true || deployment.metadata.deletionTimestamp !== undefined) return 'vacuous'
   const sets = new Set<string>()
   for (const [key, stored] of store) {
     if (key.startsWith('/registry/replicasets/') && controllerOf(stored.value as ReplicaSet) === uid) sets.add((stored.value as ReplicaSet).metadata.uid)
@@ -216,7 +231,7 @@ const judgeRollout = (deployment: Deployment, store: ReadonlyMap<string, { reado
     if (pod.metadata.deletionTimestamp !== undefined) ending++
     else {
       active++
-      if (pod.status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') === true) ready++
+      if (isReady(pod)) ready++
     }
   }
   const { status, spec } = deployment
@@ -226,16 +241,10 @@ const judgeRollout = (deployment: Deployment, store: ReadonlyMap<string, { reado
     return 'holds'
   }
   if (!armed.has(uid)) return 'vacuous'
-  // A pod that fails by itself excuses what it takes away.
-  const was = objectOf<Pod>(next.before)
-  if (was !== undefined && next.key.startsWith('/registry/pods/') && was.metadata.deletionTimestamp === undefined && objectOf<Pod>(next.after)?.metadata.deletionTimestamp === undefined && next.after !== null && isTerminal(next.after.value as Pod)) {
-    armed.delete(uid)
-    return 'vacuous'
-  }
   const { most, least } = limits(deployment)
   const counted = spec.podReplacementPolicy === 'TerminationComplete' ? active + ending : active
-  if (counted > most) return { why: `Deployment ${namespace}/${name} has ${active} pods${counted === active ? '' : ` and ${ending} that are still ending`} at revision ${next.revision}, ${most} are allowed` }
-  if (ready < least) return { why: `Deployment ${namespace}/${name} has ${ready} pods available at revision ${next.revision}, at least ${least} were to stay` }
+  if (counted > most) return { why: `Deployment ${namespace}/${name} has ${active} pods${counted === active ? '' : ` and ${ending} that are still ending`} at revision ${revision}, ${most} are allowed` }
+  if (ready < least) return { why: `Deployment ${namespace}/${name} has ${ready} pods available at revision ${revision}, at least ${least} were to stay` }
   return templates.size > 1 ? 'notable' : 'holds'
 }
 
