@@ -3,6 +3,7 @@
  *
  * `blocked` is what the specification itself sees no way out of; everything else must end by itself.
  */
+import { backendsOf } from './components/backends.ts'
 import { allocatable, infeasible, requests } from './components/feasible.ts'
 import type { Pending } from './invariant.ts'
 import type { Cluster } from './state/cluster.ts'
@@ -51,6 +52,7 @@ export const pending = (cluster: Cluster): readonly Pending[] => {
     ...setsPending(picture),
     ...deploymentsPending(picture),
     ...leftoversPending(picture),
+    ...containersPending(picture),
     ...slicesPending(picture),
     ...rulesPending(picture),
   ]
@@ -215,6 +217,14 @@ const leftoversPending = ({ cluster }: Picture): readonly Pending[] => {
   )
 }
 
+/** Containers that run for a pod which is not there any more. */
+const containersPending = (picture: Picture): readonly Pending[] => {
+  const uids = new Set(picture.pods.map((pod) => pod.metadata.uid))
+  return [...picture.cluster.running.values()].flatMap(({ pod, node, container, id }) =>
+    uids.has(pod) || isLost(picture, node) ? [] : [{ object: `Container ${id} on ${node}`, waitsFor: `its end: the pod of ${container} is gone`, blocked: false }],
+  )
+}
+
 // Services
 
 const slicesPending = (picture: Picture): readonly Pending[] => {
@@ -258,7 +268,7 @@ const rulesPending = (picture: Picture): readonly Pending[] => {
   for (const service of all<Service>(cluster, 'services')) {
     const { clusterIP, ports, type } = service.spec
     if (clusterIP === undefined || clusterIP === 'None' || type === 'ExternalName') continue
-    const backends = backendsOf(service, slices)
+    const backends = backendsOf(service, slices).join(', ')
     for (const port of ports ?? []) wanted.set(`${service.metadata.namespace}/${service.metadata.name}:${port.port}`, backends)
   }
   return [...picture.nodes.keys()].flatMap((node) => {
@@ -267,13 +277,4 @@ const rulesPending = (picture: Picture): readonly Pending[] => {
     const wrong = [...wanted].find(([name, backends]) => (rules[name]?.backends ?? []).join(', ') !== backends)?.[0] ?? Object.keys(rules).find((name) => !wanted.has(name))
     return wrong === undefined ? [] : [{ object: `Node ${node}`, waitsFor: `its service rules to be up to date for ${wrong}`, blocked: false }]
   })
-}
-
-const backendsOf = (service: Service, slices: readonly EndpointSlice[]): string => {
-  const endpoints = slices
-    .filter((slice) => slice.metadata.namespace === service.metadata.namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === service.metadata.name)
-    .flatMap((slice) => slice.endpoints)
-  const ready = endpoints.filter((endpoint) => endpoint.conditions.ready)
-  const used = ready.length > 0 ? ready : endpoints.filter(({ conditions }) => conditions.serving && conditions.terminating)
-  return [...new Set(used.flatMap((endpoint) => endpoint.addresses))].toSorted().join(', ')
 }

@@ -1,11 +1,29 @@
 /** All invariants, in the order they are reported. */
 import type { Invariant } from './invariant.ts'
 import { API } from './invariants/api.ts'
+import { CLUSTER } from './invariants/cluster.ts'
 import { ETCD } from './invariants/etcd.ts'
+import { KUBELET } from './invariants/kubelet.ts'
 import { LEADER_ELECTION } from './invariants/leader-election.ts'
 import { LEASE } from './invariants/lease.ts'
+import { NODES } from './invariants/nodes.ts'
 import { RAFT } from './invariants/raft.ts'
+import { SCHEDULING } from './invariants/scheduling.ts'
+import { SERVICES } from './invariants/services.ts'
 import { WATCH } from './invariants/watch.ts'
 import { WORKLOADS } from './invariants/workloads.ts'
 
-export const INVARIANTS: readonly Invariant[] = [...ETCD, ...RAFT, ...LEASE, ...WATCH, ...API, ...LEADER_ELECTION, ...WORKLOADS]
+export const INVARIANTS: readonly Invariant[] = [
+  ...ETCD,
+  ...RAFT,
+  ...LEASE,
+  ...WATCH,
+  ...API,
+  ...LEADER_ELECTION,
+  ...WORKLOADS,
+  ...NODES,
+  ...SCHEDULING,
+  ...KUBELET,
+  ...SERVICES,
+  ...CLUSTER,
+]

@@ -160,9 +160,7 @@ export class ContainerRuntime implements ClusterProcess {
     const killed = takesMs > timeoutMs
     const atMs = now + Math.min(takesMs, timeoutMs)
     if (program.stopping !== null && program.stopping.atMs <= atMs) return
-    if (program.stopping === null && timeoutMs > 0) {
-      this.host.observe({ kind: 'StopSignal', node, id, signal: 'TERM', graceMs: timeoutMs, reason })
-    }
+    if (timeoutMs > 0) this.host.observe({ kind: 'StopSignal', node, id, signal: 'TERM', graceMs: timeoutMs, reason })
     program.stopping = { atMs, killed }
     this.exitAt(id, atMs, killed ? KILLED : TERMINATED)
   }

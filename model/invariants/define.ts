@@ -1,11 +1,17 @@
 /** How invariants are written down: fields first, then what keeps watch. */
 import type { Context, Invariant, Judgement, Watcher } from '../invariant.ts'
 import { pending } from '../pending.ts'
-import type { ObservationKind, Seen } from '../state/history.ts'
-import type { ApiObject } from '../state/objects.ts'
-import { keyOf, resourceOfKey } from '../state/resources.ts'
+import type { StoreHistory } from '../state/cluster.ts'
+import type { Choice, ObservationKind, Seen, View } from '../state/history.ts'
+import type { ApiObject, Pod } from '../state/objects.ts'
+import { keyOf, prefixOf, resourceOfKey } from '../state/resources.ts'
 
 export type Fields = Omit<Invariant, 'start' | 'allows' | 'hears'> & { readonly allows?: readonly string[] }
+
+/** Judged on each step. */
+export const safety = { kind: 'step', strength: 'safety' } as const
+/** Clocks drift by less than this share. */
+export const DRIFT = 0.002
 
 /** Listens to one kind of observation and keeps nothing between them. */
 export const each = <Kind extends ObservationKind>(
@@ -84,3 +90,27 @@ export const jsonOf = (value: unknown): string => {
   return found
 }
 export const sameValue = (one: unknown, other: unknown): boolean => one === other || jsonOf(one) === jsonOf(other)
+
+// Decisions, by what the decider had seen
+
+export type Deciding<Kind extends Choice['kind']> = Seen<'Decision'> & { readonly choice: Extract<Choice, { readonly kind: Kind }> }
+
+/** Decisions of some kinds, judged by what the decider had seen. */
+export const deciding = <Kind extends Choice['kind']>(fields: Fields, kinds: readonly Kind[], judge: (seen: Deciding<Kind>, context: Context) => Judgement): Invariant =>
+  each(fields, 'Decision', (seen, context) => ((kinds as readonly string[]).includes(seen.choice.kind) ? judge(seen as Deciding<Kind>, context) : 'vacuous'))
+
+export const viewed = <T extends ApiObject>(history: StoreHistory, view: View, ref: { readonly resource: string; readonly namespace?: string; readonly name: string }): T | undefined =>
+  objectOf<T>(history.at(keyOfRef(ref), view[ref.resource] ?? 0))
+export const listed = <T extends ApiObject>(history: StoreHistory, view: View, resource: string): readonly T[] =>
+  history.listAt(resource, view[resource] ?? 0).map(({ stored }) => stored.value as T)
+
+
+// Pods
+
+export const isTerminal = (pod: Pod): boolean => pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed'
+export const isActive = (pod: Pod): boolean => !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined
+export const isReady = (pod: Pod): boolean => pod.status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') === true
+
+/** Whether there is, or ever was, an object of a resource. */
+export const has = (resource: string) => ({ cluster }: Context): boolean => [...cluster.store.keys()].some((key) => key.startsWith(prefixOf(resource)))
+export const had = (resource: string) => ({ history }: Context): boolean => history.keys(prefixOf(resource)).length > 0

@@ -1,31 +1,16 @@
 /** ReplicaSets, Deployments and garbage: what controllers may decide from what they saw. SEMANTICS 2.5 and 2.8. */
-import type { Context, Invariant, Judgement } from '../invariant.ts'
-import type { StoreHistory } from '../state/cluster.ts'
-import type { Choice, Seen, View } from '../state/history.ts'
-import type { ApiObject, Deployment, IntOrPercent, Pod, ReplicaSet } from '../state/objects.ts'
+import type { Invariant, Judgement } from '../invariant.ts'
+import type { Seen } from '../state/history.ts'
+import type { Deployment, IntOrPercent, Pod, ReplicaSet } from '../state/objects.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
 import { matchesLabels } from '../state/selector.ts'
-import { controllerOf, each, eachCommit, jsonOf, keyOfRef, objectOf, sameValue, settles, watching, type Fields } from './define.ts'
+import { controllerOf, deciding, eachCommit, had, has, isActive, isReady, isTerminal, jsonOf, keyOfRef, listed, objectOf, safety, sameValue, settles, viewed, watching } from './define.ts'
 
 const RS = 'kubernetes pkg/controller/replicaset/replica_set.go'
 const ROLLING = 'kubernetes pkg/controller/deployment/rolling.go'
-const safety = { kind: 'step', strength: 'safety' } as const
 const HASH = 'pod-template-hash'
 const EXPECTATION_MS = 300_000
 
-type Deciding<Kind extends Choice['kind']> = Seen<'Decision'> & { readonly choice: Extract<Choice, { readonly kind: Kind }> }
-
-/** Decisions of some kinds, judged by what the decider had seen. */
-const deciding = <Kind extends Choice['kind']>(fields: Fields, kinds: readonly Kind[], judge: (seen: Deciding<Kind>, context: Context) => Judgement): Invariant =>
-  each(fields, 'Decision', (seen, context) => ((kinds as readonly string[]).includes(seen.choice.kind) ? judge(seen as Deciding<Kind>, context) : 'vacuous'))
-
-const viewed = <T extends ApiObject>(history: StoreHistory, view: View, ref: { readonly resource: string; readonly namespace?: string; readonly name: string }): T | undefined =>
-  objectOf<T>(history.at(keyOfRef(ref), view[ref.resource] ?? 0))
-const listed = <T extends ApiObject>(history: StoreHistory, view: View, resource: string): readonly T[] =>
-  history.listAt(resource, view[resource] ?? 0).map(({ stored }) => stored.value as T)
-
-const isTerminal = (pod: Pod): boolean => pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed'
-const isActive = (pod: Pod): boolean => !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined
 const share = (value: IntOrPercent, total: number, up: boolean): number =>
   typeof value === 'number' ? value : up ? Math.ceil((Number.parseFloat(value) * total) / 100) : Math.floor((Number.parseFloat(value) * total) / 100)
 const limits = ({ spec }: Deployment): { most: number; least: number } => {
@@ -157,8 +142,6 @@ const isHazard = ({ key, before, after, author }: Seen<'Commit'>): boolean => {
   if (is === undefined || is.metadata.deletionTimestamp !== undefined) return !author.startsWith('kube-controller-manager')
   return isTerminal(is) || (isReady(was) && !isReady(is))
 }
-
-const isReady = (pod: Pod): boolean => pod.status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') === true
 
 const boundsInTheWorld: Invariant = watching(
   {
@@ -343,9 +326,6 @@ const orphansStay = deciding(
     return 'notable'
   },
 )
-
-const has = (resource: string) => ({ cluster }: Context): boolean => [...cluster.store.keys()].some((key) => key.startsWith(prefixOf(resource)))
-const had = (resource: string) => ({ history }: Context): boolean => history.keys(prefixOf(resource)).length > 0
 
 export const WORKLOADS: readonly Invariant[] = [
   ownPodsOnly,

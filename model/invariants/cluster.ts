@@ -1,0 +1,71 @@
+/** The whole: it comes back level, and then it rests. SEMANTICS 2.14. */
+import type { Invariant } from '../invariant.ts'
+import { pending } from '../pending.ts'
+import { isHeartbeat } from '../quiet.ts'
+import { watching } from './define.ts'
+
+const CONTROLLERS = 'https://kubernetes.io/docs/concepts/architecture/controller/#desired-vs-current'
+const LISTED = 3
+
+const converges: Invariant = watching(
+  {
+    id: 'CL-L1',
+    sentence: 'once users and faults leave it alone the cluster reaches what was asked for, but for what is reported to be impossible',
+    source: CONTROLLERS,
+    kind: 'convergence',
+    strength: 'liveness',
+    sometimes: 'there had been faults',
+  },
+  ['PhaseBegan', 'FaultChanged', 'Commit'],
+  () => {
+    let asked = false
+    let faults = 0
+    return {
+      observe(next, { cluster }) {
+        if (next.kind === 'Commit') asked ||= next.key.startsWith('/registry/')
+        if (next.kind === 'FaultChanged' && next.outcome === 'begun') faults++
+        if (next.kind !== 'PhaseBegan' || next.phase !== 'end' || !asked) return 'vacuous'
+        const rows = pending(cluster).filter((row) => !row.blocked)
+        if (rows.length === 0) return faults > 0 ? 'notable' : 'holds'
+        const shown = rows.slice(0, LISTED).map((row) => `${row.object} waits for ${row.waitsFor}`)
+        return { why: `not converged: ${shown.join('; ')}${rows.length > LISTED ? `; and ${rows.length - LISTED} more` : ''}` }
+      },
+    }
+  },
+)
+
+/** As long a calm as this is enough to have come to rest in, and as long a rest is to be seen at its end. */
+const CALM_MS = 600_000
+const REST_MS = 30_000
+
+const rests: Invariant = watching(
+  {
+    id: 'CL-L2',
+    sentence: 'a cluster that has converged writes nothing more but signs of life',
+    source: CONTROLLERS,
+    kind: 'convergence',
+    strength: 'liveness',
+    sometimes: 'it wrote something in the calm before it came to rest',
+  },
+  ['PhaseBegan', 'Commit'],
+  () => {
+    let calmMs: number | null = null
+    let last: { atMs: number; key: string; author: string } | null = null
+    return {
+      observe(next) {
+        if (next.kind === 'Commit') {
+          if (next.key.startsWith('/registry/') && !isHeartbeat(next)) last = { atMs: next.atMs, key: next.key, author: next.author }
+          return 'vacuous'
+        }
+        if (next.kind !== 'PhaseBegan') return 'vacuous'
+        if (next.phase === 'calm') calmMs = next.atMs
+        if (next.phase !== 'end' || last === null || calmMs === null) return 'vacuous'
+        const restless = next.atMs - calmMs >= CALM_MS && next.atMs - last.atMs < REST_MS
+        if (restless) return { why: `${last.author} still writes ${last.key} ${Math.round((last.atMs - calmMs) / 1000)} s into the calm` }
+        return last.atMs > calmMs ? 'notable' : 'holds'
+      },
+    }
+  },
+)
+
+export const CLUSTER: readonly Invariant[] = [converges, rests]
