@@ -191,7 +191,11 @@ const deploymentsPending = (picture: Picture): readonly Pending[] =>
     const own = picture.sets.filter((set) => controllerOf(set) === metadata.uid)
     const uids = new Set(own.map((set) => set.metadata.uid))
     const waitsForPods = picture.pods.some((pod) => uids.has(controllerOf(pod) ?? '') && picture.blocked.get(pod.metadata.uid) === true)
-    const row = (waitsFor: string): readonly Pending[] => [{ object: label(deployment), waitsFor, blocked: waitsForPods }]
+    const stuck = picture.pods.find((pod) => uids.has(controllerOf(pod) ?? '') && pod.metadata.deletionTimestamp !== undefined && isLost(picture, pod.spec.nodeName ?? ''))
+    const waitsForNode = spec.podReplacementPolicy === 'TerminationComplete' && stuck !== undefined
+    const row = (waitsFor: string): readonly Pending[] => [
+      { object: label(deployment), waitsFor: waitsForNode ? `${waitsFor} (${stuck.metadata.name} cannot end: ${stuck.spec.nodeName} is lost)` : waitsFor, blocked: waitsForPods || waitsForNode },
+    ]
     if ((status.observedGeneration ?? 0) < (metadata.generation ?? 0)) return row('its controller to see its latest change')
     const { updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = status
     // A paused rollout stays where it is; only the number of replicas is kept, of two templates within the surge.
@@ -211,7 +215,7 @@ const leftoversPending = ({ cluster }: Picture): readonly Pending[] => {
   return ['replicasets', 'pods', 'endpointslices'].flatMap((resource) =>
     all(cluster, resource).flatMap((object) => {
       const owners = object.metadata.ownerReferences ?? []
-      const orphan = owners.length > 0 && owners.every((owner) => !uids.has(owner.uid) && resourceOfKind(owner.kind) !== undefined)
+      const orphan = owners.length > 0 && object.metadata.deletionTimestamp === undefined && owners.every((owner) => !uids.has(owner.uid) && resourceOfKind(owner.kind) !== undefined)
       return orphan ? [{ object: label(object), waitsFor: 'its end: its owner is gone', blocked: false }] : []
     }),
   )

@@ -3,6 +3,7 @@
  *
  * Source: kubernetes/kubernetes pkg/controller/deployment/deployment_controller.go, sync.go, recreate.go.
  */
+import type { View } from '../../model/state/history.ts'
 import type { Deployment, Pod, ReplicaSet } from '../../model/state/objects.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
 import { nameOf } from '../client/informer.ts'
@@ -26,6 +27,15 @@ export const deploymentController: Controller = (context) => {
 
 /** Ended because a write did not go through: the whole sync is tried again on a newer view. */
 class WriteFailed extends Error {}
+
+/** One sync: what it works on, and what had been seen when it began. */
+interface Round {
+  readonly key: string
+  readonly deployment: Deployment
+  /** Kept up to date with what it writes. */
+  readonly sets: ReplicaSet[]
+  view: View
+}
 
 class Deployments {
   private readonly context: ControllerContext
@@ -89,19 +99,21 @@ class Deployments {
   }
 
   private *reconcile(key: string, deployment: Deployment): Task<void> {
+    const view = this.context.view('deployments', 'replicasets', 'pods')
     const sets = yield* this.claim(deployment)
+    const round: Round = { key, deployment, sets, view }
     if (isDeleting(deployment)) {
-      yield* this.writeStatus(key, deployment, sets, rollout.newSetOf(deployment, sets))
+      yield* this.writeStatus(round, rollout.newSetOf(deployment, sets))
       return
     }
     if (deployment.spec.paused === true || rollout.isScaling(deployment, sets)) {
-      const newSet = yield* this.syncNewSet(deployment, sets, false)
-      yield* this.scale(deployment, sets, newSet)
-      yield* this.writeStatus(key, deployment, sets, newSet)
+      const newSet = yield* this.syncNewSet(round, false)
+      yield* this.scale(round, newSet)
+      yield* this.writeStatus(round, newSet)
       return
     }
-    if (deployment.spec.strategy.type === 'Recreate') yield* this.recreate(key, deployment, sets)
-    else yield* this.rolling(key, deployment, sets)
+    if (deployment.spec.strategy.type === 'Recreate') yield* this.recreate(round)
+    else yield* this.rolling(round)
   }
 
   // Claiming
@@ -128,7 +140,8 @@ class Deployments {
 
   // The set of the current template
 
-  private *syncNewSet(deployment: Deployment, sets: ReplicaSet[], mayCreate: boolean): Task<ReplicaSet | undefined> {
+  private *syncNewSet(round: Round, mayCreate: boolean): Task<ReplicaSet | undefined> {
+    const { deployment, sets } = round
     const existing = rollout.newSetOf(deployment, sets)
     const old = sets.filter((set) => set !== existing)
     const revision = Math.max(0, ...old.map(rollout.revisionOf)) + 1
@@ -139,7 +152,7 @@ class Deployments {
       return synced
     }
     if (!mayCreate) return undefined
-    const created = yield* this.createSet(deployment, sets, revision)
+    const created = yield* this.createSet(round, revision)
     sets.push(created)
     yield* this.mirrorRevision(deployment, revision)
     return created
@@ -177,12 +190,12 @@ class Deployments {
     this.written.set(deployment, reply.value)
   }
 
-  private *createSet(deployment: Deployment, sets: readonly ReplicaSet[], revision: number): Task<ReplicaSet> {
+  private *createSet({ deployment, sets, view }: Round, revision: number): Task<ReplicaSet> {
     const hash = templateHash(deployment)
     const name = `${deployment.metadata.name}-${hash}`
     const replicas = rollout.newSetSize(deployment, sets, undefined)
     const owner = refOf('deployments', deployment)
-    this.context.client.decide(this.view(), { kind: 'CreateReplicaSet', owner, name, replicas })
+    this.context.client.decide(view, { kind: 'CreateReplicaSet', owner, name, replicas })
     const reply = yield* this.context.client.create<ReplicaSet>('replicasets', setOf(deployment, name, hash, replicas, revision))
     if (reply.ok) return reply.value
     if (reply.status.reason === 'AlreadyExists') yield* this.collided(deployment, name)
@@ -201,19 +214,15 @@ class Deployments {
 
   // Sizing
 
-  private view(): ReturnType<ControllerContext['view']> {
-    return this.context.view('deployments', 'replicasets', 'pods')
-  }
-
   /** True: the set was changed. */
-  private *resize(deployment: Deployment, sets: ReplicaSet[], set: ReplicaSet, to: number): Task<boolean> {
+  private *resize({ deployment, sets, view }: Round, set: ReplicaSet, to: number): Task<boolean> {
     const desired = String(deployment.spec.replicas)
     const most = String(deployment.spec.replicas + rollout.bounds(deployment).surge)
     const annotations = set.metadata.annotations ?? {}
     const annotated = annotations[rollout.DESIRED] === desired && annotations[rollout.MAX_REPLICAS] === most
     if (set.spec.replicas === to && annotated) return false
     if (set.spec.replicas !== to) {
-      this.context.client.decide(this.view(), {
+      this.context.client.decide(view, {
         kind: 'ScaleReplicaSet',
         owner: refOf('deployments', deployment),
         replicaSet: refOf('replicasets', set),
@@ -230,70 +239,77 @@ class Deployments {
     return set.spec.replicas !== to
   }
 
-  private *scale(deployment: Deployment, sets: ReplicaSet[], newSet: ReplicaSet | undefined): Task<void> {
+  private *scale(round: Round, newSet: ReplicaSet | undefined): Task<void> {
+    const { deployment, sets } = round
     const active = sets.filter((set) => set.spec.replicas > 0)
     const only = active.length === 1 ? active[0] : active.length === 0 ? (newSet ?? rollout.byAge(sets).at(-1)) : undefined
     if (only !== undefined) {
-      yield* this.resize(deployment, sets, only, deployment.spec.replicas)
+      yield* this.resize(round, only, deployment.spec.replicas)
       return
     }
     const saturated = newSet !== undefined && newSet.spec.replicas === deployment.spec.replicas && newSet.status.availableReplicas === deployment.spec.replicas
     if (saturated) {
-      for (const set of active) if (set !== newSet) yield* this.resize(deployment, sets, set, 0)
+      for (const set of active) if (set !== newSet) yield* this.resize(round, set, 0)
       return
     }
     if (deployment.spec.strategy.type !== 'RollingUpdate') return
-    for (const { set, to } of rollout.proportional(deployment, sets)) yield* this.resize(deployment, sets, set, to)
+    for (const { set, to } of rollout.proportional(deployment, sets)) yield* this.resize(round, set, to)
   }
 
-  private *rolling(key: string, deployment: Deployment, sets: ReplicaSet[]): Task<void> {
-    const newSet = yield* this.syncNewSet(deployment, sets, true)
+  private *rolling(round: Round): Task<void> {
+    const { deployment, sets } = round
+    const newSet = yield* this.syncNewSet(round, true)
     if (newSet !== undefined) {
       const size = newSet.spec.replicas > deployment.spec.replicas ? deployment.spec.replicas : rollout.newSetSize(deployment, sets, newSet)
-      const grown = yield* this.resize(deployment, sets, newSet, size)
-      if (!grown) yield* this.shrink(deployment, sets)
+      const grown = yield* this.resize(round, newSet, size)
+      if (!grown) yield* this.shrink(round)
     }
-    yield* this.finish(key, deployment, sets)
+    yield* this.finish(round)
   }
 
-  private *shrink(deployment: Deployment, sets: ReplicaSet[]): Task<void> {
+  private *shrink(round: Round): Task<void> {
+    const { deployment, sets } = round
     const newSet = rollout.newSetOf(deployment, sets)
-    for (const { set, to } of rollout.shrinkOld(deployment, sets, newSet)) yield* this.resize(deployment, sets, set, to)
+    for (const { set, to } of rollout.shrinkOld(deployment, sets, newSet)) yield* this.resize(round, set, to)
   }
 
-  private *recreate(key: string, deployment: Deployment, sets: ReplicaSet[]): Task<void> {
-    const existing = yield* this.syncNewSet(deployment, sets, false)
+  private *recreate(round: Round): Task<void> {
+    const { deployment, sets } = round
+    const existing = yield* this.syncNewSet(round, false)
     const old = sets.filter((set) => set !== existing)
     let shrunk = false
-    for (const set of old) if (set.spec.replicas > 0 && (yield* this.resize(deployment, sets, set, 0))) shrunk = true
+    for (const set of old) if (set.spec.replicas > 0 && (yield* this.resize(round, set, 0))) shrunk = true
     const stillThere = old.some((set) => this.pods.ownedBy(set.metadata.uid).some((pod) => !isTerminal(pod)))
     if (!shrunk && !stillThere) {
-      const newSet = existing ?? (yield* this.syncNewSet(deployment, sets, true))
-      if (newSet !== undefined) yield* this.resize(deployment, sets, newSet, deployment.spec.replicas)
+      // Which pods are left was looked up just now.
+      round.view = { ...round.view, ...this.context.view('pods') }
+      const newSet = existing ?? (yield* this.syncNewSet(round, true))
+      if (newSet !== undefined) yield* this.resize(round, newSet, deployment.spec.replicas)
     }
-    yield* this.finish(key, deployment, sets)
+    yield* this.finish(round)
   }
 
-  private *finish(key: string, deployment: Deployment, sets: ReplicaSet[]): Task<void> {
+  private *finish(round: Round): Task<void> {
+    const { deployment, sets } = round
     const newSet = rollout.newSetOf(deployment, sets)
-    const status = yield* this.writeStatus(key, deployment, sets, newSet)
-    if (rollout.isComplete(deployment, status)) yield* this.cleanUp(deployment, sets, newSet)
+    const status = yield* this.writeStatus(round, newSet)
+    if (rollout.isComplete(deployment, status)) yield* this.cleanUp(round, newSet)
   }
 
   /** Old sets beyond the limit go, when nothing of them is left. */
-  private *cleanUp(deployment: Deployment, sets: readonly ReplicaSet[], newSet: ReplicaSet | undefined): Task<void> {
+  private *cleanUp({ deployment, sets, view }: Round, newSet: ReplicaSet | undefined): Task<void> {
     const old = sets.filter((set) => set !== newSet && !isDeleting(set)).toSorted((one, other) => rollout.revisionOf(one) - rollout.revisionOf(other))
     const surplus = old.length - (deployment.spec.revisionHistoryLimit ?? 10)
     for (const set of old.slice(0, Math.max(0, surplus))) {
       const observed = (set.status.observedGeneration ?? 0) >= (set.metadata.generation ?? 0)
       if (set.status.replicas !== 0 || set.spec.replicas !== 0 || !observed) continue
-      this.context.client.decide(this.view(), { kind: 'DeleteReplicaSet', owner: refOf('deployments', deployment), replicaSet: refOf('replicasets', set) })
+      this.context.client.decide(view, { kind: 'DeleteReplicaSet', owner: refOf('deployments', deployment), replicaSet: refOf('replicasets', set) })
       const reply = yield* this.context.client.delete({ resource: 'replicasets', ...place(set) }, { preconditions: { uid: set.metadata.uid } })
       if (!reply.ok && reply.status.code !== 404) throw new WriteFailed()
     }
   }
 
-  private *writeStatus(key: string, deployment: Deployment, sets: readonly ReplicaSet[], newSet: ReplicaSet | undefined): Task<Deployment['status']> {
+  private *writeStatus({ key, deployment, sets }: Round, newSet: ReplicaSet | undefined): Task<Deployment['status']> {
     const status = statusOf(deployment, sets, newSet, this.context.now())
     const again = deadlineInMs(deployment, status, this.context.now())
     if (again !== null) this.queue.addAfter(key, again)

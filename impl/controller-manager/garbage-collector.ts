@@ -64,11 +64,18 @@ class GarbageCollector {
 
   private *process(key: string): Task<'done' | 'retry'> {
     const [resource = '', name = ''] = key.split('|')
-    const object = this.informers.get(resource)?.get(name)
-    if (object === undefined) return 'done'
-    if (isDeleting(object)) return yield* this.deleting(resource, object)
+    const cached = this.informers.get(resource)?.get(name)
+    if (cached === undefined) return 'done'
+    if (isDeleting(cached)) return yield* this.deleting(resource, cached)
+    if ((cached.metadata.ownerReferences ?? []).length === 0) return 'done'
+    if (!(yield* this.mayHaveToGo(cached))) return 'done'
+    // Its owners may have let it go meanwhile: what is decided is decided of this very version.
+    const { namespace, uid } = cached.metadata
+    const latest = yield* this.context.client.get<ApiObject>({ resource, namespace, name: cached.metadata.name })
+    if (!latest.ok) return latest.status.code === 404 ? 'done' : 'retry'
+    const object = latest.value
     const owners = object.metadata.ownerReferences ?? []
-    if (owners.length === 0) return 'done'
+    if (object.metadata.uid !== uid || isDeleting(object) || owners.length === 0) return 'done'
     const standings: Standing[] = []
     for (const owner of owners) standings.push(yield* this.standing(object, owner))
     if (standings.includes('unknown')) return 'retry'
@@ -76,6 +83,12 @@ class GarbageCollector {
     if (standings.every((standing) => standing === 'solid')) return 'done'
     const ownerReferences = owners.filter((_, index) => standings[index] === 'solid')
     return yield* this.patchOwners(resource, object, ownerReferences)
+  }
+
+  /** False: the cache shows that all its owners are there and will stay. */
+  private *mayHaveToGo(object: ApiObject): Task<boolean> {
+    for (const owner of object.metadata.ownerReferences ?? []) if ((yield* this.standing(object, owner)) !== 'solid') return true
+    return false
   }
 
   /** Whether an owner is there, by a live read unless the cache shows it is and will stay. */
@@ -92,7 +105,7 @@ class GarbageCollector {
   }
 
   private *collect(resource: string, object: ApiObject, standings: readonly Standing[]): Task<'done' | 'retry'> {
-    const { namespace, name, uid } = object.metadata
+    const { namespace, name, uid, resourceVersion } = object.metadata
     const owners = (object.metadata.ownerReferences ?? []).map(
       (owner): ObjectRef => ({
         resource: resourceOfKind(owner.kind)?.resource ?? owner.kind,
@@ -104,8 +117,8 @@ class GarbageCollector {
     this.context.client.decide(this.context.view(resource), { kind: 'CollectGarbage', object: refOf(resource, object), owners })
     const has = (this.dependents.get(uid)?.size ?? 0) > 0
     const propagationPolicy = standings.includes('waiting') && has ? 'Foreground' : 'Background'
-    const reply = yield* this.context.client.delete({ resource, namespace, name }, { preconditions: { uid }, propagationPolicy })
-    return reply.ok || reply.status.code === 404 || reply.status.code === 409 ? 'done' : 'retry'
+    const reply = yield* this.context.client.delete({ resource, namespace, name }, { preconditions: { uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) }, propagationPolicy })
+    return reply.ok || reply.status.code === 404 ? 'done' : 'retry'
   }
 
   private *patchOwners(resource: string, object: ApiObject, ownerReferences: readonly OwnerReference[]): Task<'done' | 'retry'> {

@@ -3,6 +3,7 @@
  *
  * Source: kubernetes/kubernetes pkg/controller/replicaset/replica_set.go, controller_ref_manager.go.
  */
+import type { View } from '../../model/state/history.ts'
 import type { Pod, ReplicaSet } from '../../model/state/objects.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
 import { nameOf } from '../client/informer.ts'
@@ -77,11 +78,12 @@ class ReplicaSets {
     const waitMs = this.expectations.waitMs(key, this.context.elapsed())
     // What was asked for without an answer may never be seen: then time alone has to bring the set back.
     if (waitMs > 0) this.queue.addAfter(key, waitMs)
-    const claimed = yield* this.claim(set)
+    const view = this.context.view('replicasets', 'pods')
+    const claimed = yield* this.claim(set, view)
     if (claimed === null) return 'retry'
     const active = claimed.filter(isActive)
     let failed = false
-    if (waitMs === 0 && !isDeleting(set)) failed = !(yield* this.manage(key, set, active))
+    if (waitMs === 0 && !isDeleting(set)) failed = !(yield* this.manage(key, set, active, view))
     const written = yield* this.updateStatus(set, claimed)
     return failed || !written ? 'retry' : 'done'
   }
@@ -89,7 +91,7 @@ class ReplicaSets {
   // Claiming
 
   /** The pods that are this set's: its own that still match, and orphans that do. Null: a write failed. */
-  private *claim(set: ReplicaSet): Task<readonly Pod[] | null> {
+  private *claim(set: ReplicaSet, view: View): Task<readonly Pod[] | null> {
     const mine: Pod[] = []
     let checked = false
     for (const pod of this.pods.list()) {
@@ -99,7 +101,7 @@ class ReplicaSets {
       const matches = this.wants(set, pod)
       if (owner !== undefined) {
         if (matches) mine.push(pod)
-        else if (!isDeleting(set) && !(yield* this.release(set, pod))) return null
+        else if (!isDeleting(set) && !(yield* this.release(set, pod, view))) return null
         continue
       }
       if (!matches || isDeleting(set) || isDeleting(pod) || isTerminal(pod)) continue
@@ -109,24 +111,24 @@ class ReplicaSets {
         if (!fresh.ok || fresh.value.metadata.uid !== set.metadata.uid || isDeleting(fresh.value)) return null
         checked = true
       }
-      if (!(yield* this.adopt(set, pod))) return null
+      if (!(yield* this.adopt(set, pod, view))) return null
       mine.push(pod)
     }
     return mine
   }
 
-  private *adopt(set: ReplicaSet, pod: Pod): Task<boolean> {
+  private *adopt(set: ReplicaSet, pod: Pod, view: View): Task<boolean> {
     const { client } = this.context
-    client.decide(this.view(), { kind: 'AdoptPod', owner: refOf('replicasets', set), pod: refOf('pods', pod) })
+    client.decide(view, { kind: 'AdoptPod', owner: refOf('replicasets', set), pod: refOf('pods', pod) })
     const ownerReferences = [...(pod.metadata.ownerReferences ?? []), controllerRef(set)]
     const patch = { metadata: { uid: pod.metadata.uid, ownerReferences } }
     const reply = yield* client.patch<Pod>({ resource: 'pods', ...place(pod) }, patch, { patchType: 'merge' })
     return reply.ok || reply.status.code === 404 || reply.status.code === 409
   }
 
-  private *release(set: ReplicaSet, pod: Pod): Task<boolean> {
+  private *release(set: ReplicaSet, pod: Pod, view: View): Task<boolean> {
     const { client } = this.context
-    client.decide(this.view(), { kind: 'ReleasePod', owner: refOf('replicasets', set), pod: refOf('pods', pod) })
+    client.decide(view, { kind: 'ReleasePod', owner: refOf('replicasets', set), pod: refOf('pods', pod) })
     const ownerReferences = (pod.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== set.metadata.uid)
     const patch = { metadata: { uid: pod.metadata.uid, ownerReferences } }
     const reply = yield* client.patch<Pod>({ resource: 'pods', ...place(pod) }, patch, { patchType: 'merge' })
@@ -135,24 +137,20 @@ class ReplicaSets {
 
   // Creating and deleting
 
-  private view(): ReturnType<ControllerContext['view']> {
-    return this.context.view('replicasets', 'pods')
-  }
-
-  private *manage(key: string, set: ReplicaSet, active: readonly Pod[]): Task<boolean> {
+  private *manage(key: string, set: ReplicaSet, active: readonly Pod[], view: View): Task<boolean> {
     const missing = set.spec.replicas - active.length
-    if (missing > 0) return yield* this.createPods(key, set, Math.min(missing, BURST))
-    if (missing < 0) return yield* this.deletePods(key, set, active, Math.min(-missing, BURST))
+    if (missing > 0) return yield* this.createPods(key, set, Math.min(missing, BURST), view)
+    if (missing < 0) return yield* this.deletePods(key, set, active, Math.min(-missing, BURST), view)
     return true
   }
 
   /** In batches of 1, 2, 4 and so on: a set whose pods are refused does not ask for all of them. */
-  private *createPods(key: string, set: ReplicaSet, count: number): Task<boolean> {
+  private *createPods(key: string, set: ReplicaSet, count: number, view: View): Task<boolean> {
     this.expectations.expect(key, count, [], this.context.elapsed())
     let left = count
     for (let batch = 1; left > 0; batch *= 2) {
       for (let turn = Math.min(batch, left); turn > 0; turn--) {
-        this.context.client.decide(this.view(), { kind: 'CreatePod', owner: refOf('replicasets', set), name: `${set.metadata.name}-` })
+        this.context.client.decide(view, { kind: 'CreatePod', owner: refOf('replicasets', set), name: `${set.metadata.name}-` })
         const reply = yield* this.context.client.create<Pod>('pods', podOf(set))
         if (!reply.ok) {
           // What was not tried, and what certainly failed, will not be seen.
@@ -165,14 +163,14 @@ class ReplicaSets {
     return true
   }
 
-  private *deletePods(key: string, set: ReplicaSet, active: readonly Pod[], count: number): Task<boolean> {
+  private *deletePods(key: string, set: ReplicaSet, active: readonly Pod[], count: number, view: View): Task<boolean> {
     const onNode = new Map<string, number>()
     for (const pod of active) onNode.set(pod.spec.nodeName ?? '', (onNode.get(pod.spec.nodeName ?? '') ?? 0) + 1)
     const victims = ranked(active, (node) => onNode.get(node) ?? 0, this.context.now()).slice(0, count)
     this.expectations.expect(key, 0, victims.map((pod) => pod.metadata.uid), this.context.elapsed())
     let complete = true
     for (const pod of victims) {
-      this.context.client.decide(this.view(), { kind: 'DeletePod', owner: refOf('replicasets', set), pod: refOf('pods', pod) })
+      this.context.client.decide(view, { kind: 'DeletePod', owner: refOf('replicasets', set), pod: refOf('pods', pod) })
       const preconditions = { uid: pod.metadata.uid }
       const reply = yield* this.context.client.delete({ resource: 'pods', ...place(pod) }, { preconditions })
       if (reply.ok) continue

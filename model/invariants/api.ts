@@ -198,7 +198,10 @@ const finalizersHold = withCalls(
     if (after !== null || before === null) return 'vacuous'
     const finalizers = objectOf(before)?.metadata.finalizers ?? []
     if (finalizers.length === 0) return 'holds'
-    const editing = calls.of(author, key).some((call) => call.verb === 'update' || call.verb === 'patch')
+    const open = calls.of(author, key)
+    // A deletion with another propagation policy takes away what the first one had put there.
+    const ofPolicy = finalizers.every((name) => name === 'orphan' || name === 'foregroundDeletion')
+    const editing = open.some((call) => call.verb === 'update' || call.verb === 'patch' || (call.verb === 'delete' && ofPolicy))
     return editing ? 'notable' : { why: `${key} was removed at revision ${revision} with finalizers ${finalizers.join(', ')}` }
   },
 )

@@ -98,32 +98,56 @@ const templateLabels = eachCommit(
 // Deployments
 
 const setsOf = (sets: readonly ReplicaSet[], uid: string): readonly ReplicaSet[] => sets.filter((set) => controllerOf(set) === uid)
-const total = (sets: readonly ReplicaSet[]): number => sets.reduce((sum, set) => sum + set.spec.replicas, 0)
 
-const withinBounds = deciding(
+/** What a controller has decided on one view of a Deployment: the latest for each of its sets. */
+interface Sizes {
+  readonly view: string
+  readonly decided: Map<string, { readonly from: number; readonly to: number }>
+}
+
+const withinBounds: Invariant = watching(
   { id: 'DEP-S1', sentence: 'a rolling update grows only within the surge and takes away only what availability can spare, as it sees it', source: ROLLING, sometimes: 'a set shrinks', ...safety },
-  ['ScaleReplicaSet'],
-  ({ choice, view, process }, { history, cluster }) => {
-    const deployment = viewed<Deployment>(history, view, choice.owner)
-    if (deployment === undefined || deployment.spec.strategy.type !== 'RollingUpdate' || deployment.spec.paused === true) return 'vacuous'
-    const sets = setsOf(listed<ReplicaSet>(history, view, 'replicasets'), choice.owner.uid)
-    const set = sets.find((one) => one.metadata.uid === choice.replicaSet.uid)
-    const resizing = sets.some((one) => one.spec.replicas > 0 && Number(one.metadata.annotations?.['deployment.kubernetes.io/desired-replicas'] ?? deployment.spec.replicas) !== deployment.spec.replicas)
-    if (resizing || set === undefined) return 'vacuous'
-    const { most, least } = limits(deployment)
-    if (choice.to > choice.from) {
-      // Its own writes of this very sync are not in its view: the store may already show them.
-      const now = setsOf([...cluster.store].filter(([key]) => key.startsWith('/registry/replicasets/')).map(([, stored]) => stored.value as ReplicaSet), choice.owner.uid)
-      const after = Math.min(total(sets), total(now)) - choice.from + choice.to
-      return after <= most || choice.to <= deployment.spec.replicas - (total(sets) - choice.from) ? 'holds' : { why: `${process} grows ${choice.replicaSet.name} from ${choice.from} to ${choice.to}: ${after} in all, ${most} are allowed` }
+  ['Decision'],
+  () => {
+    const rounds = new Map<string, Sizes>()
+    return {
+      observe(next, { history }) {
+        if (next.kind !== 'Decision' || next.choice.kind !== 'ScaleReplicaSet') return 'vacuous'
+        const { choice, view, process } = next
+        const deployment = viewed<Deployment>(history, view, choice.owner)
+        if (deployment === undefined || deployment.spec.strategy.type !== 'RollingUpdate' || deployment.spec.paused === true) return 'vacuous'
+        const sets = setsOf(listed<ReplicaSet>(history, view, 'replicasets'), choice.owner.uid)
+        const resizing = sets.some((one) => one.spec.replicas > 0 && Number(one.metadata.annotations?.['deployment.kubernetes.io/desired-replicas'] ?? deployment.spec.replicas) !== deployment.spec.replicas)
+        if (resizing) return 'vacuous'
+        const key = `${process}/${choice.owner.uid}`
+        const seen = jsonOf(view)
+        const round = rounds.get(key)?.view === seen ? (rounds.get(key) as Sizes) : { view: seen, decided: new Map<string, { from: number; to: number }>() }
+        rounds.set(key, round)
+        round.decided.set(choice.replicaSet.uid, choice)
+        return judgeSizes(deployment, sets, round, choice.to > choice.from, `${process} resizes ${choice.replicaSet.name} from ${choice.from} to ${choice.to}`)
+      },
     }
-    const available = sets.reduce((sum, one) => sum + (one.status.availableReplicas ?? 0), 0)
-    const idle = Math.max(0, choice.from - (set.status.availableReplicas ?? 0))
-    const taken = Math.max(0, choice.from - choice.to - idle)
-    if (taken > 0 && available - taken < least) return { why: `${process} shrinks ${choice.replicaSet.name} from ${choice.from} to ${choice.to}, leaving ${available - taken} available where ${least} are wanted` }
-    return 'notable'
   },
 )
+
+const judgeSizes = (deployment: Deployment, sets: readonly ReplicaSet[], { decided }: Sizes, grows: boolean, what: string): Judgement => {
+  const { most, least } = limits(deployment)
+  if (grows) {
+    const after = sets.reduce((sum, set) => sum + (decided.get(set.metadata.uid)?.to ?? set.spec.replicas), 0)
+    return after <= most || after <= deployment.spec.replicas ? 'holds' : { why: `${what}: ${after} in all, ${most} are allowed` }
+  }
+  let available = 0
+  let taken = 0
+  for (const set of sets) {
+    const ready = set.status.availableReplicas ?? 0
+    available += ready
+    const size = decided.get(set.metadata.uid)
+    // Those that are not available go first, and are missed by nobody.
+    if (size !== undefined) taken += Math.max(0, size.from - size.to - Math.max(0, size.from - ready))
+  }
+  if (taken > 0 && available - taken < least) return { why: `${what}, leaving ${available - taken} available where ${least} are wanted` }
+  return 'notable'
+}
 
 /** What a controller did not do of itself voids the bounds of a rollout in the world until it is whole again. */
 const isHazard = ({ key, before, after, author }: Seen<'Commit'>): boolean => {
