@@ -117,12 +117,14 @@ const podPending = (picture: Picture, pod: Pod): Pending | null => {
   return { object, waitsFor: `its containers to be ready on ${node}`, blocked: false }
 }
 
-const evictionPending = (picture: Picture, pod: Pod, node: string): Pending | null => {
+const evictionPending = (picture: Picture, pod: Pod, node: string): Pending => {
+  const object = label(pod)
   const stays = (pod.spec.tolerations ?? []).some((one) => one.key === 'node.kubernetes.io/unreachable' && one.tolerationSeconds === undefined)
+  if (stays) return { object, waitsFor: `${node} to come back: it is lost, and the pod tolerates that for ever`, blocked: true }
   // With no node left that reports, nobody is evicted.
   const alone = [...picture.nodes.keys()].every((name) => isLost(picture, name))
-  if (stays || alone) return null
-  return { object: label(pod), waitsFor: `to be evicted from ${node}, which is lost`, blocked: false }
+  if (alone) return { object, waitsFor: `${node} to come back: it is lost, and so is every other node`, blocked: true }
+  return { object, waitsFor: `to be evicted from ${node}, which is lost`, blocked: false }
 }
 
 const unboundPending = (picture: Picture, pod: Pod): Pending => {

@@ -1,6 +1,7 @@
 /** ReplicaSets, Deployments and garbage: what controllers may decide from what they saw. SEMANTICS 2.5 and 2.8. */
 import type { Invariant, Judgement } from '../invariant.ts'
-import type { Seen } from '../state/history.ts'
+import type { ObjectRef, StoreHistory } from '../state/cluster.ts'
+import type { Seen, View } from '../state/history.ts'
 import type { Deployment, IntOrPercent, Pod, ReplicaSet } from '../state/objects.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
 import { matchesLabels } from '../state/selector.ts'
@@ -50,12 +51,16 @@ const ownPodsOnly = deciding(
 
 const noMoreThanMissing: Invariant = watching(
   { id: 'RS-S2', sentence: 'a ReplicaSet makes no more pods than it misses, counting those it has made and not seen yet, and deletes no more than it has too many', source: RS, sometimes: 'pods it made are not in its view yet', allows: ['ALLOW-4'], ...safety, kind: 'history' },
-  ['Decision', 'Commit'],
+  ['Decision', 'Commit', 'ProcessEnded', 'StoppedLeading'],
   () => {
-    /** process/owner → pods it made: revision and time. */
+    /** process/owner → pods it made: revision and time. What it expects is lost with it. */
     const made = new Map<string, { revision: number; atMs: number }[]>()
     return {
       observe(next, { history }) {
+        if (next.kind === 'ProcessEnded' || next.kind === 'StoppedLeading') {
+          for (const key of made.keys()) if (key.startsWith(`${next.process}/`)) made.delete(key)
+          return 'vacuous'
+        }
         if (next.kind === 'Commit') {
           const pod = next.before === null && resourceOfKey(next.key) === 'pods' ? objectOf<Pod>(next.after) : undefined
           const owner = pod === undefined ? undefined : controllerOf(pod)
@@ -167,6 +172,12 @@ const isHazard = ({ key, before, after, author }: Seen<'Commit'>): boolean => {
   return isTerminal(is) || (isReady(was) && !isReady(is))
 }
 
+/** ALLOW-10: the loop sized by a status that was of before the set's latest size. Counting what ends makes up for it. */
+const readsOldStatus = (owner: ObjectRef, view: View, history: StoreHistory): boolean => {
+  if (viewed<Deployment>(history, view, owner)?.spec.podReplacementPolicy === 'TerminationComplete') return false
+  return setsOf(listed<ReplicaSet>(history, view, 'replicasets'), owner.uid).some((set) => (set.status.observedGeneration ?? 0) < (set.metadata.generation ?? 0))
+}
+
 const boundsInTheWorld: Invariant = watching(
   {
     id: 'DEP-S2',
@@ -183,7 +194,7 @@ const boundsInTheWorld: Invariant = watching(
     const armed = new Set<string>()
     let faults = 0
     return {
-      observe(next, { cluster }) {
+      observe(next, { cluster, history }) {
         switch (next.kind) {
           case 'Leading':
             armed.clear()
@@ -198,6 +209,7 @@ const boundsInTheWorld: Invariant = watching(
             return 'vacuous'
           case 'Decision':
             if (next.choice.kind === 'EvictPod' || next.choice.kind === 'ForceDeletePod') armed.clear()
+            if (next.choice.kind === 'ScaleReplicaSet' && readsOldStatus(next.choice.owner, next.view, history)) armed.delete(next.choice.owner.uid)
             return 'vacuous'
           default:
         }
