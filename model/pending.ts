@@ -166,10 +166,17 @@ const show = (amount: number, resource: string): string => {
 
 // Workloads
 
+/** Foreground deletion waits for its pods, also for those whose end nobody can confirm. */
+const beingDeleted = (picture: Picture, object: ApiObject, pods: readonly Pod[]): Pending => {
+  const stuck = pods.find((pod) => pod.metadata.deletionTimestamp !== undefined && isLost(picture, pod.spec.nodeName ?? ''))
+  if (stuck === undefined) return { object: label(object), waitsFor: 'its end: it is being deleted', blocked: false }
+  return { object: label(object), waitsFor: `the end of ${stuck.metadata.name}, whose node ${stuck.spec.nodeName} is lost`, blocked: true }
+}
+
 const setsPending = (picture: Picture): readonly Pending[] =>
   picture.sets.flatMap((set) => {
     const { metadata, spec, status } = set
-    if (metadata.deletionTimestamp !== undefined) return [{ object: label(set), waitsFor: 'its end: it is being deleted', blocked: false }]
+    if (metadata.deletionTimestamp !== undefined) return [beingDeleted(picture, set, picture.pods.filter((pod) => controllerOf(pod) === metadata.uid))]
     const own = picture.pods.filter((pod) => controllerOf(pod) === metadata.uid && !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined)
     const waitsForPods = own.some((pod) => picture.blocked.get(pod.metadata.uid) === true)
     const ready = own.filter((pod) => conditionOf(pod.status.conditions, 'Ready')?.status === 'True').length
@@ -189,9 +196,9 @@ const surgeOf = ({ spec }: Deployment): number => {
 const deploymentsPending = (picture: Picture): readonly Pending[] =>
   all<Deployment>(picture.cluster, 'deployments').flatMap((deployment) => {
     const { metadata, spec, status } = deployment
-    if (metadata.deletionTimestamp !== undefined) return [{ object: label(deployment), waitsFor: 'its end: it is being deleted', blocked: false }]
     const own = picture.sets.filter((set) => controllerOf(set) === metadata.uid)
     const uids = new Set(own.map((set) => set.metadata.uid))
+    if (metadata.deletionTimestamp !== undefined) return [beingDeleted(picture, deployment, picture.pods.filter((pod) => uids.has(controllerOf(pod) ?? '')))]
     const waitsForPods = picture.pods.some((pod) => uids.has(controllerOf(pod) ?? '') && picture.blocked.get(pod.metadata.uid) === true)
     const stuck = picture.pods.find((pod) => uids.has(controllerOf(pod) ?? '') && pod.metadata.deletionTimestamp !== undefined && isLost(picture, pod.spec.nodeName ?? ''))
     const waitsForNode = spec.podReplacementPolicy === 'TerminationComplete' && stuck !== undefined
@@ -200,6 +207,8 @@ const deploymentsPending = (picture: Picture): readonly Pending[] =>
     ]
     if ((status.observedGeneration ?? 0) < (metadata.generation ?? 0)) return row('its controller to see its latest change')
     const { updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = status
+    // One that was paused before it had a set gets none.
+    if (spec.paused === true && own.length === 0) return []
     // A paused rollout stays where it is; only the number of replicas is kept, of two templates within the surge.
     if (spec.paused === true) return replicas >= spec.replicas && replicas <= spec.replicas + surgeOf(deployment) ? [] : row(`${spec.replicas} replicas: it has ${replicas}`)
     if (updatedReplicas !== spec.replicas) return row(`${spec.replicas} replicas of its current template: ${updatedReplicas} are`)

@@ -370,9 +370,9 @@ export class World<Message, Observation> {
     const life = this.lifeNamed(name)
     if (!life.paused) return
     life.paused = false
+    // Each keeps its place: what was held comes before what arrives at this very moment.
     for (const event of life.held) {
       event.at = this.now
-      event.sequence = this.sequence++
       this.queue.push(event)
     }
     life.held.length = 0
