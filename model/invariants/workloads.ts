@@ -233,9 +233,10 @@ const boundsInTheWorld: Invariant = watching(
 const judgeRollout = (deployment: Deployment, store: ReadonlyMap<string, { readonly value: unknown }>, armed: Set<string>, revision: number): Judgement => {
   const { uid, namespace, name } = deployment.metadata
   if (deployment.spec.strategy.type !== 'RollingUpdate' || deployment.spec.paused === true || deployment.metadata.deletionTimestamp !== undefined) return 'vacuous'
-  const sets = new Set<string>()
+  /** Set → how many active pods it has beyond, or short of, what it is to have. */
+  const sets = new Map<string, number>()
   for (const [key, stored] of store) {
-    if (key.startsWith('/registry/replicasets/') && controllerOf(stored.value as ReplicaSet) === uid) sets.add((stored.value as ReplicaSet).metadata.uid)
+    if (key.startsWith('/registry/replicasets/') && controllerOf(stored.value as ReplicaSet) === uid) sets.set((stored.value as ReplicaSet).metadata.uid, -(stored.value as ReplicaSet).spec.replicas)
   }
   let active = 0
   let ending = 0
@@ -250,11 +251,13 @@ const judgeRollout = (deployment: Deployment, store: ReadonlyMap<string, { reado
     if (pod.metadata.deletionTimestamp !== undefined) ending++
     else {
       active++
+      sets.set(owner, (sets.get(owner) ?? 0) + 1)
       if (isReady(pod)) ready++
     }
   }
   const { status, spec } = deployment
-  const whole = active === spec.replicas && ready === spec.replicas && ending === 0 && templates.size <= 1 && status.availableReplicas === spec.replicas && (status.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0)
+  const settled = [...sets.values()].every((beyond) => beyond === 0)
+  const whole = settled && active === spec.replicas && ready === spec.replicas && ending === 0 && templates.size <= 1 && status.availableReplicas === spec.replicas && (status.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0)
   if (whole) {
     armed.add(uid)
     return 'holds'
