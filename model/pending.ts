@@ -201,7 +201,7 @@ const deploymentsPending = (picture: Picture): readonly Pending[] =>
     if (metadata.deletionTimestamp !== undefined) return [beingDeleted(picture, deployment, picture.pods.filter((pod) => uids.has(controllerOf(pod) ?? '')))]
     const waitsForPods = picture.pods.some((pod) => uids.has(controllerOf(pod) ?? '') && picture.blocked.get(pod.metadata.uid) === true)
     const stuck = picture.pods.find((pod) => uids.has(controllerOf(pod) ?? '') && pod.metadata.deletionTimestamp !== undefined && isLost(picture, pod.spec.nodeName ?? ''))
-    const waitsForNode = spec.podReplacementPolicy === 'TerminationComplete' && stuck !== undefined
+    const waitsForNode = (spec.podReplacementPolicy === 'TerminationComplete' || spec.strategy.type === 'Recreate') && stuck !== undefined
     const row = (waitsFor: string): readonly Pending[] => [
       { object: label(deployment), waitsFor: waitsForNode ? `${waitsFor} (${stuck.metadata.name} cannot end: ${stuck.spec.nodeName} is lost)` : waitsFor, blocked: waitsForPods || waitsForNode },
     ]

@@ -1,0 +1,48 @@
+/** Parts of an object that the simulated cluster takes but does not act on: said to the user, one line each. */
+import type { Manifest } from '../../model/state/plan.ts'
+
+type Tree = Readonly<Record<string, unknown>>
+
+const tree = (value: unknown): Tree => (typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Tree) : {})
+const list = (value: unknown): readonly Tree[] => (Array.isArray(value) ? value.map(tree) : [])
+
+export const notSimulated = (object: Manifest): readonly string[] => {
+  const spec = tree(object['spec'])
+  switch (object.kind) {
+    case 'Pod':
+      return ofPodSpec(spec)
+    case 'Deployment':
+    case 'ReplicaSet':
+      return ofPodSpec(tree(tree(spec['template'])['spec']))
+    case 'Service':
+      return ofService(spec)
+    default:
+      return []
+  }
+}
+
+const ofPodSpec = (spec: Tree): readonly string[] => {
+  const containers = [...list(spec['containers']), ...list(spec['initContainers'])]
+  const affinity = tree(spec['affinity'])
+  const claims = list(spec['volumes']).filter((volume) => volume['persistentVolumeClaim'] !== undefined)
+  const some = (field: string): boolean => containers.some((container) => container[field] !== undefined)
+  const rows: readonly (readonly [boolean, string])[] = [
+    [claims.length > 0, 'persistent volume claims are not simulated yet: its pods start without them'],
+    [some('livenessProbe') || some('startupProbe'), 'liveness and startup probes are not simulated yet: they always pass'],
+    [some('lifecycle'), 'lifecycle hooks are not simulated yet: they take no time'],
+    [affinity['podAffinity'] !== undefined || affinity['podAntiAffinity'] !== undefined, 'pod affinity is not simulated yet: its pods go to any node that fits otherwise'],
+    [spec['topologySpreadConstraints'] !== undefined, 'topology spread is not simulated yet: its pods go to any node that fits otherwise'],
+    [spec['hostNetwork'] === true, 'the host network is not simulated: its pods get addresses of their own'],
+    [spec['priorityClassName'] !== undefined, 'priority classes and preemption are not simulated yet'],
+  ]
+  return rows.flatMap(([applies, text]) => (applies ? [text] : []))
+}
+
+const ofService = (spec: Tree): readonly string[] => {
+  const rows: readonly (readonly [boolean, string])[] = [
+    [spec['type'] === 'LoadBalancer', 'no load balancer is simulated: it is reached by its cluster IP'],
+    [spec['type'] === 'NodePort', 'node ports are not simulated yet: it is reached by its cluster IP'],
+    [spec['sessionAffinity'] === 'ClientIP', 'session affinity is not simulated yet'],
+  ]
+  return rows.flatMap(([applies, text]) => (applies ? [text] : []))
+}
