@@ -20,6 +20,8 @@ export interface SuiteRow {
   readonly hash: string
   /** Virtual ms from calm to convergence, one a run that converged. */
   readonly convergedAfterMs: readonly number[]
+  /** Prefixes of the invariants that many runs of it must have judged. */
+  readonly concerns: readonly string[]
 }
 
 export interface InvariantRow {
@@ -45,6 +47,8 @@ export interface FailureRow {
   /** The shrunk run's own history, for diagrams. */
   readonly history: History
   readonly printed: readonly string[]
+  /** The few lines that say it all: what was done, what broke. */
+  readonly digest: readonly string[]
   /** The command that shows it again. */
   readonly replay: string
 }
@@ -63,6 +67,8 @@ export interface Report {
   readonly command: string
   readonly seed: string
   readonly bug: string | null
+  /** The user's own manifests were checked: what cannot converge is the user's to know. */
+  readonly manifests: boolean
   readonly workers: number
   readonly wallMs: number
   readonly runs: number
@@ -84,10 +90,11 @@ export interface ReportParts {
   readonly command: string
   readonly seed: string
   readonly bug: string | null
+  readonly manifests: boolean
   readonly workers: number
   readonly wallMs: number
   readonly twiceEvery: number
-  readonly suites: readonly { readonly name: string; readonly sentence: string }[]
+  readonly suites: readonly Pick<SuiteRow, 'name' | 'sentence' | 'concerns'>[]
   readonly result: CampaignResult
   readonly failures: readonly FailureRow[]
   readonly notes: readonly string[]
@@ -102,6 +109,7 @@ export const reportOf = (parts: ReportParts): Report => {
     command: parts.command,
     seed: parts.seed,
     bug: parts.bug,
+    manifests: parts.manifests,
     workers: parts.workers,
     wallMs: Math.round(parts.wallMs),
     runs: runs.length,
@@ -116,7 +124,7 @@ export const reportOf = (parts: ReportParts): Report => {
   }
 }
 
-const suiteRow = (suite: { name: string; sentence: string }, runs: readonly RunReport[]): SuiteRow => {
+const suiteRow = (suite: Pick<SuiteRow, 'name' | 'sentence' | 'concerns'>, runs: readonly RunReport[]): SuiteRow => {
   const own = runs.filter((run) => run.suite === suite.name)
   const hash = createHash('sha256')
   for (const run of own) hash.update(run.hash)

@@ -6,7 +6,7 @@
  */
 import type { History, Observation } from '../model/state/history.ts'
 import type { Plan } from '../model/state/plan.ts'
-import { describeFault, describePlan, describeRequest, seconds } from './actions.ts'
+import { describeAction, describeFault, describePlan, describeRequest, seconds } from './actions.ts'
 import { changedFacts } from './facts.ts'
 import type { TraceViolation } from './trace.ts'
 
@@ -23,7 +23,7 @@ const line = (atMs: number, actor: string, text: string): string =>
 const fact = (text: string): string => `${' '.repeat(WIDTH_ACTOR + 12)} ${text}`
 
 /** A step's lines; none when it says nothing to a reader. */
-const describe = (seen: Observation): readonly string[] => {
+export const describe = (seen: Observation): readonly string[] => {
   switch (seen.kind) {
     case 'UserActed':
       return [line(seen.atMs, 'user', `${seen.action} ${seen.detail}`)]
@@ -121,3 +121,15 @@ export const printViolation = (violation: TraceViolation): readonly string[] => 
   `${seconds(violation.atMs).padStart(9)}  ✗ ${violation.invariant}: ${violation.sentence}`,
   fact(violation.why),
 ]
+
+/** What was done and what broke, in as few lines as there are actions. */
+export const printDigest = (plan: Plan, violations: readonly TraceViolation[]): readonly string[] => {
+  const [first] = violations
+  if (first === undefined) return []
+  return [
+    ...describePlan(plan),
+    ...plan.actions.map(({ atMs, do: action }) => `${seconds(atMs).padStart(9)}  ${describeAction(action)}`),
+    `${seconds(first.atMs).padStart(9)}  ✗ ${first.invariant}: ${first.sentence}`,
+    `${' '.repeat(13)}${first.why}`,
+  ]
+}

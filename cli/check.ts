@@ -1,0 +1,166 @@
+/** evenkeel check: runs suites, or the user's manifests, and says whether they hold. */
+import { join } from 'node:path'
+import type { Bug } from '../properties/bugs/bug.ts'
+import { campaign, Workers, type CampaignOptions, type CampaignResult, type Failure } from '../properties/campaign.ts'
+import { InputError } from '../properties/input.ts'
+import type { RunReport, SuiteChoice } from '../properties/job.ts'
+import { readManifests, type ReadManifests } from '../properties/manifests/read.ts'
+import { refusals } from '../properties/preflight.ts'
+import { manifestSuite } from '../properties/suites/manifests.ts'
+import type { Suite } from '../properties/suites/suite.ts'
+import type { ClusterShape } from '../model/state/plan.ts'
+import { reportOf, type FailureRow, type Report } from '../reports/report.ts'
+import { EXIT_CODE, summaryLines, verdictOf } from '../reports/summary.ts'
+import { duration } from '../reports/table.ts'
+import { writeReport } from '../reports/write.ts'
+import { printDigest } from '../traces/print.ts'
+import { record } from '../traces/record.ts'
+import { Progress } from './progress.ts'
+
+export interface CheckOptions {
+  readonly paths: readonly string[]
+  readonly suites: readonly Suite[]
+  readonly seed: string
+  readonly runsMost: number
+  readonly timeMostMs: number
+  readonly workers: number
+  readonly cluster: ClusterShape
+  readonly folder: string
+  readonly json: boolean
+  readonly bug: Bug | null
+  readonly failuresMost: number
+  readonly triesMost: number
+  readonly version: string
+  readonly command: string
+}
+
+interface Subjects {
+  readonly choices: CampaignOptions['suites']
+  readonly suites: readonly Suite[]
+  readonly read: ReadManifests | null
+}
+
+const TWICE_EVERY = 10
+
+/** Returns the exit code. */
+export const check = async (options: CheckOptions, signal: AbortSignal): Promise<number> => {
+  const began = performance.now()
+  const subjects = subjectsOf(options)
+  if (!options.json) for (const line of opening(options, subjects)) console.log(line)
+  const progress = new Progress(process.stderr)
+  const workers = new Workers(options.workers, options.bug)
+  try {
+    const result = await run(workers, options, subjects, progress, signal)
+    const failures = await explain(workers, options, result, progress, signal)
+    progress.done()
+    const report = reportOf({
+      evenkeel: options.version,
+      command: options.command,
+      seed: options.seed,
+      bug: options.bug?.id ?? null,
+      manifests: subjects.read !== null,
+      workers: options.workers,
+      wallMs: performance.now() - began,
+      twiceEvery: TWICE_EVERY,
+      suites: subjects.suites,
+      result,
+      failures,
+      notes: subjects.read?.notes ?? [],
+    })
+    return conclude(report, options)
+  } finally {
+    progress.done()
+    await workers.close()
+  }
+}
+
+const subjectsOf = (options: CheckOptions): Subjects => {
+  if (options.paths.length === 0) {
+    const choices = options.suites.map((suite) => ({ choice: { kind: 'register', name: suite.name } as const, name: suite.name, weight: suite.weight }))
+    return { choices, suites: options.suites, read: null }
+  }
+  const read = readManifests(options.paths)
+  if (read.manifests.length === 0) throw new InputError(options.paths.join(', '), `expected an object that is simulated, found none:\n${read.notes.join('\n')}`)
+  const [refused] = refusals(read.manifests, options.cluster)
+  if (refused !== undefined) throw new InputError(placeOf(read, refused.object), `the API server refuses it: ${refused.message}`)
+  const choice: SuiteChoice = { kind: 'manifests', manifests: read.manifests, cluster: options.cluster }
+  const suite = manifestSuite(read.manifests, options.cluster)
+  return { choices: [{ choice, name: suite.name, weight: 1 }], suites: [suite], read }
+}
+
+const placeOf = (read: ReadManifests, object: string): string => {
+  const place = [...read.places].find(([name]) => object.toLowerCase().endsWith(name.split(' ')[1]?.toLowerCase() ?? ''))
+  return place === undefined ? object : `${place[1]}: ${place[0]}`
+}
+
+const opening = ({ cluster, runsMost, workers, seed }: CheckOptions, { suites, read }: Subjects): readonly string[] => {
+  const budget = `up to ${runsMost} runs on ${workers} worker${workers === 1 ? '' : 's'}, seed ${seed}`
+  if (read === null) return [`Checking the reference implementation: ${suites.map((suite) => suite.name).join(', ')}; ${budget}.`]
+  const [node] = cluster.nodes
+  const shape = `${cluster.nodes.length} nodes of ${node?.cpu} CPUs and ${node?.memory}`
+  return [`Checking ${read.manifests.length} of ${read.objects} objects from ${read.files} file${read.files === 1 ? '' : 's'} on ${shape}; ${budget}.`]
+}
+
+const run = (workers: Workers, options: CheckOptions, subjects: Subjects, progress: Progress, signal: AbortSignal): Promise<CampaignResult> => {
+  const began = performance.now()
+  let done = 0
+  let failed = 0
+  const onRun = (report: RunReport): void => {
+    done++
+    if (report.violated.length > 0) failed++
+    const elapsed = performance.now() - began
+    const left = Math.min((elapsed / done) * (options.runsMost - done), options.timeMostMs - elapsed)
+    progress.say(`${done}/${options.runsMost} runs, ${failed} failed, suite ${report.suite}, about ${duration(Math.max(0, left))} left`)
+  }
+  const { seed, runsMost, timeMostMs, bug, failuresMost } = options
+  return campaign(workers, { suites: subjects.choices, seed, runsMost, timeMostMs, workers: options.workers, bug, twiceEvery: TWICE_EVERY, failuresMost }, onRun, signal)
+}
+
+/** Shrinks one failure of each invariant, and records it. */
+const explain = async (workers: Workers, options: CheckOptions, result: CampaignResult, progress: Progress, signal: AbortSignal): Promise<readonly FailureRow[]> => {
+  const first = new Map<string, Failure>()
+  for (const failure of result.failures) if (!first.has(failure.invariant)) first.set(failure.invariant, failure)
+  const rows: FailureRow[] = []
+  for (const failure of first.values()) {
+    progress.step(`shrinking run ${failure.run.index} of suite ${failure.run.suite}, which violates ${failure.invariant}`)
+    rows.push(await explainOne(workers, options, failure, signal.aborted ? 0 : options.triesMost))
+  }
+  return rows
+}
+
+const explainOne = async (workers: Workers, options: CheckOptions, failure: Failure, triesMost: number): Promise<FailureRow> => {
+  const shrunk = await workers.shrink(failure, options.seed, triesMost)
+  const answer = await workers.run({ kind: 'examine', plan: shrunk.plan })
+  if (answer.kind !== 'examine') throw new Error('an examine job answers with what it examined')
+  const { examined } = answer
+  const trace = record(shrunk.plan, examined, {
+    evenkeel: options.version,
+    bug: options.bug?.id ?? null,
+    found: options.command,
+    shrinking: { minimal: shrunk.minimal, tries: shrunk.tries, actionsBefore: shrunk.actionsBefore },
+  })
+  const own = [...trace.violations].toSorted((one, other) => Number(other.invariant === failure.invariant) - Number(one.invariant === failure.invariant))
+  const file = join('traces', `${failure.run.suite}-${failure.run.index}-${failure.invariant}.json`)
+  return {
+    suite: failure.run.suite,
+    index: failure.run.index,
+    invariant: failure.invariant,
+    file,
+    trace: { ...trace, violations: own },
+    history: examined.history,
+    printed: [],
+    digest: printDigest(shrunk.plan, own),
+    replay: `npx evenkeel replay ${join(options.folder, file)}`,
+  }
+}
+
+const conclude = (report: Report, options: CheckOptions): number => {
+  const page = writeReport(report, options.folder)
+  if (options.json) console.log(JSON.stringify(report))
+  else {
+    console.log('')
+    for (const line of summaryLines(report)) console.log(line)
+    console.log(`Report: ${page}`)
+  }
+  return EXIT_CODE[verdictOf(report)]
+}

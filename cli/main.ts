@@ -1,0 +1,154 @@
+/** The command line: arguments in, exit code out. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command, CommanderError } from 'commander'
+import { BugError, loadBugs } from '../properties/bugs/bug.ts'
+import { InputError } from '../properties/input.ts'
+import { SUITES } from '../properties/suites/register.ts'
+import type { Suite } from '../properties/suites/suite.ts'
+import { summaryLines } from '../reports/summary.ts'
+import { readReport, writeReport } from '../reports/write.ts'
+import { check } from './check.ts'
+import { clusterOf, defaultWorkers, quantity, span, suiteList, wholeNumber } from './options.ts'
+import { replay } from './replay.ts'
+
+const BAD_INPUT = 2
+const INTERRUPTED = 130
+const RUNS = 400
+const MANIFEST_RUNS = 100
+const TIME_MS = 80_000
+/** Without a number of runs a time alone is the budget. */
+const NO_LIMIT = 10_000_000
+
+interface CheckArguments {
+  readonly suite?: readonly Suite[]
+  readonly runs?: number
+  readonly time?: number
+  readonly seed: string
+  readonly nodes: number
+  readonly nodeCpu: string
+  readonly nodeMemory: string
+  readonly nodePods: number
+  readonly workers: number
+  readonly report: string
+  readonly json?: true
+  readonly bug?: string
+  readonly failures: number
+  readonly shrink: number
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+
+const program = new Command('evenkeel')
+  .description('Will it come back level? Checks a container orchestrator, or your manifests on one, under faults.')
+  .version(version)
+  .showHelpAfterError('(evenkeel --help says more)')
+  .exitOverride()
+
+let exitCode = 0
+
+/** The first Ctrl-C asks for an end and keeps what was found; the second does not wait. */
+const interruptible = (): AbortSignal => {
+  const controller = new AbortController()
+  process.on('SIGINT', () => {
+    if (controller.signal.aborted) process.exit(INTERRUPTED)
+    controller.abort()
+    console.error('\nstopping: the runs that are under way are finished first (Ctrl-C again: at once)')
+  })
+  return controller.signal
+}
+
+const bugNamed = (id: string) => {
+  const bugs = loadBugs(process.env['EVENKEEL_BUGS'])
+  const bug = bugs.find((one) => one.id === id)
+  if (bug === undefined) throw new InputError('--bug', `expected one of ${bugs.map((one) => one.id).join(', ')}, found '${id}'`)
+  return bug
+}
+
+const runsFromEnvironment = (): number | undefined => {
+  const text = process.env['EVENKEEL_RUNS']
+  if (text === undefined || text === '') return undefined
+  if (!/^\d+$/.test(text)) throw new InputError('EVENKEEL_RUNS', `expected a whole number, found '${text}'`)
+  return Number(text)
+}
+
+program
+  .command('check', { isDefault: true })
+  .description('run the suites against the reference implementation, or shake the manifests given')
+  .argument('[paths...]', 'files and folders of Kubernetes manifests')
+  .option('--suite <names>', `suites, separated by commas: ${SUITES.map((suite) => suite.name).join(', ')} (default: all)`, suiteList)
+  .option('--runs <number>', `runs over all suites (default: ${RUNS}, with manifests ${MANIFEST_RUNS}; or EVENKEEL_RUNS)`, wholeNumber(1, NO_LIMIT))
+  .option('--time <span>', `start no run after this time, such as 60s or 5m (default: ${TIME_MS / 1000}s when --runs is not given)`, span)
+  .option('--seed <text>', 'what every draw of the campaign follows from', '1')
+  .option('--nodes <number>', 'nodes of the cluster the manifests are applied to', wholeNumber(1, 100), 3)
+  .option('--node-cpu <quantity>', 'CPUs of a node', quantity, '4')
+  .option('--node-memory <quantity>', 'memory of a node', quantity, '8Gi')
+  .option('--node-pods <number>', 'pods a node takes', wholeNumber(1, 1000), 110)
+  .option('--workers <number>', 'threads', wholeNumber(1, 64), defaultWorkers())
+  .option('--report <folder>', 'where the report and the traces are written', 'evenkeel-report')
+  .option('--json', 'print the report as JSON, and nothing else')
+  .option('--bug <id>', 'switch a seeded bug on: the suites must find it')
+  .option('--failures <number>', 'stop after this many failed runs', wholeNumber(1, 1000), 3)
+  .option('--shrink <number>', 'runs that may be spent on making a counterexample small', wholeNumber(0, 100_000), 600)
+  .action(async (paths: string[], options: CheckArguments) => {
+    if (paths.length > 0 && options.suite !== undefined) throw new InputError('--suite', 'expected no suites beside manifests: those have a suite of their own')
+    const runs = options.runs ?? runsFromEnvironment()
+    const defaultRuns = options.time === undefined ? (paths.length > 0 ? MANIFEST_RUNS : RUNS) : NO_LIMIT
+    const bug = options.bug === undefined ? null : bugNamed(options.bug)
+    exitCode = await check(
+      {
+        paths,
+        suites: options.suite ?? suitesFor(bug),
+        seed: options.seed,
+        runsMost: runs ?? defaultRuns,
+        timeMostMs: options.time ?? (runs === undefined ? TIME_MS : Infinity),
+        workers: options.workers,
+        cluster: clusterOf(options.nodes, { cpu: options.nodeCpu, memory: options.nodeMemory, pods: options.nodePods }),
+        folder: options.report,
+        json: options.json ?? false,
+        bug,
+        failuresMost: options.failures,
+        triesMost: options.shrink,
+        version,
+        command: ['evenkeel', ...process.argv.slice(2)].join(' '),
+      },
+      interruptible(),
+    )
+  })
+
+/** A seeded bug is looked for where it can be found. */
+const suitesFor = (bug: { readonly suites: readonly string[] } | null): readonly Suite[] =>
+  bug === null ? SUITES : SUITES.filter((suite) => bug.suites.includes(suite.name))
+
+program
+  .command('replay')
+  .description('run a trace again, print it step by step, and compare it to the byte')
+  .argument('<trace>', 'a trace that check wrote')
+  .option('--json', 'print hash and violations as JSON')
+  .option('--quiet', 'do not print the steps')
+  .action(async (file: string, options: { readonly json?: true; readonly quiet?: true }) => {
+    exitCode = await replay({ file, json: options.json ?? false, quiet: options.quiet ?? false, bugsFolder: process.env['EVENKEEL_BUGS'] })
+  })
+
+program
+  .command('report')
+  .description('write the report again, as HTML, Markdown, JUnit XML and JSON, from its JSON')
+  .argument('<report>', 'a report.json that check wrote')
+  .option('--to <folder>', 'where to write it', 'evenkeel-report')
+  .action((file: string, options: { readonly to: string }) => {
+    const report = readReport(file)
+    const page = writeReport(report, options.to)
+    for (const line of summaryLines(report)) console.log(line)
+    console.log(`Report: ${join(page)}`)
+  })
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) exitCode = error.exitCode === 0 ? 0 : BAD_INPUT
+  else if (error instanceof InputError || error instanceof BugError) {
+    console.error(error.message)
+    exitCode = BAD_INPUT
+  } else throw error
+}
+process.exitCode = exitCode

@@ -1,0 +1,46 @@
+/** evenkeel replay: runs a trace's plan again, prints it step by step, and says whether it was the same to the byte. */
+import { loadBugs, plant } from '../properties/bugs/bug.ts'
+import { InputError } from '../properties/input.ts'
+import { describe, printHistory } from '../traces/print.ts'
+import { departure, record } from '../traces/record.ts'
+import { readTrace, type Trace } from '../traces/trace.ts'
+
+export interface ReplayOptions {
+  readonly file: string
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly bugsFolder: string | undefined
+}
+
+/** Returns the exit code: 0 nothing is violated, 1 the trace's violation was seen again, 3 the run departed from the trace. */
+export const replay = async (options: ReplayOptions): Promise<number> => {
+  const trace = readTrace(options.file)
+  plantBugOf(trace, options)
+  // Only now: what it imports must be the buggy implementation, if the trace was made with one.
+  const { examine } = await import('../properties/examine.ts')
+  const { simulated } = await import('../properties/subjects/simulated.ts')
+  const examined = examine(trace.plan, simulated())
+  const again = record(trace.plan, examined, trace)
+  if (options.json) console.log(JSON.stringify({ hash: again.hash, same: again.hash === trace.hash, violations: again.violations }))
+  else if (!options.quiet) {
+    const { lines, quiet } = printHistory(trace.plan, examined.history, again.violations)
+    for (const line of lines) console.log(line)
+    console.log('')
+    console.log(`${quiet} steps that say nothing to a reader are not shown.`)
+  }
+  const departed = departure(trace, examined)
+  if (departed !== null) {
+    const seen = departed.seen === null ? 'the run ended earlier' : (describe(departed.seen)[0]?.trim() ?? `${departed.seen.kind} at ${departed.seen.atMs} ms`)
+    console.error(`? departed from the trace at observation ${departed.step}: ${seen} (trace hash ${trace.hash}, this run ${examined.hash}; the trace was written by evenkeel ${trace.evenkeel})`)
+    return 3
+  }
+  if (!options.json) console.log(`history hash ${examined.hash}: the same as in the trace, ${examined.history.length} observations`)
+  return again.violations.length > 0 ? 1 : 0
+}
+
+const plantBugOf = (trace: Trace, options: ReplayOptions): void => {
+  if (trace.bug === null) return
+  const bug = loadBugs(options.bugsFolder).find((one) => one.id === trace.bug)
+  if (bug === undefined) throw new InputError(options.file, `bug: expected a seeded bug that is known here, found '${trace.bug}' (is EVENKEEL_BUGS missing?)`)
+  plant(bug)
+}

@@ -1,0 +1,51 @@
+/** The charts of a report, drawn without a browser. */
+import * as Plot from '@observablehq/plot'
+import { parseHTML } from 'linkedom'
+import type { Report } from './report.ts'
+
+const { document } = parseHTML('<!doctype html><html><body></body></html>')
+const WIDTH = 880
+const COLOURS = ['#2563eb', '#059669', '#d97706', '#9333ea', '#dc2626']
+
+/** SVG text of a plot. */
+const drawn = (options: Plot.PlotOptions): string => {
+  const plot = Plot.plot({ document: document as never, width: WIDTH, style: { fontSize: '12px', background: 'transparent' }, ...options })
+  return plot.outerHTML.replaceAll(/<style>[\s\S]*?<\/style>/g, '')
+}
+
+/** How long each run took to come back level, a dot a run, a bar at the median. Null: no run was asked. */
+export const convergenceChart = (report: Report): string | null => {
+  const points = report.suites.flatMap((suite) => suite.convergedAfterMs.map((ms) => ({ suite: suite.name, seconds: ms / 1000 })))
+  if (points.length === 0) return null
+  const suites = report.suites.filter((suite) => suite.convergedAfterMs.length > 0).map((suite) => suite.name)
+  return drawn({
+    height: 70 + suites.length * 60,
+    marginLeft: 100,
+    x: { label: 'seconds of calm until everything was as asked for →', type: 'sqrt', nice: true, grid: true },
+    y: { domain: suites, label: null },
+    color: { domain: suites, range: COLOURS },
+    marks: [
+      Plot.dot(points, Plot.dodgeY({ x: 'seconds', fy: 'suite', fill: 'suite', r: 2.2, anchor: 'middle', fillOpacity: 0.65 })),
+      Plot.tickX(points, Plot.groupZ({ x: 'median' }, { x: 'seconds', z: 'suite', fy: 'suite', stroke: '#111', strokeWidth: 2 })),
+    ],
+    fy: { domain: suites, label: null, padding: 0.15 },
+  })
+}
+
+/** How often each kind of fault struck. Null: none did. */
+export const faultChart = (report: Report): string | null => {
+  const rows = Object.entries(report.faults).map(([kind, times]) => ({ kind, times }))
+  if (rows.length === 0) return null
+  return drawn({
+    height: 50 + rows.length * 22,
+    marginLeft: 150,
+    marginRight: 50,
+    x: { label: 'times a fault struck →', grid: true },
+    y: { label: null },
+    marks: [
+      Plot.barX(rows, { x: 'times', y: 'kind', fill: COLOURS[0] as string, fillOpacity: 0.75, sort: { y: '-x' } }),
+      Plot.text(rows, { x: 'times', y: 'kind', text: (row: { times: number }) => row.times.toLocaleString('en'), dx: 6, textAnchor: 'start' }),
+      Plot.ruleX([0]),
+    ],
+  })
+}

@@ -1,0 +1,99 @@
+/** What is printed at the end of a campaign: for people at a terminal, and the same lines for a log. */
+import type { InvariantRow, Report } from './report.ts'
+import { columns, duration, quantile } from './table.ts'
+
+export type Verdict = 'held' | 'violated' | 'cannot converge' | 'inconclusive'
+
+/** Suites with fewer runs than this are not asked for coverage: too few to have seen everything. */
+const COVERAGE_RUNS_LEAST = 100
+const NAMES_MOST = 12
+
+/** Invariants that a suite of many runs should have judged and did not. */
+export const missedCoverage = (report: Report): readonly string[] => {
+  const idle = report.invariants.filter((row) => row.nonVacuous === 0)
+  return report.suites
+    .filter((suite) => suite.runs >= COVERAGE_RUNS_LEAST)
+    .flatMap((suite) => idle.filter((row) => suite.concerns.some((prefix) => row.id.startsWith(prefix))).map((row) => row.id))
+}
+
+export const verdictOf = (report: Report): Verdict => {
+  if (report.failures.length > 0) return 'violated'
+  if (report.runs === 0 || report.determinism.differed > 0) return 'inconclusive'
+  if (report.manifests && report.pending.some((row) => row.blocked)) return 'cannot converge'
+  return missedCoverage(report).length > 0 ? 'inconclusive' : 'held'
+}
+
+export const EXIT_CODE: Readonly<Record<Verdict, 0 | 1 | 3>> = { held: 0, violated: 1, 'cannot converge': 1, inconclusive: 3 }
+
+const seconds = (ms: number | null): string => (ms === null ? '-' : duration(ms))
+
+export const summaryLines = (report: Report): readonly string[] => [
+  ...suiteTable(report),
+  '',
+  ...invariantLines(report.invariants),
+  ...failureLines(report),
+  ...pendingLines(report),
+  ...noteLines(report),
+  '',
+  verdictLine(report),
+]
+
+const suiteTable = ({ suites }: Report): readonly string[] => {
+  const head = ['suite', 'runs', 'failed', 'simulated', 'back level after (median, longest)', 'history hash']
+  const rows = suites.map((suite) => {
+    const { convergedAfterMs: times } = suite
+    const level = times.length === 0 ? '-' : `${seconds(quantile(times, 0.5))}, ${seconds(quantile(times, 1))}`
+    return [suite.name, suite.runs, suite.failed, duration(suite.simulatedMs), level, suite.hash]
+  })
+  return columns([head, ...rows])
+}
+
+const invariantLines = (rows: readonly InvariantRow[]): readonly string[] => {
+  const judged = rows.filter((row) => row.nonVacuous > 0)
+  const idle = rows.filter((row) => row.nonVacuous === 0).map((row) => row.id)
+  const checks = judged.reduce((sum, row) => sum + row.nonVacuous, 0)
+  const lines = [`${judged.length} of ${rows.length} invariants were judged, ${checks.toLocaleString('en')} times in all; ${judged.filter((row) => row.runsViolated > 0).length} violated.`]
+  if (idle.length > 0) lines.push(`Not judged, for want of a case: ${idle.slice(0, NAMES_MOST).join(', ')}${idle.length > NAMES_MOST ? ` and ${idle.length - NAMES_MOST} more` : ''}.`)
+  return lines
+}
+
+const failureLines = ({ failures }: Report): readonly string[] =>
+  failures.flatMap((failure) => {
+    const { shrinking, plan } = failure.trace
+    const size = `${plan.actions.length} action${plan.actions.length === 1 ? '' : 's'}`
+    const how = shrinking === null ? size : `${size}, from ${shrinking.actionsBefore}${shrinking.minimal ? '; none of them can be left out' : ''}`
+    return ['', `✗ ${failure.invariant} violated in suite ${failure.suite}, run ${failure.index} (${how})`, ...failure.digest.map((line) => `  ${line}`), `  trace: ${failure.file}`, `  again: ${failure.replay}`]
+  })
+
+const pendingLines = ({ pending, manifests, runs }: Report): readonly string[] => {
+  const blocked = manifests ? pending.filter((row) => row.blocked) : []
+  if (blocked.length === 0) return []
+  const shown = blocked.slice(0, NAMES_MOST)
+  return [
+    '',
+    'Cannot converge:',
+    ...shown.map((row) => `  ${row.object} waits for ${row.waitsFor}${row.runs === runs ? '' : ` (in ${row.runs} of ${runs} runs)`}`),
+    ...(blocked.length > shown.length ? [`  and ${blocked.length - shown.length} more, in the report`] : []),
+  ]
+}
+
+const noteLines = ({ notes }: Report): readonly string[] => (notes.length === 0 ? [] : ['', ...notes.map((note) => `note: ${note}`)])
+
+const verdictLine = (report: Report): string => {
+  const stopped = report.cut === null ? '' : { time: ' (stopped: time is up)', failures: ' (stopped at the first failures)', stopped: ' (stopped by you)' }[report.cut]
+  const runs = `${report.runs} run${report.runs === 1 ? '' : 's'}${stopped}, seed ${report.seed}, ${duration(report.wallMs)}`
+  const missed = missedCoverage(report)
+  switch (verdictOf(report)) {
+    case 'held':
+      return `✓ held: ${runs}`
+    case 'violated':
+      return `✗ violated: ${runs}`
+    case 'cannot converge':
+      return `✗ cannot converge: ${runs}`
+    case 'inconclusive': {
+      if (report.determinism.differed > 0) return `? inconclusive: ${report.determinism.differed} of ${report.determinism.twice} runs made twice differed, a defect of evenkeel itself: ${runs}`
+      if (report.runs === 0) return `? inconclusive: no run was finished: ${runs}`
+      return `? inconclusive: never judged: ${missed.join(', ')}: ${runs}`
+    }
+  }
+}
