@@ -63,4 +63,8 @@ export interface Pending {
    * the program keeps crashing, or it only waits for such an object. Reported to the user, not a failure to converge.
    */
   readonly blocked: boolean
+  /** For pods: the workload they belong to, 'Deployment default/web'. */
+  readonly of?: string
+  /** It only waits for others that are listed too. */
+  readonly derived?: boolean
 }

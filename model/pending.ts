@@ -78,21 +78,24 @@ const nodesPending = (picture: Picture): readonly Pending[] =>
 // Pods
 
 const podsPending = (picture: Picture): readonly Pending[] => {
-  const rows = new Map<string, { pending: Pending; more: number }>()
+  const rows = new Map<string, Pending>()
   for (const pod of picture.pods) {
     const row = podPending(picture, pod)
     if (row === null) continue
     picture.blocked.set(pod.metadata.uid, row.blocked)
     // Pods of one owner that wait for the same thing are one line.
     const key = `${controllerOf(pod) ?? pod.metadata.uid}\n${row.waitsFor}`
-    const same = rows.get(key)
-    if (same === undefined) rows.set(key, { pending: row, more: 0 })
-    else same.more++
+    if (!rows.has(key)) rows.set(key, { ...row, of: workloadOf(picture, pod) })
   }
-  return [...rows.values()].map(({ pending: row, more }) => {
-    const others = more === 0 ? '' : ` (and ${more} more pod${more === 1 ? '' : 's'})`
-    return { ...row, waitsFor: `${row.waitsFor}${others}` }
-  })
+  return [...rows.values()]
+}
+
+/** Whose pod it is, as its user would say: the Deployment above the ReplicaSet. */
+const workloadOf = (picture: Picture, pod: Pod): string => {
+  const set = picture.sets.find((one) => one.metadata.uid === controllerOf(pod))
+  if (set === undefined) return label(pod)
+  const owner = set.metadata.ownerReferences?.find((ref) => ref.controller === true)
+  return owner === undefined ? label(set) : `${owner.kind} ${set.metadata.namespace}/${owner.name}`
 }
 
 const podPending = (picture: Picture, pod: Pod): Pending | null => {
@@ -180,7 +183,7 @@ const setsPending = (picture: Picture): readonly Pending[] =>
     const own = picture.pods.filter((pod) => controllerOf(pod) === metadata.uid && !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined)
     const waitsForPods = own.some((pod) => picture.blocked.get(pod.metadata.uid) === true)
     const ready = own.filter((pod) => conditionOf(pod.status.conditions, 'Ready')?.status === 'True').length
-    const row = (waitsFor: string): readonly Pending[] => [{ object: label(set), waitsFor, blocked: waitsForPods }]
+    const row = (waitsFor: string): readonly Pending[] => [{ object: label(set), waitsFor, blocked: waitsForPods, derived: waitsForPods }]
     if (own.length !== spec.replicas) return row(`${spec.replicas} pods: it has ${own.length}`)
     if ((status.observedGeneration ?? 0) < (metadata.generation ?? 0)) return row('its controller to see its latest change')
     if (ready !== spec.replicas) return row(`${spec.replicas} pods to be ready: ${ready} are`)
@@ -203,7 +206,7 @@ const deploymentsPending = (picture: Picture): readonly Pending[] =>
     const stuck = picture.pods.find((pod) => uids.has(controllerOf(pod) ?? '') && pod.metadata.deletionTimestamp !== undefined && isLost(picture, pod.spec.nodeName ?? ''))
     const waitsForNode = (spec.podReplacementPolicy === 'TerminationComplete' || spec.strategy.type === 'Recreate') && stuck !== undefined
     const row = (waitsFor: string): readonly Pending[] => [
-      { object: label(deployment), waitsFor: waitsForNode ? `${waitsFor} (${stuck.metadata.name} cannot end: ${stuck.spec.nodeName} is lost)` : waitsFor, blocked: waitsForPods || waitsForNode },
+      { object: label(deployment), waitsFor: waitsForNode ? `${waitsFor} (${stuck.metadata.name} cannot end: ${stuck.spec.nodeName} is lost)` : waitsFor, blocked: waitsForPods || waitsForNode, derived: waitsForPods && !waitsForNode },
     ]
     if ((status.observedGeneration ?? 0) < (metadata.generation ?? 0)) return row('its controller to see its latest change')
     const { updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = status

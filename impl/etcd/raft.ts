@@ -37,14 +37,18 @@ export interface HardState {
 export interface RaftEvents {
   elected(term: number): void
   steppedDown(term: number, reason: string): void
-  voted(term: number, candidate: string): void
   committed(index: number, entryTerm: number): void
   /** A read this member asked for may be served once `index` is applied. */
   readReady(context: number, index: number): void
   proposalsDropped(proposals: readonly Proposal[]): void
 }
 
-const ENTRIES_MOST = 256
+
+export interface RaftOptions {
+  readonly electionMs: number
+  /** Entries sent in one Append. */
+  readonly entriesMost: number
+}
 
 export class Raft {
   readonly log = new Log()
@@ -61,7 +65,7 @@ export class Raft {
   outbox: { readonly to: string; readonly message: RaftMessage }[] = []
   private readonly id: string
   private readonly peers: readonly string[]
-  private readonly electionMs: number
+  private readonly options: RaftOptions
   private readonly random: Random
   private readonly events: RaftEvents
   private votes = new Map<string, boolean>()
@@ -72,10 +76,10 @@ export class Raft {
   private heardMs = -Infinity
   electionDueMs = 0
 
-  constructor(id: string, members: readonly string[], electionMs: number, random: Random, events: RaftEvents) {
+  constructor(id: string, members: readonly string[], options: RaftOptions, random: Random, events: RaftEvents) {
     this.id = id
     this.peers = members.filter((member) => member !== id)
-    this.electionMs = electionMs
+    this.options = options
     this.random = random
     this.events = events
   }
@@ -101,7 +105,7 @@ export class Raft {
   }
 
   resetElectionTimer(nowMs: number): void {
-    this.electionDueMs = nowMs + this.random.between(this.electionMs, this.electionMs * 2 - 1)
+    this.electionDueMs = nowMs + this.random.between(this.options.electionMs, this.options.electionMs * 2 - 1)
   }
 
   private send(to: string, message: Unsent): void {
@@ -127,8 +131,9 @@ export class Raft {
       this.castVote(this.id)
       this.resetElectionTimer(nowMs)
     }
-    if (this.votesGranted() >= this.quorum) {
-      this.won(nowMs, pre)
+    if (this.peers.length === 0) {
+      // Alone it wins as soon as its own vote is on the disk.
+      if (pre) this.campaign(nowMs, false)
       return
     }
     const { lastIndex, lastTerm } = this.log
@@ -156,7 +161,6 @@ export class Raft {
   private castVote(candidate: string): void {
     this.vote = candidate
     this.hardStateChanged = true
-    this.events.voted(this.term, candidate)
   }
 
   private becomeFollower(term: number, leader: string | null, reason: string): void {
@@ -229,7 +233,7 @@ export class Raft {
 
   /** Heard from a leader within the election timeout: nobody else gets this member's vote. */
   private inLease(nowMs: number): boolean {
-    return this.role === 'leader' || (this.leader !== null && nowMs - this.heardMs < this.electionMs)
+    return this.role === 'leader' || (this.leader !== null && nowMs - this.heardMs < this.options.electionMs)
   }
 
   private onVoteRequest(from: string, message: RaftMessage & { kind: 'VoteRequest' }, nowMs: number): void {
@@ -316,7 +320,7 @@ export class Raft {
     const progress = this.progress.get(to)
     if (progress === undefined) return
     const prevIndex = progress.next - 1
-    const entries = this.log.slice(progress.next, Math.min(this.log.lastIndex, prevIndex + ENTRIES_MOST))
+    const entries = this.log.slice(progress.next, Math.min(this.log.lastIndex, prevIndex + this.options.entriesMost))
     progress.next += entries.length
     this.send(to, { kind: 'Append', prevIndex, prevTerm: this.log.termAt(prevIndex), entries, commit: this.commit })
   }
@@ -363,11 +367,13 @@ export class Raft {
       this.maybeCommit()
     }
     progress.next = Math.max(progress.next, progress.match + 1)
-    if (progress.next <= this.log.lastIndex) this.sendAppend(from)
+    // Where its log agrees is known: the rest follows without waiting for answers (etcd's StateReplicate).
+    while (progress.next <= this.log.lastIndex) this.sendAppend(from)
   }
 
-  /** The server has made everything up to here durable. */
-  wrote(index: number, term: number): void {
+  /** The server has made everything up to this entry durable, and what was decided in `votedTerm`. */
+  wrote(index: number, term: number, votedTerm: number): void {
+    if (this.role === 'candidate' && this.peers.length === 0 && votedTerm === this.term) this.becomeLeader()
     if (!this.log.has(index, term)) return
     this.durable = Math.max(this.durable, index)
     if (this.role === 'leader') this.maybeCommit()

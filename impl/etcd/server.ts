@@ -29,6 +29,7 @@ interface WalRecord {
 const WAL = 'wal'
 const HEARTBEAT_MS = 100
 const ELECTION_MS = 1_000
+const APPEND_ENTRIES = 256
 /** 5 s for disk and queue and two election timeouts, as etcd's ReqTimeout. */
 const REQUEST_TIMEOUT_MS = 5_000
 const READ_RETRY_MS = 500
@@ -79,10 +80,9 @@ class Member implements ClusterProcess {
     this.heartbeatMs = options.timings.etcdHeartbeatMs ?? HEARTBEAT_MS
     this.lessor = new Lessor(this.electionMs)
     this.incarnation = host.random('incarnation').below(2 ** 32)
-    this.raft = new Raft(host.name, options.members, this.electionMs, host.random('election'), {
+    this.raft = new Raft(host.name, options.members, { electionMs: this.electionMs, entriesMost: options.timings.etcdAppendEntries ?? APPEND_ENTRIES }, host.random('election'), {
       elected: (term) => this.elected(term),
       steppedDown: (term, reason) => this.steppedDown(term, reason),
-      voted: (term, candidate) => host.observe({ kind: 'Voted', member: host.name, term, candidate }),
       committed: (index, entryTerm) =>
         host.observe({ kind: 'Committed', member: host.name, term: this.raft.term, index, entryTerm }),
       readReady: (context, index) => this.readReady(context, index),
@@ -176,7 +176,7 @@ class Member implements ClusterProcess {
     const { outbox } = raft
     raft.outbox = []
     for (const { to, message } of outbox) {
-      if (needsNoDisk(message)) host.send(to, { kind: 'Raft', message })
+      if (needsNoDisk(message)) this.transmit(to, message)
       else this.afterSync.push({ to, message })
     }
     if (this.dirty) this.sync()
@@ -186,6 +186,14 @@ class Member implements ClusterProcess {
 
   private dirty = false
 
+  private transmit(to: string, message: RaftMessage): void {
+    const { host } = this
+    // A vote counts from the moment it is told to somebody.
+    if (message.kind === 'VoteReply' && message.granted && !message.pre) host.observe({ kind: 'Voted', member: host.name, term: message.term, candidate: to })
+    if (message.kind === 'VoteRequest' && !message.pre) host.observe({ kind: 'Voted', member: host.name, term: message.term, candidate: host.name })
+    host.send(to, { kind: 'Raft', message })
+  }
+
   /** One sync at a time; what piles up meanwhile goes into the next. */
   private sync(): void {
     if (this.syncing) return
@@ -193,16 +201,17 @@ class Member implements ClusterProcess {
     this.dirty = false
     const ready = this.afterSync.length
     const { lastIndex, lastTerm } = this.raft.log
+    const { term } = this.raft
     this.host.disk.sync(() => {
       this.syncing = false
       this.sendAfterSync(ready)
-      this.raft.wrote(lastIndex, lastTerm)
+      this.raft.wrote(lastIndex, lastTerm, term)
       this.flush()
     })
   }
 
   private sendAfterSync(count: number): void {
-    for (const { to, message } of this.afterSync.splice(0, count)) this.host.send(to, { kind: 'Raft', message })
+    for (const { to, message } of this.afterSync.splice(0, count)) this.transmit(to, message)
   }
 
   // Applying
@@ -407,15 +416,19 @@ class Member implements ClusterProcess {
     this.askIndex(done)
   }
 
-  /** A lost question is asked anew under a new context: an old answer must not count for it. */
   private askIndex(done: (() => void)[]): void {
     this.contexts++
     const round: NonNullable<Member['readsInFlight']> = { context: this.contexts, index: null, done }
     this.readsInFlight = round
+    this.askAgain(round)
+  }
+
+  /** The same question until it is answered: all who wait for it asked before it was first put, so any answer will do. */
+  private askAgain(round: NonNullable<Member['readsInFlight']>): void {
     this.raft.readIndex(round.context)
     this.host.after(READ_RETRY_MS, () => {
       if (this.readsInFlight !== round || round.index !== null) return
-      this.askIndex(round.done)
+      this.askAgain(round)
       this.flush()
     })
   }

@@ -6,6 +6,7 @@
  */
 import type { Pod } from '../../model/state/objects.ts'
 import type { NodeShape, Timings } from '../../model/state/plan.ts'
+import type { SandboxStatus } from '../container-runtime/api.ts'
 import { Client } from '../client/client.ts'
 import { ListWatch } from '../client/informer.ts'
 import { RateLimitedQueue } from '../client/workqueue.ts'
@@ -137,6 +138,16 @@ export class Kubelet implements ClusterProcess {
     this.host.after(HOUSEKEEPING_MS, () => this.housekeeping())
   }
 
+  /**
+   * A list from a cache that lags may not show a pod that runs here already: what is not known is looked up before it is
+   * ended. Upstream trusts its list (kubernetes/kubernetes#59848).
+   */
+  private *isStillWanted({ pod, namespace, name }: SandboxStatus): Task<boolean> {
+    const read = yield* this.client.get<Pod>({ resource: 'pods', namespace, name })
+    if (!read.ok) return read.status.code !== 404
+    return read.value.metadata.uid === pod
+  }
+
   private *endUnknown(): Task<void> {
     if (!this.pods.synced) {
       this.host.after(1_000, () => spawn(this.endUnknown()))
@@ -144,7 +155,7 @@ export class Kubelet implements ClusterProcess {
     }
     const seen = yield* this.cri.all()
     for (const sandbox of seen?.sandboxes ?? []) {
-      if (this.workers.has(sandbox.pod)) continue
+      if (this.workers.has(sandbox.pod) || (yield* this.isStillWanted(sandbox))) continue
       for (const container of seen?.containers ?? []) {
         if (container.sandbox !== sandbox.sandbox || container.state !== 'RUNNING') continue
         yield* this.cri.call({ call: 'StopContainer', id: container.id, timeoutMs: 2_000, reason: 'unknown pod' })

@@ -4,6 +4,7 @@ import type { Compare, KeyRange, KvRequest, Stored } from '../state/keyspace.ts'
 import type { Seen } from '../state/history.ts'
 import type { StoreHistory } from '../state/cluster.ts'
 import { each, jsonOf, sameValue, watching } from './define.ts'
+import { entryTermAt } from './raft.ts'
 
 const GUARANTEES = 'https://etcd.io/docs/v3.6/learning/api_guarantees/'
 const DATA_MODEL = 'https://etcd.io/docs/v3.6/learning/data_model/'
@@ -230,9 +231,12 @@ const durability: Invariant = watching(
     sometimes: 'a member has crashed since the acknowledgement',
     allows: ['ALLOW-1'],
   },
-  ['Reply', 'Commit', 'ProcessEnded', 'Applied', 'PhaseBegan'],
+  ['Reply', 'Commit', 'ProcessEnded', 'Applied', 'Elected', 'PhaseBegan'],
   () => {
     let acknowledged = 0
+    /** The entry that made the highest acknowledged revision. */
+    let entry: { readonly index: number; readonly term: number } | null = null
+    const entries = new Map<number, { readonly index: number; readonly term: number }>()
     let by = ''
     let crashed = false
     const applied = new Map<string, number>()
@@ -242,9 +246,13 @@ const durability: Invariant = watching(
           case 'Reply':
             if (next.outcome.kind === 'done' && next.outcome.revision > acknowledged) {
               acknowledged = next.outcome.revision
+              entry = entries.get(acknowledged) ?? null
               by = next.call
             }
             return 'vacuous'
+          case 'Elected':
+            if (entry === null || entryTermAt(next, entry.index) === entry.term) return 'vacuous'
+            return { why: `revision ${acknowledged} was acknowledged to call ${by}; ${next.member}, which leads term ${next.term}, does not have it` }
           case 'ProcessEnded':
             if (next.process.startsWith('etcd-') && !next.process.startsWith('etcd-client')) {
               crashed ||= acknowledged > 0
@@ -255,6 +263,7 @@ const durability: Invariant = watching(
             applied.set(next.member, next.revision)
             return 'vacuous'
           case 'Commit':
+            if (next.index !== undefined && next.term !== undefined) entries.set(next.revision, { index: next.index, term: next.term })
             // Repeats of what is known are not in the history: this is another write under an acknowledged revision.
             if (next.revision <= acknowledged && crashed) {
               return { why: `revision ${next.revision} was written anew (${next.key}), though revision ${acknowledged} had been acknowledged to call ${by}` }

@@ -41,17 +41,24 @@ const sameEntries: Invariant = watching(
 const oneLeader: Invariant = watching(
   {
     id: 'ETCD-S5',
-    sentence: 'a term has at most one leader',
+    sentence: 'a term has at most one leader, and a member tells its vote to one candidate in it',
     source: `${THESIS} (Election Safety)`,
     kind: 'history',
     strength: 'safety',
     sometimes: 'a second term begins',
   },
-  ['Elected'],
+  ['Elected', 'Voted'],
   () => {
     const leaders = new Map<number, string>()
+    const votes = new Map<string, string>()
     return {
       observe(next) {
+        if (next.kind === 'Voted') {
+          const key = `${next.member}/${next.term}`
+          const held = votes.get(key)
+          votes.set(key, next.candidate)
+          return held === undefined || held === next.candidate ? 'holds' : { why: `${next.member} voted in term ${next.term} for ${held} and for ${next.candidate}` }
+        }
         const { term, member } = next as Seen<'Elected'>
         const held = leaders.get(term)
         leaders.set(term, member)
@@ -61,6 +68,10 @@ const oneLeader: Invariant = watching(
     }
   },
 )
+
+/** Term of the entry at an index of a new leader's log; 0: there is none. */
+export const entryTermAt = ({ log, lastIndex }: Seen<'Elected'>, index: number): number =>
+  index > lastIndex ? 0 : (log.findLast(([from]) => from <= index)?.[1] ?? 0)
 
 const leaderCompleteness: Invariant = watching(
   {
@@ -87,12 +98,7 @@ const leaderCompleteness: Invariant = watching(
           return 'vacuous'
         }
         if (next.kind !== 'Elected') return 'vacuous'
-        const termAt = (index: number): number => {
-          if (index > next.lastIndex) return 0
-          let term = 0
-          for (const [from, of] of next.log) if (from <= index) term = of
-          return term
-        }
+        const termAt = (index: number): number => entryTermAt(next, index)
         for (const [index, { entryTerm, term, member }] of committed) {
           if (term >= next.term || termAt(index) === entryTerm) continue
           const has = termAt(index)
@@ -156,7 +162,7 @@ const answeredInCalm: Invariant = watching(
   ['Invoke', 'Reply', 'PhaseBegan'],
   () => {
     /** Elections may take this long once everything is healed; an answer this long after it was asked. */
-    const SETTLED_MS = 8_000
+    const SETTLED_MS = 15_000
     const ANSWER_MS = 9_000
     const open = new Map<string, Seen<'Invoke'>>()
     let calmMs = Infinity

@@ -21,6 +21,8 @@ export interface NodeShape {
 export interface Timings {
   readonly etcdHeartbeatMs?: number
   readonly etcdElectionMs?: number
+  /** Entries a leader sends in one message; a number, not a time. */
+  readonly etcdAppendEntries?: number
   readonly nodeMonitorGraceMs?: number
   readonly nodeMonitorPeriodMs?: number
   /** tolerationSeconds that admission adds for not-ready and unreachable; default 300 s. */
