@@ -163,17 +163,17 @@ const sumFaults = (runs: readonly RunReport[]): Readonly<Record<string, number>>
   return Object.fromEntries(Object.entries(sums).toSorted(([one], [other]) => (one < other ? -1 : 1)))
 }
 
-/** Generated names end in random letters: rows of one owner and one reason are the same row. */
+/** Root causes first: what waits only for others that are listed says nothing new. Pods go by their workload's name. */
 const pendingRows = (runs: readonly RunReport[]): readonly PendingRow[] => {
   const rows = new Map<string, PendingRow>()
   for (const run of runs) {
     const seen = new Set<string>()
-    for (const pending of run.pending) {
-      const object = pending.object.replace(/^(Pod .*)-[bcdfghjklmnpqrstvwxz2456789]{5}$/, '$1-…')
-      const key = `${object}\n${pending.waitsFor}`
-      if (seen.has(key)) continue
+    for (const { object, of, waitsFor, blocked, derived = false } of run.pending) {
+      const name = of === undefined || of === object ? object : `pods of ${of}`
+      const key = `${name}\n${waitsFor}`
+      if (seen.has(key) || derived) continue
       seen.add(key)
-      rows.set(key, { ...pending, object, runs: (rows.get(key)?.runs ?? 0) + 1 })
+      rows.set(key, { object: name, waitsFor, blocked, runs: (rows.get(key)?.runs ?? 0) + 1 })
     }
   }
   return [...rows.values()].toSorted((one, other) => other.runs - one.runs)

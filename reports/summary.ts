@@ -1,5 +1,5 @@
 /** What is printed at the end of a campaign: for people at a terminal, and the same lines for a log. */
-import type { InvariantRow, Report } from './report.ts'
+import type { Report } from './report.ts'
 import { columns, duration, quantile } from './table.ts'
 
 export type Verdict = 'held' | 'violated' | 'cannot converge' | 'inconclusive'
@@ -28,12 +28,12 @@ export const EXIT_CODE: Readonly<Record<Verdict, 0 | 1 | 3>> = { held: 0, violat
 const seconds = (ms: number | null): string => (ms === null ? '-' : duration(ms))
 
 export const summaryLines = (report: Report): readonly string[] => [
+  ...noteLines(report),
   ...suiteTable(report),
   '',
-  ...invariantLines(report.invariants),
+  ...invariantLines(report),
   ...failureLines(report),
   ...pendingLines(report),
-  ...noteLines(report),
   '',
   verdictLine(report),
 ]
@@ -48,12 +48,12 @@ const suiteTable = ({ suites }: Report): readonly string[] => {
   return columns([head, ...rows])
 }
 
-const invariantLines = (rows: readonly InvariantRow[]): readonly string[] => {
+const invariantLines = ({ invariants: rows, manifests }: Report): readonly string[] => {
   const judged = rows.filter((row) => row.nonVacuous > 0)
   const idle = rows.filter((row) => row.nonVacuous === 0).map((row) => row.id)
   const checks = judged.reduce((sum, row) => sum + row.nonVacuous, 0)
   const lines = [`${judged.length} of ${rows.length} invariants were judged, ${checks.toLocaleString('en')} times in all; ${judged.filter((row) => row.runsViolated > 0).length} violated.`]
-  if (idle.length > 0) lines.push(`Not judged, for want of a case: ${idle.slice(0, NAMES_MOST).join(', ')}${idle.length > NAMES_MOST ? ` and ${idle.length - NAMES_MOST} more` : ''}.`)
+  if (idle.length > 0 && !manifests) lines.push(`Not judged, for want of a case: ${idle.slice(0, NAMES_MOST).join(', ')}${idle.length > NAMES_MOST ? ` and ${idle.length - NAMES_MOST} more` : ''}.`)
   return lines
 }
 
@@ -65,19 +65,21 @@ const failureLines = ({ failures }: Report): readonly string[] =>
     return ['', `✗ ${failure.invariant} violated in suite ${failure.suite}, run ${failure.index} (${how})`, ...failure.digest.map((line) => `  ${line}`), `  trace: ${failure.file}`, `  again: ${failure.replay}`]
   })
 
+/** Each object with its most frequent reason: others are in the report. */
 const pendingLines = ({ pending, manifests, runs }: Report): readonly string[] => {
   const blocked = manifests ? pending.filter((row) => row.blocked) : []
   if (blocked.length === 0) return []
-  const shown = blocked.slice(0, NAMES_MOST)
-  return [
-    '',
-    'Cannot converge:',
-    ...shown.map((row) => `  ${row.object} waits for ${row.waitsFor}${row.runs === runs ? '' : ` (in ${row.runs} of ${runs} runs)`}`),
-    ...(blocked.length > shown.length ? [`  and ${blocked.length - shown.length} more, in the report`] : []),
-  ]
+  const objects = [...new Set(blocked.map((row) => row.object))]
+  const shown = objects.slice(0, NAMES_MOST).map((object) => {
+    const [row, ...others] = blocked.filter((one) => one.object === object)
+    const often = row?.runs === runs ? 'in every run' : `in ${row?.runs} of ${runs} runs`
+    const more = others.length === 0 ? '' : `; ${others.length} other reason${others.length === 1 ? '' : 's'} in other runs`
+    return `  ${object} ${object.startsWith('pods of') ? 'wait' : 'waits'} for ${row?.waitsFor} (${often}${more})`
+  })
+  return ['', 'Cannot converge:', ...shown, ...(objects.length > shown.length ? [`  and ${objects.length - shown.length} more, in the report`] : [])]
 }
 
-const noteLines = ({ notes }: Report): readonly string[] => (notes.length === 0 ? [] : ['', ...notes.map((note) => `note: ${note}`)])
+const noteLines = ({ notes }: Report): readonly string[] => (notes.length === 0 ? [] : [...notes.map((note) => `note: ${note}`), ''])
 
 const verdictLine = (report: Report): string => {
   const stopped = report.cut === null ? '' : { time: ' (stopped: time is up)', failures: ' (stopped at the first failures)', stopped: ' (stopped by you)' }[report.cut]

@@ -93,11 +93,22 @@ export const plant = (bug: Bug): void => {
   } catch {
     throw new BugError(`bug ${bug.id}: no file ${bug.file}`)
   }
-  const buggy = stripTypeScriptTypes(planted(bug, source))
+  const buggy = withoutWarning(() => stripTypeScriptTypes(planted(bug, source)))
   registerHooks({
     load(url, context, nextLoad) {
       if (!url.startsWith('file:') || fileURLToPath(url) !== path) return nextLoad(url, context)
       return { format: 'module', source: buggy, shortCircuit: true }
     },
   })
+}
+
+/** Node.js calls the stripping of types experimental, each time: once is known. */
+const withoutWarning = <T>(work: () => T): T => {
+  const { emitWarning } = process
+  process.emitWarning = () => {}
+  try {
+    return work()
+  } finally {
+    process.emitWarning = emitWarning
+  }
 }

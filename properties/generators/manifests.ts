@@ -12,6 +12,10 @@ export interface DeploymentKnobs {
     | { readonly type: 'RollingUpdate'; readonly rollingUpdate: { readonly maxSurge: number | string; readonly maxUnavailable: number | string } }
   readonly podReplacementPolicy: 'TerminationStarted' | 'TerminationComplete'
   readonly nodeSelector?: Readonly<Record<string, string>>
+  /** Old ReplicaSets kept. */
+  readonly historyLimit?: number
+  /** A container that runs before the others. */
+  readonly init?: boolean
 }
 
 export const deploymentKnobs: fc.Arbitrary<DeploymentKnobs> = fc
@@ -21,6 +25,8 @@ export const deploymentKnobs: fc.Arbitrary<DeploymentKnobs> = fc
     graceSeconds: fc.constantFrom(5, 1, 30),
     minReadySeconds: fc.constantFrom(0, 0, 5),
     policy: fc.constantFrom('TerminationStarted' as const, 'TerminationComplete' as const),
+    historyLimit: fc.constantFrom(10, 0, 1),
+    init: fc.constantFrom(false, false, true),
     strategy: fc.oneof(
       fc.constant({ type: 'Recreate' as const }),
       ...[
@@ -42,6 +48,7 @@ export const deployment = (name: string, knobs: DeploymentKnobs): Manifest => ({
     replicas: knobs.replicas,
     minReadySeconds: knobs.minReadySeconds,
     podReplacementPolicy: knobs.podReplacementPolicy,
+    ...(knobs.historyLimit === undefined ? {} : { revisionHistoryLimit: knobs.historyLimit }),
     selector: { matchLabels: { app: name } },
     strategy: knobs.strategy,
     template: {
@@ -49,6 +56,7 @@ export const deployment = (name: string, knobs: DeploymentKnobs): Manifest => ({
       spec: {
         terminationGracePeriodSeconds: knobs.graceSeconds,
         ...(knobs.nodeSelector === undefined ? {} : { nodeSelector: knobs.nodeSelector }),
+        ...(knobs.init === true ? { initContainers: [{ name: 'prepare', image: `registry.example/${name}:1` }] } : {}),
         containers: [
           {
             name: 'main',

@@ -12,6 +12,8 @@ export interface PlanParts {
   readonly users: fc.Arbitrary<UserAction>
   readonly usersMost: number
   readonly faultKinds: readonly FaultKind[]
+  /** How many faults of one kind a run may hold when that kind is armed high. */
+  readonly faultsMost?: number
   readonly targets: Targets
   readonly stormMs: fc.Arbitrary<number>
   readonly calmMs: number
@@ -24,6 +26,12 @@ const AT_MOST = 1_000_000
 const timed = <T extends Action>(action: fc.Arbitrary<T>): fc.Arbitrary<{ at: number; do: T }> =>
   fc.record({ at: fc.integer({ min: 0, max: AT_MOST }), do: action })
 
+/** Some storms come in squalls: their faults strike within a few seconds of some moments, as elections follow each other. */
+const SQUALL_MS = 4_000
+const squalls = fc.option(fc.array(fc.integer({ min: 0, max: AT_MOST }), { minLength: 1, maxLength: 3 }), { freq: 2 })
+
+const FAULTS_DRAWN = 4
+
 export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
   fc
     .record({
@@ -31,16 +39,23 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
       cluster: parts.cluster,
       weather: weather(parts.faultKinds),
       users: fc.array(timed(parts.users), { maxLength: parts.usersMost, size: 'max' }),
-      faults: fc.array(timed(fault(parts.faultKinds, parts.targets)), { maxLength: 16, size: 'max' }),
+      faults: fc.array(timed(fault(parts.faultKinds, parts.targets)), { maxLength: FAULTS_DRAWN * (parts.faultsMost ?? FAULTS_DRAWN), size: 'max' }),
+      centres: squalls,
       stormMs: parts.stormMs,
     })
-    .map(({ seed, cluster, weather: drawn, users, faults, stormMs }) => {
-      const kept = new Set<Fault>(armedOnly(faults.map((entry) => entry.do), drawn.armed))
+    .map(({ seed, cluster, weather: drawn, users, faults, centres, stormMs }) => {
+      const kept = new Set<Fault>(armedOnly(faults.map((entry) => entry.do), drawn.armed, parts.faultsMost))
       const at = (entry: { at: number; do: Action }): TimedAction => ({
         atMs: Math.floor((entry.at * stormMs) / AT_MOST),
         do: entry.do,
       })
-      const drawnActions = [...users, ...faults.filter((entry) => kept.has(entry.do))].map(at)
+      const strikes = faults.filter((entry) => kept.has(entry.do)).map((entry, index): TimedAction => {
+        const centre = centres?.[index % centres.length]
+        if (centre === undefined) return at(entry)
+        const atMs = Math.floor((centre * stormMs) / AT_MOST + (entry.at * SQUALL_MS) / AT_MOST)
+        return { atMs: Math.min(atMs, stormMs), do: entry.do }
+      })
+      const drawnActions = [...users.map(at), ...strikes]
       return {
         format: 1,
         suite: parts.suite,

@@ -19,6 +19,7 @@ const NETWORKS: readonly Pick<Weather, 'latencyMs' | 'lossPerMille' | 'duplicate
   { latencyMs: [1, 5], lossPerMille: 2, duplicatePerMille: 2, reorderPerMille: 10 },
   { latencyMs: [1, 40], lossPerMille: 10, duplicatePerMille: 10, reorderPerMille: 50 },
   { latencyMs: [5, 80], lossPerMille: 50, duplicatePerMille: 20, reorderPerMille: 100 },
+  { latencyMs: [60, 300], lossPerMille: 0, duplicatePerMille: 0, reorderPerMille: 100 },
 ]
 const DISKS: readonly Pick<Weather, 'diskSyncMs' | 'tornWrites'>[] = [
   { diskSyncMs: [1, 2], tornWrites: false },
@@ -44,8 +45,8 @@ export const weather = (kinds: readonly FaultKind[]): fc.Arbitrary<Weather> =>
     .map(({ network, disk, clock, armed }) => ({ ...network, ...disk, ...clock, armed }))
 
 /** Drops the faults a run drew of kinds it did not arm, and those beyond what the strength allows. */
-export const armedOnly = (faults: readonly Fault[], armed: Weather['armed']): readonly Fault[] => {
-  const left = new Map(Object.entries(armed).map(([kind, how]) => [kind, FAULTS_MOST[how]]))
+export const armedOnly = (faults: readonly Fault[], armed: Weather['armed'], most: number = FAULTS_MOST.high): readonly Fault[] => {
+  const left = new Map(Object.entries(armed).map(([kind, how]) => [kind, how === 'high' ? most : FAULTS_MOST[how]]))
   return faults.filter((fault) => {
     const allowed = left.get(fault.kind) ?? 0
     left.set(fault.kind, allowed - 1)

@@ -174,7 +174,7 @@ class Simulation {
 }
 
 /** After the storm the clients of a bare store finish what they began. */
-const CALM_WITHOUT_API_MS = 20_000
+const CALM_WITHOUT_API_MS = 30_000
 
 const targetOf = (fault: WorldFault): string => (fault.kind === 'Partition' ? fault.side.join(', ') : fault.target)
 
