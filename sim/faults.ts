@@ -15,7 +15,7 @@ export type WorldFault =
   | { readonly kind: 'Clog'; readonly target: string; readonly forMs: number }
   | { readonly kind: 'StallDisk'; readonly target: string; readonly syncMs: number; readonly forMs: number }
   | { readonly kind: 'JumpClock'; readonly target: string; readonly deltaMs: number }
-  | { readonly kind: 'CrashUnsynced'; readonly target: string; readonly restartMs: number }
+  | { readonly kind: 'CrashUnsynced'; readonly target: string; readonly forMs: number; readonly restartMs: number }
   | { readonly kind: 'CrashBetweenWrites'; readonly target: string; readonly writes: number; readonly restartMs: number }
 
 export interface Group {
@@ -49,19 +49,20 @@ export class FaultDriver<Message, Observation> {
     this.isWrite = isWrite
   }
 
-  apply(fault: WorldFault, report: FaultReport): void {
+  /** Returns what ends it before its time; null: it was skipped. */
+  apply(fault: WorldFault, report: FaultReport): (() => void) | null {
     const out = this.takenOut(fault)
     const refusal = this.refusal(fault, out)
     if (refusal !== null) {
       report('skipped', refusal)
-      return
+      return null
     }
     const { lastsMs, end } = this.begin(fault)
     report('begun', '')
     if (lastsMs === null) {
       // Gone for good: it stays on the budget.
       this.active.add({ out, end: () => {} })
-      return
+      return () => {}
     }
     const active: Active = {
       out,
@@ -73,6 +74,7 @@ export class FaultDriver<Message, Observation> {
     }
     this.active.add(active)
     this.world.at(this.world.now + lastsMs, active.end)
+    return active.end
   }
 
   /** Ends every fault, starts again what is down and not lost for good, and stops losing messages. */
@@ -121,7 +123,7 @@ export class FaultDriver<Message, Observation> {
         return { lastsMs: 0, end: () => {} }
       case 'CrashUnsynced':
         world.crashAtUnsynced(fault.target, fault.restartMs)
-        return { lastsMs: TRAP_MS + fault.restartMs, end: () => world.disarm(fault.target) }
+        return { lastsMs: fault.forMs, end: () => world.disarm(fault.target) }
       case 'CrashBetweenWrites':
         world.crashAfterSends(fault.target, fault.restartMs, fault.writes, this.isWrite)
         return { lastsMs: TRAP_MS + fault.restartMs, end: () => world.disarm(fault.target) }

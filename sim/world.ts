@@ -67,6 +67,8 @@ export interface Life<Message, Observation> {
   /** Armed faults that strike at a moment of its own doing. */
   trap: ((message: Message, unsynced: boolean) => boolean) | null
   trapRestartMs: number
+  /** Strikes again after each restart, until it is disarmed. */
+  trapStays: boolean
 }
 
 export interface WorldOptions<Message, Observation> {
@@ -77,6 +79,9 @@ export interface WorldOptions<Message, Observation> {
   /** Told when a process started or ended. */
   lifeChanged(atMs: number, process: string, machine: string, started: boolean, reason: string): void
 }
+
+/** How long a supervisor waits before it starts a process again that died by its own fault. */
+const PANIC_RESTART_MS = 1_000
 
 export class World<Message, Observation> {
   now = 0
@@ -131,6 +136,7 @@ export class World<Message, Observation> {
       ending: null,
       trap: null,
       trapRestartMs: 0,
+      trapStays: false,
     }
     this.lives.set(name, life)
     life.machine.lives.push(life)
@@ -225,7 +231,15 @@ export class World<Message, Observation> {
       life.held.push(event)
       return true
     }
-    this.deliver(event, life, life.process)
+    try {
+      this.deliver(event, life, life.process)
+    } catch (error) {
+      // What a process asserts about itself does not hold: it dies as a real one would, and is started again.
+      if (!(error instanceof Error)) throw error
+      life.silenced = true
+      life.ending = { reason: `panic: ${error.message}`, restartMs: PANIC_RESTART_MS }
+    }
+    if (life.ending !== null) this.finish(life)
     return true
   }
 
@@ -235,7 +249,8 @@ export class World<Message, Observation> {
     this.running.number(life.index * 8 + event.kind.length)
     switch (event.kind) {
       case 'datagram':
-        process.receive(event.text, event.message as Message)
+        // What is under way when its link is cut does not arrive either.
+        if (this.linkTo(event.text, life)?.blocked !== true) process.receive(event.text, event.message as Message)
         break
       case 'timer':
       case 'call':
@@ -258,7 +273,6 @@ export class World<Message, Observation> {
         this.closed(event.end as End<Message, Observation>, event.text)
         break
     }
-    if (life.ending !== null) this.finish(life)
   }
 
   private finish(life: Life<Message, Observation>): void {
@@ -308,7 +322,7 @@ export class World<Message, Observation> {
     life.incarnation++
     life.silenced = false
     life.ending = null
-    life.trap = null
+    if (!life.trapStays) life.trap = null
     life.paused = false
     life.held.length = 0
     life.lastSyncMs = this.now
@@ -378,34 +392,37 @@ export class World<Message, Observation> {
     life.held.length = 0
   }
 
-  /** Crashes it at the first moment when it says something while a write of its is not yet durable. */
+  /** Crashes it whenever it says something while a write of its is not durable, until it is disarmed. */
   crashAtUnsynced(name: string, restartMs: number): void {
-    this.setTrap(name, restartMs, (_message, unsynced) => unsynced)
+    this.setTrap(name, restartMs, true, (_message, unsynced) => unsynced)
   }
 
   /** Crashes it right after it has sent the n-th further message that counts. */
   crashAfterSends(name: string, restartMs: number, times: number, counts: (message: Message) => boolean): void {
     let left = times
-    this.setTrap(name, restartMs, (message) => {
+    this.setTrap(name, restartMs, false, (message) => {
       if (counts(message)) left--
       return left <= 0
     })
   }
 
-  private setTrap(name: string, restartMs: number, trap: (message: Message, unsynced: boolean) => boolean): void {
+  private setTrap(name: string, restartMs: number, stays: boolean, trap: (message: Message, unsynced: boolean) => boolean): void {
     const life = this.lifeNamed(name)
     life.trap = trap
     life.trapRestartMs = restartMs
+    life.trapStays = stays
   }
 
   disarm(name: string): void {
-    this.lifeNamed(name).trap = null
+    const life = this.lifeNamed(name)
+    life.trap = null
+    life.trapStays = false
   }
 
   /** Called for each message as it leaves its process. */
   leaving(life: Life<Message, Observation>, message: Message): void {
     if (life.trap === null || !life.trap(message, life.disk.unsynced)) return
-    life.trap = null
+    if (!life.trapStays) life.trap = null
     life.silenced = true
     life.ending = { reason: 'crash at a bad moment', restartMs: life.trapRestartMs }
   }
@@ -457,6 +474,10 @@ export class World<Message, Observation> {
 
   unclog(from: string, to: string): void {
     for (const send of this.linkBetween(from, to).unclog()) send()
+  }
+
+  private linkTo(from: string, life: Life<Message, Observation>): Link | null {
+    return this.lifeNamed(from).machine.links.get(life.machine.name) ?? null
   }
 
   private datagram(life: Life<Message, Observation>, to: string, message: Message): void {

@@ -107,7 +107,9 @@ export const describeFault = (fault: Fault): string => {
     case 'JumpClock':
       return `clock of ${fault.target} jumps by ${span(fault.deltaMs)}`
     case 'CrashUnsynced':
-      return `crash ${fault.target} at its next answer before its disk is in sync, restart after ${span(fault.restartMs)}`
+      return `for ${span(fault.forMs)} crash ${fault.target} whenever it speaks before its disk is in sync, restart after ${span(fault.restartMs)}`
+    case 'DeposeElected':
+      return `for ${span(fault.forMs)} cut off whoever leads etcd, within ${fault.afterTripsMost} message times, until the next one does`
     case 'CrashBetweenWrites':
       return `crash ${fault.target} after ${fault.writes} more writes, restart after ${span(fault.restartMs)}`
     case 'FreezeCache':

@@ -48,6 +48,7 @@ export function checkPlan(value: unknown, path: string): asserts value is Plan {
     if (range.length !== 2) fail(`.weather.${field}`, 'two numbers, low and high')
     for (const end of range) whole(end, `.weather.${field}`)
   }
+  if (weather['membersOut'] !== 'minority' && weather['membersOut'] !== 'any') fail('.weather.membersOut', "'minority' or 'any'")
   const names = namesIn(cluster as unknown as ClusterShape)
   let before = 0
   for (const [index, entry] of list(plan['actions'], '.actions').entries()) {

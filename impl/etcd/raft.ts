@@ -205,7 +205,8 @@ export class Raft {
       return
     }
     if (message.kind === 'VoteRequest') {
-      this.onVoteRequest(from, message, nowMs)
+      // Still in a later term: ignored for the sake of the leader heard from, whoever this member voted for in its own.
+      if (message.pre || message.term === this.term) this.onVoteRequest(from, message, nowMs)
       return
     }
     if (message.term !== this.term && message.kind !== 'VoteReply') return

@@ -2,10 +2,30 @@
 import type { Invariant } from '../invariant.ts'
 import { pending } from '../pending.ts'
 import { isHeartbeat } from '../quiet.ts'
+import type { Seen } from '../state/history.ts'
 import { watching } from './define.ts'
 
 const CONTROLLERS = 'https://kubernetes.io/docs/concepts/architecture/controller/#desired-vs-current'
 const LISTED = 3
+
+const noPanic: Invariant = watching(
+  {
+    id: 'CL-P1',
+    sentence: 'no process panics: what it asserts about itself holds',
+    source: 'etcd server/etcdserver/raft.go and raft/log.go (they panic when a committed entry would be replaced)',
+    kind: 'history',
+    strength: 'safety',
+    sometimes: 'a process was killed and started again',
+  },
+  ['ProcessStarted', 'ProcessEnded'],
+  () => ({
+    observe(next) {
+      if (next.kind === 'ProcessStarted') return next.reason === 'restart' ? 'notable' : 'holds'
+      const { process, reason } = next as Seen<'ProcessEnded'>
+      return reason.startsWith('panic') ? { why: `${process} ends by a ${reason}` } : 'vacuous'
+    },
+  }),
+)
 
 const converges: Invariant = watching(
   {
@@ -68,4 +88,4 @@ const rests: Invariant = watching(
   },
 )
 
-export const CLUSTER: readonly Invariant[] = [converges, rests]
+export const CLUSTER: readonly Invariant[] = [noPanic, converges, rests]

@@ -58,6 +58,11 @@ export interface Weather {
   readonly tornWrites: boolean
   readonly clockOffsetMs: number
   readonly clockDriftPpm: number
+  /**
+   * How many etcd members may be out at once: a minority, which is what Raft promises to stay available with, or any
+   * number, with which it still promises to lose nothing.
+   */
+  readonly membersOut: 'minority' | 'any'
   /** Fault kind → how often it was drawn: 'off', 'low', 'high'. */
   readonly armed: Readonly<Record<string, 'off' | 'low' | 'high'>>
 }
@@ -79,8 +84,13 @@ export type Fault =
   | { readonly kind: 'Clog'; readonly target: Target; readonly forMs: number }
   | { readonly kind: 'StallDisk'; readonly target: Target; readonly syncMs: number; readonly forMs: number }
   | { readonly kind: 'JumpClock'; readonly target: Target; readonly deltaMs: number }
-  /** At the first moment when it has said something while a write of its is not yet durable. */
-  | { readonly kind: 'CrashUnsynced'; readonly target: Target; readonly restartMs: number }
+  /** For a while, whenever it says something while a write of its is not yet durable. */
+  | { readonly kind: 'CrashUnsynced'; readonly target: Target; readonly forMs: number; readonly restartMs: number }
+  /**
+   * For a while whoever leads the etcd members, or is elected, is cut off from all others soon after, until the next one is.
+   * Soon: within so many times the longest that a message takes.
+   */
+  | { readonly kind: 'DeposeElected'; readonly afterTripsMost: number; readonly forMs: number }
   /** Between two writes of one reconcile: right after its n-th further write request left. */
   | { readonly kind: 'CrashBetweenWrites'; readonly target: Target; readonly writes: number; readonly restartMs: number }
   /** The apiserver's watch caches stop following the store while it goes on serving. */

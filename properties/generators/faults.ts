@@ -46,7 +46,8 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
   JumpClock: ({ machines }) =>
     fc.record({ kind: fc.constant('JumpClock'), target: from(machines), deltaMs: span(-60_000, 60_000) }),
   CrashUnsynced: ({ durable }) =>
-    fc.record({ kind: fc.constant('CrashUnsynced'), target: from(durable), restartMs: span(1, 400) }),
+    fc.record({ kind: fc.constant('CrashUnsynced'), target: from(durable), forMs: span(500, 20_000), restartMs: fc.oneof(span(1, 20), span(20, 400)) }),
+  DeposeElected: () => fc.record({ kind: fc.constant('DeposeElected'), afterTripsMost: span(0, 8), forMs: span(2_000, 20_000) }),
   CrashBetweenWrites: ({ writers }) =>
     fc.record({
       kind: fc.constant('CrashBetweenWrites'),

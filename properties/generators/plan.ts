@@ -14,6 +14,8 @@ export interface PlanParts {
   readonly faultKinds: readonly FaultKind[]
   /** How many faults of one kind a run may hold when that kind is armed high. */
   readonly faultsMost?: number
+  /** Whether some runs may take out more members than a minority: nothing is lost, but nothing goes on either. */
+  readonly majorityOut?: boolean
   readonly targets: Targets
   readonly stormMs: fc.Arbitrary<number>
   readonly calmMs: number
@@ -37,7 +39,7 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
     .record({
       seed: fc.integer({ min: 0, max: 0x7fffffff }),
       cluster: parts.cluster,
-      weather: weather(parts.faultKinds),
+      weather: weather(parts.faultKinds, parts.majorityOut ?? false),
       users: fc.array(timed(parts.users), { maxLength: parts.usersMost, size: 'max' }),
       faults: fc.array(timed(fault(parts.faultKinds, parts.targets)), { maxLength: FAULTS_DRAWN * (parts.faultsMost ?? FAULTS_DRAWN), size: 'max' }),
       centres: squalls,
@@ -84,6 +86,7 @@ const FAULT_KINDS: ReadonlySet<string> = new Set<FaultKind>([
   'StallDisk',
   'JumpClock',
   'CrashUnsynced',
+  'DeposeElected',
   'CrashBetweenWrites',
   'FreezeCache',
   'BreakConnections',
@@ -99,5 +102,6 @@ export const CALM_WEATHER: Weather = {
   tornWrites: false,
   clockOffsetMs: 0,
   clockDriftPpm: 0,
+  membersOut: 'minority',
   armed: {},
 }

@@ -34,15 +34,16 @@ const CLOCKS: readonly Pick<Weather, 'clockOffsetMs' | 'clockDriftPpm'>[] = [
 ]
 
 /** The weather of a run in which the given kinds of fault may be armed. Shrinks towards a calm day. */
-export const weather = (kinds: readonly FaultKind[]): fc.Arbitrary<Weather> =>
+export const weather = (kinds: readonly FaultKind[], majorityOut: boolean): fc.Arbitrary<Weather> =>
   fc
     .record({
       network: fc.constantFrom(...NETWORKS),
       disk: fc.constantFrom(...DISKS),
       clock: fc.constantFrom(...CLOCKS),
+      membersOut: majorityOut ? fc.constantFrom('minority' as const, 'any' as const) : fc.constant('minority' as const),
       armed: fc.record(Object.fromEntries(kinds.map((kind) => [kind, strength]))),
     })
-    .map(({ network, disk, clock, armed }) => ({ ...network, ...disk, ...clock, armed }))
+    .map(({ network, disk, clock, membersOut, armed }) => ({ ...network, ...disk, ...clock, membersOut, armed }))
 
 /** Drops the faults a run drew of kinds it did not arm, and those beyond what the strength allows. */
 export const armedOnly = (faults: readonly Fault[], armed: Weather['armed'], most: number = FAULTS_MOST.high): readonly Fault[] => {

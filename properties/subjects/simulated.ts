@@ -11,7 +11,7 @@ import { pending } from '../../model/pending.ts'
 import type { Observation } from '../../model/state/history.ts'
 import type { Action, Fault, Plan } from '../../model/state/plan.ts'
 import { isHeartbeat } from '../../model/quiet.ts'
-import { FaultDriver, type Group, type WorldFault } from '../../sim/faults.ts'
+import { FaultDriver, type FaultReport, type Group, type WorldFault } from '../../sim/faults.ts'
 import { World } from '../../sim/world.ts'
 import { isFault } from '../generators/plan.ts'
 import { Recorder } from './recorder.ts'
@@ -32,7 +32,10 @@ class Simulation {
   /** When something other than a heartbeat was last written. */
   private lastWriteMs = 0
   private convergedMs: number | null = null
+  private failed: { readonly error: unknown } | null = null
   private readonly strikes = new Set<() => void>()
+  /** Whom a fault waits for: told of each election among the etcd members. */
+  private readonly electionWatchers = new Set<(member: string) => void>()
 
   constructor(plan: Plan) {
     this.plan = plan
@@ -60,6 +63,7 @@ class Simulation {
     this.see(world.now, { kind: 'PhaseBegan', phase: 'calm' })
     this.calm()
     this.see(world.now, { kind: 'PhaseBegan', phase: 'end' })
+    if (this.failed !== null) throw this.failed.error
     return {
       history: this.recorder.history,
       hash: this.recorder.hash,
@@ -99,12 +103,23 @@ class Simulation {
     }
   }
 
+  /** What goes wrong here is the harness's own fault, whoever made the sighting: it is not to pass for a panic of that process. */
   private see(atMs: number, sighting: Sighting): void {
+    try {
+      this.take(atMs, sighting)
+    } catch (error) {
+      this.failed ??= { error }
+      throw error
+    }
+  }
+
+  private take(atMs: number, sighting: Sighting): void {
     this.cluster?.heed(sighting)
     const seen = this.recorder.record(atMs, sighting)
     if (seen === null) return
     this.fold.observe(seen)
     if (changesState(seen)) this.lastWriteMs = atMs
+    if (sighting.kind === 'Elected') for (const watcher of this.electionWatchers) watcher(sighting.member)
     if (sighting.kind === 'ProcessEnded' && sighting.reason === 'machine crash') this.powerLost(atMs, sighting.machine)
   }
 
@@ -129,6 +144,10 @@ class Simulation {
   private strike(fault: Fault): void {
     const report = (outcome: 'begun' | 'ended' | 'skipped', detail: string): void =>
       this.see(this.world.now, { kind: 'FaultChanged', fault, outcome, detail })
+    if (fault.kind === 'DeposeElected') {
+      this.until(fault.forMs, this.depose(fault, report))
+      return
+    }
     if (fault.kind === 'FreezeCache' || fault.kind === 'BreakConnections') {
       const end = this.cluster.strike(fault)
       if (end === null) {
@@ -136,13 +155,10 @@ class Simulation {
         return
       }
       report('begun', '')
-      const finish = (): void => {
-        if (!this.strikes.delete(finish)) return
+      this.until(fault.kind === 'FreezeCache' ? fault.forMs : 0, () => {
         end()
         report('ended', '')
-      }
-      this.strikes.add(finish)
-      this.world.at(this.world.now + (fault.kind === 'FreezeCache' ? fault.forMs : 0), finish)
+      })
       return
     }
     const resolved = this.resolve(fault)
@@ -150,8 +166,44 @@ class Simulation {
     else this.faults.apply(resolved, (outcome, detail) => report(outcome, detail || targetOf(resolved)))
   }
 
+  /** Calls `end` after that time, or when the storm ends if that comes first. */
+  private until(forMs: number, end: () => void): void {
+    const finish = (): void => {
+      if (this.strikes.delete(finish)) end()
+    }
+    this.strikes.add(finish)
+    this.world.at(this.world.now + forMs, finish)
+  }
+
+  /** Each one it cuts off is a fault begun; the next one elected ends it. */
+  private depose(fault: Fault & { kind: 'DeposeElected' }, report: FaultReport): () => void {
+    const { world } = this
+    let over = false
+    let mend: (() => void) | null = null
+    const cut = (member: string): void => {
+      if (over) return
+      mend?.()
+      mend = this.faults.apply({ kind: 'Partition', side: [world.machineOf(member)], direction: 'both', forMs: fault.forMs }, (outcome, detail) => report(outcome, detail || member))
+    }
+    const random = world.random('depose')
+    const most = fault.afterTripsMost * this.plan.weather.latencyMs[1]
+    // Half of them at once: their first entry reaches nobody.
+    const watcher = (member: string): void => {
+      const afterMs = Math.max(0, random.between(-most, most))
+      world.at(world.now + afterMs, () => cut(member))
+    }
+    this.electionWatchers.add(watcher)
+    const leader = this.cluster.processFor('etcd:leader')
+    if (leader !== null) watcher(leader)
+    return () => {
+      over = true
+      this.electionWatchers.delete(watcher)
+      mend?.()
+    }
+  }
+
   /** Null: nobody is meant by it now. */
-  private resolve(fault: Exclude<Fault, { kind: 'FreezeCache' | 'BreakConnections' }>): WorldFault | null {
+  private resolve(fault: Exclude<Fault, { kind: 'FreezeCache' | 'BreakConnections' | 'DeposeElected' }>): WorldFault | null {
     if (fault.kind === 'Partition') {
       const side = [...new Set(fault.side.flatMap((target) => this.cluster.machineFor(target) ?? []))]
       return side.length === 0 ? null : { ...fault, side }
@@ -165,7 +217,8 @@ class Simulation {
   private budget(): readonly Group[] {
     const { members, apiservers } = this.cluster
     // A single member that comes back with its disk has lost nothing: it may be out, only never all of several.
-    const membersOut = members.length === 1 ? 1 : Math.floor((members.length - 1) / 2)
+    const any = members.length === 1 || this.plan.weather.membersOut === 'any'
+    const membersOut = any ? members.length : Math.floor((members.length - 1) / 2)
     return [
       { name: 'etcd members', processes: members, outMost: membersOut },
       ...(apiservers.length > 1 ? [{ name: 'apiservers', processes: apiservers, outMost: apiservers.length - 1 }] : []),

@@ -17,6 +17,7 @@ export const ALL_FAULTS: readonly FaultKind[] = [
   'StallDisk',
   'JumpClock',
   'CrashUnsynced',
+  'DeposeElected',
   'CrashBetweenWrites',
   'FreezeCache',
   'BreakConnections',

@@ -69,6 +69,7 @@ const FAULTS: readonly FaultKind[] = [
   'StallDisk',
   'JumpClock',
   'CrashUnsynced',
+  'DeposeElected',
 ]
 
 /** etcd's manual: an election timeout is at least ten round trips. One that is shorter than a few never lets a leader stay. */
@@ -93,6 +94,7 @@ export const etcd: Suite = {
     usersMost: 120,
     faultKinds: FAULTS,
     faultsMost: 10,
+    majorityOut: true,
     targets: etcdTargets,
     stormMs: fc.integer({ min: 4_000, max: 30_000 }),
     calmMs: 40_000,
