@@ -1,5 +1,4 @@
 /** evenkeel check: runs suites, or the user's manifests, and says whether they hold. */
-import { join } from 'node:path'
 import type { Bug } from '../properties/bugs/bug.ts'
 import { campaign, Workers, type CampaignOptions, type CampaignResult, type Failure } from '../properties/campaign.ts'
 import { InputError } from '../properties/input.ts'
@@ -13,8 +12,7 @@ import { reportOf, type FailureRow, type Report } from '../reports/report.ts'
 import { EXIT_CODE, summaryLines, verdictOf } from '../reports/summary.ts'
 import { duration } from '../reports/table.ts'
 import { writeReport } from '../reports/write.ts'
-import { printDigest } from '../traces/print.ts'
-import { record } from '../traces/record.ts'
+import { explainFailure } from './explain.ts'
 import { Progress } from './progress.ts'
 
 export interface CheckOptions {
@@ -112,8 +110,8 @@ const run = (workers: Workers, options: CheckOptions, subjects: Subjects, progre
     const left = Math.min((elapsed / done) * (options.runsMost - done), options.timeMostMs - elapsed)
     progress.say(`${done}/${options.runsMost} runs, ${failed} failed, suite ${report.suite}, about ${duration(Math.max(0, left))} left`)
   }
-  const { seed, runsMost, timeMostMs, bug, failuresMost } = options
-  return campaign(workers, { suites: subjects.choices, seed, runsMost, timeMostMs, workers: options.workers, bug, twiceEvery: TWICE_EVERY, failuresMost }, onRun, signal)
+  const { seed, runsMost, timeMostMs, failuresMost } = options
+  return campaign(workers, { suites: subjects.choices, seed, runsMost, timeMostMs, workers: options.workers, twiceEvery: TWICE_EVERY, enough: (failures) => failures.length >= failuresMost }, onRun, signal)
 }
 
 /** Shrinks one failure of each invariant, and records it. */
@@ -123,35 +121,9 @@ const explain = async (workers: Workers, options: CheckOptions, result: Campaign
   const rows: FailureRow[] = []
   for (const failure of first.values()) {
     progress.step(`shrinking run ${failure.run.index} of suite ${failure.run.suite}, which violates ${failure.invariant}`)
-    rows.push(await explainOne(workers, options, failure, signal.aborted ? 0 : options.triesMost))
+    rows.push(await explainFailure(workers, failure, { ...options, triesMost: signal.aborted ? 0 : options.triesMost }))
   }
   return rows
-}
-
-const explainOne = async (workers: Workers, options: CheckOptions, failure: Failure, triesMost: number): Promise<FailureRow> => {
-  const shrunk = await workers.shrink(failure, options.seed, triesMost)
-  const answer = await workers.run({ kind: 'examine', plan: shrunk.plan })
-  if (answer.kind !== 'examine') throw new Error('an examine job answers with what it examined')
-  const { examined } = answer
-  const trace = record(shrunk.plan, examined, {
-    evenkeel: options.version,
-    bug: options.bug?.id ?? null,
-    found: options.command,
-    shrinking: { minimal: shrunk.minimal, tries: shrunk.tries, actionsBefore: shrunk.actionsBefore },
-  })
-  const own = [...trace.violations].toSorted((one, other) => Number(other.invariant === failure.invariant) - Number(one.invariant === failure.invariant))
-  const file = join('traces', `${failure.run.suite}-${failure.run.index}-${failure.invariant}.json`)
-  return {
-    suite: failure.run.suite,
-    index: failure.run.index,
-    invariant: failure.invariant,
-    file,
-    trace: { ...trace, violations: own },
-    history: examined.history,
-    printed: [],
-    digest: printDigest(shrunk.plan, own),
-    replay: `npx evenkeel replay ${join(options.folder, file)}`,
-  }
 }
 
 const conclude = (report: Report, options: CheckOptions): number => {

@@ -8,6 +8,7 @@ import { SUITES } from '../properties/suites/register.ts'
 import type { Suite } from '../properties/suites/suite.ts'
 import { summaryLines } from '../reports/summary.ts'
 import { readReport, writeReport } from '../reports/write.ts'
+import { bugs } from './bugs.ts'
 import { check } from './check.ts'
 import { clusterOf, defaultWorkers, quantity, span, suiteList, wholeNumber } from './options.ts'
 import { replay } from './replay.ts'
@@ -19,6 +20,8 @@ const MANIFEST_RUNS = 100
 const TIME_MS = 80_000
 /** Without a number of runs a time alone is the budget. */
 const NO_LIMIT = 10_000_000
+/** What a seeded bug gets: the rarest is found once in some hundred runs. */
+const BUG_RUNS = 6_000
 
 interface CheckArguments {
   readonly suite?: readonly Suite[]
@@ -61,7 +64,7 @@ const interruptible = (): AbortSignal => {
 const bugNamed = (id: string) => {
   const bugs = loadBugs(process.env['EVENKEEL_BUGS'])
   const bug = bugs.find((one) => one.id === id)
-  if (bug === undefined) throw new InputError('--bug', `expected one of ${bugs.map((one) => one.id).join(', ')}, found '${id}'`)
+  if (bug === undefined) throw new InputError('bug', `expected one of ${bugs.map((one) => one.id).join(', ')}, found '${id}'`)
   return bug
 }
 
@@ -93,8 +96,9 @@ program
   .action(async (paths: string[], options: CheckArguments) => {
     if (paths.length > 0 && options.suite !== undefined) throw new InputError('--suite', 'expected no suites beside manifests: those have a suite of their own')
     const runs = options.runs ?? runsFromEnvironment()
-    const defaultRuns = options.time === undefined ? (paths.length > 0 ? MANIFEST_RUNS : RUNS) : NO_LIMIT
     const bug = options.bug === undefined ? null : bugNamed(options.bug)
+    const ownRuns = bug !== null ? BUG_RUNS : paths.length > 0 ? MANIFEST_RUNS : RUNS
+    const defaultRuns = options.time === undefined ? ownRuns : NO_LIMIT
     exitCode = await check(
       {
         paths,
@@ -128,6 +132,21 @@ program
   .option('--quiet', 'do not print the steps')
   .action(async (file: string, options: { readonly json?: true; readonly quiet?: true }) => {
     exitCode = await replay({ file, json: options.json ?? false, quiet: options.quiet ?? false, bugsFolder: process.env['EVENKEEL_BUGS'] })
+  })
+
+program
+  .command('bugs')
+  .description('put each seeded bug into the reference implementation, and say whether the suites find it')
+  .argument('[ids...]', 'which ones (default: all, those of the folder EVENKEEL_BUGS included)')
+  .option('--runs <number>', 'runs that each may take', wholeNumber(1, NO_LIMIT), BUG_RUNS)
+  .option('--seed <text>', 'what every draw of the campaign follows from', '1')
+  .option('--workers <number>', 'threads', wholeNumber(1, 64), defaultWorkers())
+  .option('--report <folder>', 'where the traces are written', 'evenkeel-report')
+  .option('--shrink <number>', 'runs that may be spent on making a counterexample small', wholeNumber(0, 100_000), 1_500)
+  .action(async (ids: string[], options: Pick<CheckArguments, 'seed' | 'workers' | 'report' | 'shrink'> & { readonly runs: number }) => {
+    const chosen = ids.length === 0 ? loadBugs(process.env['EVENKEEL_BUGS']) : ids.map(bugNamed)
+    const { seed, runs, workers, report, shrink } = options
+    exitCode = await bugs({ bugs: chosen, seed, runsMost: runs, workers, folder: report, triesMost: shrink, version }, interruptible())
   })
 
 program

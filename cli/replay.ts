@@ -1,5 +1,7 @@
 /** evenkeel replay: runs a trace's plan again, prints it step by step, and says whether it was the same to the byte. */
-import { loadBugs, plant } from '../properties/bugs/bug.ts'
+import { loadBugs, type Bug } from '../properties/bugs/bug.ts'
+import { Workers } from '../properties/campaign.ts'
+import type { Examined } from '../properties/examine.ts'
 import { InputError } from '../properties/input.ts'
 import { describe, printHistory } from '../traces/print.ts'
 import { departure, record } from '../traces/record.ts'
@@ -15,11 +17,7 @@ export interface ReplayOptions {
 /** Returns the exit code: 0 nothing is violated, 1 the trace's violation was seen again, 3 the run departed from the trace. */
 export const replay = async (options: ReplayOptions): Promise<number> => {
   const trace = readTrace(options.file)
-  plantBugOf(trace, options)
-  // Only now: what it imports must be the buggy implementation, if the trace was made with one.
-  const { examine } = await import('../properties/examine.ts')
-  const { simulated } = await import('../properties/subjects/simulated.ts')
-  const examined = examine(trace.plan, simulated())
+  const examined = await runAgain(trace, bugOf(trace, options))
   const again = record(trace.plan, examined, trace)
   if (options.json) console.log(JSON.stringify({ hash: again.hash, same: again.hash === trace.hash, violations: again.violations }))
   else if (!options.quiet) {
@@ -38,9 +36,21 @@ export const replay = async (options: ReplayOptions): Promise<number> => {
   return again.violations.length > 0 ? 1 : 0
 }
 
-const plantBugOf = (trace: Trace, options: ReplayOptions): void => {
-  if (trace.bug === null) return
+/** In a worker of its own, whose implementation has the bug that the trace was made with. */
+const runAgain = async (trace: Trace, bug: Bug | null): Promise<Examined> => {
+  const workers = new Workers(1, bug)
+  try {
+    const answer = await workers.run({ kind: 'examine', plan: trace.plan })
+    if (answer.kind !== 'examine') throw new Error('an examine job answers with what it examined')
+    return answer.examined
+  } finally {
+    await workers.close()
+  }
+}
+
+const bugOf = (trace: Trace, options: ReplayOptions): Bug | null => {
+  if (trace.bug === null) return null
   const bug = loadBugs(options.bugsFolder).find((one) => one.id === trace.bug)
   if (bug === undefined) throw new InputError(options.file, `bug: expected a seeded bug that is known here, found '${trace.bug}' (is EVENKEEL_BUGS missing?)`)
-  plant(bug)
+  return bug
 }

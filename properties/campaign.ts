@@ -16,11 +16,10 @@ export interface CampaignOptions {
   /** Wall-clock milliseconds after which no new run is started; null: no limit. */
   readonly timeMostMs: number | null
   readonly workers: number
-  readonly bug: Bug | null
   /** Every n-th run of a suite is made twice and the hashes compared. */
   readonly twiceEvery: number
-  /** Stop starting runs after this many failed ones. */
-  readonly failuresMost: number
+  /** Start no more runs once this holds of the failures found, which are in the campaign's order. */
+  readonly enough: (failures: readonly Failure[]) => boolean
 }
 
 export interface Failure {
@@ -98,7 +97,7 @@ export const campaign = async (
 ): Promise<CampaignResult> => {
   const began = performance.now()
   const reports = new Map<number, RunReport>()
-  const failures: (Failure & { readonly place: number })[] = []
+  let failures: readonly (Failure & { readonly place: number })[] = []
   let cut: CampaignResult['cut'] = null
   let place = 0
   const next = turns(options.suites)
@@ -106,7 +105,7 @@ export const campaign = async (
   const work = async (): Promise<void> => {
     for (;;) {
       if (signal.aborted) cut = 'stopped'
-      else if (failures.length >= options.failuresMost) cut = 'failures'
+      else if (options.enough(failures)) cut = 'failures'
       else if (options.timeMostMs !== null && performance.now() - began > options.timeMostMs) cut = 'time'
       if (cut !== null || place >= options.runsMost) return
       const mine = place++
@@ -116,12 +115,15 @@ export const campaign = async (
       const report = (await workers.run(job)) as RunReport
       reports.set(mine, report)
       const [invariant] = report.violated
-      if (invariant !== undefined) failures.push({ run: report, choice: turn.choice, invariant, place: mine })
+      if (invariant !== undefined) {
+        failures = [...failures, { run: report, choice: turn.choice, invariant, place: mine }].toSorted((one, other) => one.place - other.place)
+      }
       onRun(report)
     }
   }
   await Promise.all(Array.from({ length: options.workers }, work))
-  const kept = failures.toSorted((one, other) => one.place - other.place).slice(0, options.failuresMost)
+  const least = failures.findIndex((_, index) => options.enough(failures.slice(0, index + 1)))
+  const kept = least < 0 ? failures : failures.slice(0, least + 1)
   const last = cut === 'failures' ? (kept.at(-1)?.place ?? Infinity) : Infinity
   const runs = [...reports].filter(([mine]) => mine <= last).toSorted(([one], [other]) => one - other)
   return { runs: runs.map(([, report]) => report), failures: kept, cut }

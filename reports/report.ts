@@ -46,7 +46,6 @@ export interface FailureRow {
   readonly trace: Trace
   /** The shrunk run's own history, for diagrams. */
   readonly history: History
-  readonly printed: readonly string[]
   /** The few lines that say it all: what was done, what broke. */
   readonly digest: readonly string[]
   /** The command that shows it again. */
