@@ -1,9 +1,10 @@
 /** evenkeel bugs: puts each seeded bug into the implementation and says whether the suites find it, and by which invariant. */
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Bug } from '../properties/bugs/bug.ts'
 import { campaign, Workers, type Failure } from '../properties/campaign.ts'
 import { SUITES } from '../properties/suites/register.ts'
+import { makeFolder } from '../reports/folder.ts'
 import { columns } from '../reports/table.ts'
 import { writeTrace, type Trace } from '../traces/trace.ts'
 import { explainFailure } from './explain.ts'
@@ -33,6 +34,7 @@ const FAILURES_MOST = 20
 
 /** Returns the exit code: 0 when all were found by an invariant expected of them, 1 otherwise. */
 export const bugs = async (options: BugsOptions, signal: AbortSignal): Promise<number> => {
+  makeFolder(join(options.folder, 'bugs'))
   const progress = new Progress(process.stderr)
   const finds: Find[] = []
   for (const bug of options.bugs) {
@@ -41,7 +43,6 @@ export const bugs = async (options: BugsOptions, signal: AbortSignal): Promise<n
     finds.push(find)
     if (find.trace === null) continue
     const path = join(options.folder, find.file)
-    mkdirSync(dirname(path), { recursive: true })
     writeFileSync(path, writeTrace(find.trace))
   }
   progress.done()
@@ -54,10 +55,15 @@ export const bugs = async (options: BugsOptions, signal: AbortSignal): Promise<n
 const hunt = async (bug: Bug, options: BugsOptions, progress: Progress, signal: AbortSignal): Promise<Find> => {
   const { seed, workers: threads, runsMost } = options
   const workers = new Workers(threads, bug)
-  const suites = SUITES.filter((suite) => bug.suites.includes(suite.name)).map(({ name, weight }) => ({ choice: { kind: 'register', name } as const, name, weight }))
+  const suites = SUITES.filter((suite) => bug.suites.includes(suite.name)).map(({ name, weight }) => ({
+    choice: { kind: 'register', name } as const,
+    name,
+    weight,
+  }))
   let done = 0
   const expected = (failure: Failure): string | undefined => failure.run.violated.find((id) => bug.invariants.includes(id))
-  const enough = (failures: readonly Failure[]): boolean => failures.length >= FAILURES_MOST || failures.some((failure) => expected(failure) !== undefined)
+  const enough = (failures: readonly Failure[]): boolean =>
+    failures.length >= FAILURES_MOST || failures.some((failure) => expected(failure) !== undefined)
   try {
     const onRun = (): void => progress.say(`${bug.id}: ${++done} of at most ${runsMost} runs`)
     const result = await campaign(

@@ -8,6 +8,7 @@ import { refusals } from '../properties/preflight.ts'
 import { manifestSuite } from '../properties/suites/manifests.ts'
 import type { Suite } from '../properties/suites/suite.ts'
 import type { ClusterShape } from '../model/state/plan.ts'
+import { makeFolder } from '../reports/folder.ts'
 import { reportOf, type FailureRow, type Report } from '../reports/report.ts'
 import { EXIT_CODE, summaryLines, verdictOf } from '../reports/summary.ts'
 import { duration } from '../reports/table.ts'
@@ -44,6 +45,7 @@ const TWICE_EVERY = 10
 export const check = async (options: CheckOptions, signal: AbortSignal): Promise<number> => {
   const began = performance.now()
   const subjects = subjectsOf(options)
+  makeFolder(options.folder)
   if (!options.json) for (const line of opening(options, subjects)) console.log(line)
   const progress = new Progress(process.stderr)
   const workers = new Workers(options.workers, options.bug)
@@ -74,11 +76,16 @@ export const check = async (options: CheckOptions, signal: AbortSignal): Promise
 
 const subjectsOf = (options: CheckOptions): Subjects => {
   if (options.paths.length === 0) {
-    const choices = options.suites.map((suite) => ({ choice: { kind: 'register', name: suite.name } as const, name: suite.name, weight: suite.weight }))
+    const choices = options.suites.map((suite) => ({
+      choice: { kind: 'register', name: suite.name } as const,
+      name: suite.name,
+      weight: suite.weight,
+    }))
     return { choices, suites: options.suites, read: null }
   }
   const read = readManifests(options.paths)
-  if (read.manifests.length === 0) throw new InputError(options.paths.join(', '), `expected an object that is simulated, found none:\n${read.notes.join('\n')}`)
+  if (read.manifests.length === 0)
+    throw new InputError(options.paths.join(', '), `expected an object that is simulated, found none:\n${read.notes.join('\n')}`)
   const [refused] = refusals(read.manifests, options.cluster)
   if (refused !== undefined) throw new InputError(placeOf(read, refused.object), `the API server refuses it: ${refused.message}`)
   const choice: SuiteChoice = { kind: 'manifests', manifests: read.manifests, cluster: options.cluster }
@@ -96,10 +103,18 @@ const opening = ({ cluster, runsMost, workers, seed }: CheckOptions, { suites, r
   if (read === null) return [`Checking the reference implementation: ${suites.map((suite) => suite.name).join(', ')}; ${budget}.`]
   const [node] = cluster.nodes
   const shape = `${cluster.nodes.length} nodes of ${node?.cpu} CPUs and ${node?.memory}`
-  return [`Checking ${read.manifests.length} of ${read.objects} objects from ${read.files} file${read.files === 1 ? '' : 's'} on ${shape}; ${budget}.`]
+  return [
+    `Checking ${read.manifests.length} of ${read.objects} objects from ${read.files} file${read.files === 1 ? '' : 's'} on ${shape}; ${budget}.`,
+  ]
 }
 
-const run = (workers: Workers, options: CheckOptions, subjects: Subjects, progress: Progress, signal: AbortSignal): Promise<CampaignResult> => {
+const run = (
+  workers: Workers,
+  options: CheckOptions,
+  subjects: Subjects,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<CampaignResult> => {
   const began = performance.now()
   let done = 0
   let failed = 0
@@ -111,11 +126,30 @@ const run = (workers: Workers, options: CheckOptions, subjects: Subjects, progre
     progress.say(`${done}/${options.runsMost} runs, ${failed} failed, suite ${report.suite}, about ${duration(Math.max(0, left))} left`)
   }
   const { seed, runsMost, timeMostMs, failuresMost } = options
-  return campaign(workers, { suites: subjects.choices, seed, runsMost, timeMostMs, workers: options.workers, twiceEvery: TWICE_EVERY, enough: (failures) => failures.length >= failuresMost }, onRun, signal)
+  return campaign(
+    workers,
+    {
+      suites: subjects.choices,
+      seed,
+      runsMost,
+      timeMostMs,
+      workers: options.workers,
+      twiceEvery: TWICE_EVERY,
+      enough: (failures) => failures.length >= failuresMost,
+    },
+    onRun,
+    signal,
+  )
 }
 
 /** Shrinks one failure of each invariant, and records it. */
-const explain = async (workers: Workers, options: CheckOptions, result: CampaignResult, progress: Progress, signal: AbortSignal): Promise<readonly FailureRow[]> => {
+const explain = async (
+  workers: Workers,
+  options: CheckOptions,
+  result: CampaignResult,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<readonly FailureRow[]> => {
   const first = new Map<string, Failure>()
   for (const failure of result.failures) if (!first.has(failure.invariant)) first.set(failure.invariant, failure)
   const rows: FailureRow[] = []

@@ -62,9 +62,9 @@ const interruptible = (): AbortSignal => {
 }
 
 const bugNamed = (id: string) => {
-  const bugs = loadBugs(process.env['EVENKEEL_BUGS'])
-  const bug = bugs.find((one) => one.id === id)
-  if (bug === undefined) throw new InputError('bug', `expected one of ${bugs.map((one) => one.id).join(', ')}, found '${id}'`)
+  const known = loadBugs(process.env['EVENKEEL_BUGS'])
+  const bug = known.find((one) => one.id === id)
+  if (bug === undefined) throw new InputError('bug', `expected one of ${known.map((one) => one.id).join(', ')}, found '${id}'`)
   return bug
 }
 
@@ -80,7 +80,11 @@ program
   .description('run the suites against the reference implementation, or shake the manifests given')
   .argument('[paths...]', 'files and folders of Kubernetes manifests')
   .option('--suite <names>', `suites, separated by commas: ${SUITES.map((suite) => suite.name).join(', ')} (default: all)`, suiteList)
-  .option('--runs <number>', `runs over all suites (default: ${RUNS}, with manifests ${MANIFEST_RUNS}; or EVENKEEL_RUNS)`, wholeNumber(1, NO_LIMIT))
+  .option(
+    '--runs <number>',
+    `runs over all suites (default: ${RUNS}, with manifests ${MANIFEST_RUNS}; or EVENKEEL_RUNS)`,
+    wholeNumber(1, NO_LIMIT),
+  )
   .option('--time <span>', `start no run after this time, such as 60s or 5m (default: ${TIME_MS / 1000}s when --runs is not given)`, span)
   .option('--seed <text>', 'what every draw of the campaign follows from', '1')
   .option('--nodes <number>', 'nodes of the cluster the manifests are applied to', wholeNumber(1, 100), 3)
@@ -94,7 +98,8 @@ program
   .option('--failures <number>', 'stop after this many failed runs', wholeNumber(1, 1000), 3)
   .option('--shrink <number>', 'runs that may be spent on making a counterexample small', wholeNumber(0, 100_000), 600)
   .action(async (paths: string[], options: CheckArguments) => {
-    if (paths.length > 0 && options.suite !== undefined) throw new InputError('--suite', 'expected no suites beside manifests: those have a suite of their own')
+    if (paths.length > 0 && options.suite !== undefined)
+      throw new InputError('--suite', 'expected no suites beside manifests: those have a suite of their own')
     const runs = options.runs ?? runsFromEnvironment()
     const bug = options.bug === undefined ? null : bugNamed(options.bug)
     const ownRuns = bug !== null ? BUG_RUNS : paths.length > 0 ? MANIFEST_RUNS : RUNS

@@ -10,7 +10,8 @@ export const wholeNumber =
   (least: number, most: number) =>
   (text: string): number => {
     const value = Number(text)
-    if (!/^\d+$/.test(text) || value < least || value > most) throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}, found '${text}'`)
+    if (!/^\d+$/.test(text) || value < least || value > most)
+      throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}, found '${text}'`)
     return value
   }
 
@@ -26,12 +27,14 @@ export const span = (text: string): number => {
 export const suiteList = (text: string): readonly Suite[] =>
   text.split(',').map((name) => {
     const suite = SUITES.find((one) => one.name === name.trim())
-    if (suite === undefined) throw new InvalidArgumentError(`expected suites among ${SUITES.map((one) => one.name).join(', ')}, found '${name}'`)
+    if (suite === undefined)
+      throw new InvalidArgumentError(`expected suites among ${SUITES.map((one) => one.name).join(', ')}, found '${name}'`)
     return suite
   })
 
 export const quantity = (text: string): string => {
-  if (!/^\d+(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/.test(text)) throw new InvalidArgumentError(`expected a quantity such as 4, 500m or 8Gi, found '${text}'`)
+  if (!/^\d+(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/.test(text))
+    throw new InvalidArgumentError(`expected a quantity such as 4, 500m or 8Gi, found '${text}'`)
   return text
 }
 

@@ -28,8 +28,13 @@ export const replay = async (options: ReplayOptions): Promise<number> => {
   }
   const departed = departure(trace, examined)
   if (departed !== null) {
-    const seen = departed.seen === null ? 'the run ended earlier' : (describe(departed.seen)[0]?.trim() ?? `${departed.seen.kind} at ${departed.seen.atMs} ms`)
-    console.error(`? departed from the trace at observation ${departed.step}: ${seen} (trace hash ${trace.hash}, this run ${examined.hash}; the trace was written by evenkeel ${trace.evenkeel})`)
+    const seen =
+      departed.seen === null
+        ? 'the run ended earlier'
+        : (describe(departed.seen)[0]?.trim() ?? `${departed.seen.kind} at ${departed.seen.atMs} ms`)
+    console.error(
+      `? departed from the trace at observation ${departed.step}: ${seen} (trace hash ${trace.hash}, this run ${examined.hash}; the trace was written by evenkeel ${trace.evenkeel})`,
+    )
     return 3
   }
   if (!options.json) console.log(`history hash ${examined.hash}: the same as in the trace, ${examined.history.length} observations`)
@@ -51,6 +56,7 @@ const runAgain = async (trace: Trace, bug: Bug | null): Promise<Examined> => {
 const bugOf = (trace: Trace, options: ReplayOptions): Bug | null => {
   if (trace.bug === null) return null
   const bug = loadBugs(options.bugsFolder).find((one) => one.id === trace.bug)
-  if (bug === undefined) throw new InputError(options.file, `bug: expected a seeded bug that is known here, found '${trace.bug}' (is EVENKEEL_BUGS missing?)`)
+  if (bug === undefined)
+    throw new InputError(options.file, `bug: expected a seeded bug that is known here, found '${trace.bug}' (is EVENKEEL_BUGS missing?)`)
   return bug
 }

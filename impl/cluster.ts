@@ -68,9 +68,11 @@ export class Cluster {
     for (const [index, machine] of this.machinesOfControlPlane.entries()) {
       this.machine(machine)
       if (index < shape.members) this.process(`etcd-${index}`, machine, etcdMember({ members, timings }))
-      if (index < shape.apiservers) this.process(`kube-apiserver-${index}`, machine, (host) => new Apiserver(host, { etcd: startingAt(members, index), timings }))
+      if (index < shape.apiservers)
+        this.process(`kube-apiserver-${index}`, machine, (host) => new Apiserver(host, { etcd: startingAt(members, index), timings }))
       const endpoints = apiservers
-      if (index < shape.controllerManagers) this.process(`kube-controller-manager-${index}`, machine, controllerManager({ endpoints, timings }))
+      if (index < shape.controllerManagers)
+        this.process(`kube-controller-manager-${index}`, machine, controllerManager({ endpoints, timings }))
       if (index < shape.schedulers) this.process(`kube-scheduler-${index}`, machine, scheduler({ endpoints, timings }))
     }
   }

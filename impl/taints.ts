@@ -27,4 +27,5 @@ export const toleratedMs = (pod: Pod, taints: readonly Taint[]): number | null =
   return least
 }
 
-export const noExecute = (taints: readonly Taint[] | undefined): readonly Taint[] => (taints ?? []).filter((taint) => taint.effect === 'NoExecute')
+export const noExecute = (taints: readonly Taint[] | undefined): readonly Taint[] =>
+  (taints ?? []).filter((taint) => taint.effect === 'NoExecute')

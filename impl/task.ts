@@ -15,7 +15,7 @@ export const spawn = <Result>(task: Task<Result>, done: (result: Result) => void
   const resume = (result: unknown): void => {
     const step = task.next(result)
     if (step.done === true) done(step.value)
-    else step.value(resume as (result: never) => void)
+    else step.value(resume)
   }
   resume(undefined)
 }

@@ -21,7 +21,6 @@ export interface Violation {
   /** What is wrong, naming objects, revisions, processes: one line. */
   readonly why: string
 }
-export const violated = (why: string): Violation => ({ why })
 
 export interface Context {
   /** The state after the observation. */

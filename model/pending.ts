@@ -27,7 +27,8 @@ const conditionOf = (conditions: readonly Condition[] | undefined, type: string)
   conditions?.find((condition) => condition.type === type)
 
 const isTerminal = (pod: Pod): boolean => pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed'
-const controllerOf = (object: ApiObject): string | undefined => object.metadata.ownerReferences?.find((owner) => owner.controller === true)?.uid
+const controllerOf = (object: ApiObject): string | undefined =>
+  object.metadata.ownerReferences?.find((owner) => owner.controller === true)?.uid
 
 interface Picture {
   readonly cluster: Cluster
@@ -71,7 +72,9 @@ const nodesPending = (picture: Picture): readonly Pending[] =>
       return ready === 'True' ? [{ object: label(node), waitsFor: 'its loss to be noticed', blocked: false }] : []
     }
     if (ready !== 'True') return [{ object: label(node), waitsFor: 'to be ready again', blocked: false }]
-    const stale = (node.spec.taints ?? []).find((taint) => taint.key === 'node.kubernetes.io/not-ready' || taint.key === 'node.kubernetes.io/unreachable')
+    const stale = (node.spec.taints ?? []).find(
+      (taint) => taint.key === 'node.kubernetes.io/not-ready' || taint.key === 'node.kubernetes.io/unreachable',
+    )
     return stale === undefined ? [] : [{ object: label(node), waitsFor: `the taint ${stale.key}:${stale.effect} to go`, blocked: false }]
   })
 
@@ -122,7 +125,9 @@ const podPending = (picture: Picture, pod: Pod): Pending | null => {
 
 const evictionPending = (picture: Picture, pod: Pod, node: string): Pending => {
   const object = label(pod)
-  const stays = (pod.spec.tolerations ?? []).some((one) => one.key === 'node.kubernetes.io/unreachable' && one.tolerationSeconds === undefined)
+  const stays = (pod.spec.tolerations ?? []).some(
+    (one) => one.key === 'node.kubernetes.io/unreachable' && one.tolerationSeconds === undefined,
+  )
   if (stays) return { object, waitsFor: `${node} to come back: it is lost, and the pod tolerates that for ever`, blocked: true }
   // With no node left that reports, nobody is evicted.
   const alone = [...picture.nodes.keys()].every((name) => isLost(picture, name))
@@ -134,9 +139,14 @@ const unboundPending = (picture: Picture, pod: Pod): Pending => {
   const object = label(pod)
   const said = conditionOf(pod.status.conditions, 'PodScheduled')
   if ((pod.spec.schedulingGates ?? []).length > 0) {
-    return { object, waitsFor: `its scheduling gates to be removed: ${(pod.spec.schedulingGates ?? []).map((gate) => gate.name).join(', ')}`, blocked: true }
+    return {
+      object,
+      waitsFor: `its scheduling gates to be removed: ${(pod.spec.schedulingGates ?? []).map((gate) => gate.name).join(', ')}`,
+      blocked: true,
+    }
   }
-  if (pod.spec.schedulerName !== 'default-scheduler') return { object, waitsFor: `the scheduler ${pod.spec.schedulerName}, which does not run here`, blocked: true }
+  if (pod.spec.schedulerName !== 'default-scheduler')
+    return { object, waitsFor: `the scheduler ${pod.spec.schedulerName}, which does not run here`, blocked: true }
   const blocked = !hasRoom(picture, pod)
   const why = said?.status === 'False' && said.message !== undefined ? `: ${said.message}` : ''
   return { object, waitsFor: `a node${why}${blocked ? explained(picture, pod) : ''}`, blocked }
@@ -179,8 +189,17 @@ const beingDeleted = (picture: Picture, object: ApiObject, pods: readonly Pod[])
 const setsPending = (picture: Picture): readonly Pending[] =>
   picture.sets.flatMap((set) => {
     const { metadata, spec, status } = set
-    if (metadata.deletionTimestamp !== undefined) return [beingDeleted(picture, set, picture.pods.filter((pod) => controllerOf(pod) === metadata.uid))]
-    const own = picture.pods.filter((pod) => controllerOf(pod) === metadata.uid && !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined)
+    if (metadata.deletionTimestamp !== undefined)
+      return [
+        beingDeleted(
+          picture,
+          set,
+          picture.pods.filter((pod) => controllerOf(pod) === metadata.uid),
+        ),
+      ]
+    const own = picture.pods.filter(
+      (pod) => controllerOf(pod) === metadata.uid && !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined,
+    )
     const waitsForPods = own.some((pod) => picture.blocked.get(pod.metadata.uid) === true)
     const ready = own.filter((pod) => conditionOf(pod.status.conditions, 'Ready')?.status === 'True').length
     const row = (waitsFor: string): readonly Pending[] => [{ object: label(set), waitsFor, blocked: waitsForPods, derived: waitsForPods }]
@@ -201,19 +220,37 @@ const deploymentsPending = (picture: Picture): readonly Pending[] =>
     const { metadata, spec, status } = deployment
     const own = picture.sets.filter((set) => controllerOf(set) === metadata.uid)
     const uids = new Set(own.map((set) => set.metadata.uid))
-    if (metadata.deletionTimestamp !== undefined) return [beingDeleted(picture, deployment, picture.pods.filter((pod) => uids.has(controllerOf(pod) ?? '')))]
+    if (metadata.deletionTimestamp !== undefined)
+      return [
+        beingDeleted(
+          picture,
+          deployment,
+          picture.pods.filter((pod) => uids.has(controllerOf(pod) ?? '')),
+        ),
+      ]
     const waitsForPods = picture.pods.some((pod) => uids.has(controllerOf(pod) ?? '') && picture.blocked.get(pod.metadata.uid) === true)
-    const stuck = picture.pods.find((pod) => uids.has(controllerOf(pod) ?? '') && pod.metadata.deletionTimestamp !== undefined && isLost(picture, pod.spec.nodeName ?? ''))
+    const stuck = picture.pods.find(
+      (pod) =>
+        uids.has(controllerOf(pod) ?? '') && pod.metadata.deletionTimestamp !== undefined && isLost(picture, pod.spec.nodeName ?? ''),
+    )
     const waitsForNode = (spec.podReplacementPolicy === 'TerminationComplete' || spec.strategy.type === 'Recreate') && stuck !== undefined
     const row = (waitsFor: string): readonly Pending[] => [
-      { object: label(deployment), waitsFor: waitsForNode ? `${waitsFor} (${stuck.metadata.name} cannot end: ${stuck.spec.nodeName} is lost)` : waitsFor, blocked: waitsForPods || waitsForNode, derived: waitsForPods && !waitsForNode },
+      {
+        object: label(deployment),
+        waitsFor: waitsForNode ? `${waitsFor} (${stuck.metadata.name} cannot end: ${stuck.spec.nodeName} is lost)` : waitsFor,
+        blocked: waitsForPods || waitsForNode,
+        derived: waitsForPods && !waitsForNode,
+      },
     ]
     if ((status.observedGeneration ?? 0) < (metadata.generation ?? 0)) return row('its controller to see its latest change')
     const { updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = status
     // One that was paused before it had a set gets none.
     if (spec.paused === true && own.length === 0) return []
     // A paused rollout stays where it is; only the number of replicas is kept, of two templates within the surge.
-    if (spec.paused === true) return replicas >= spec.replicas && replicas <= spec.replicas + surgeOf(deployment) ? [] : row(`${spec.replicas} replicas: it has ${replicas}`)
+    if (spec.paused === true)
+      return replicas >= spec.replicas && replicas <= spec.replicas + surgeOf(deployment)
+        ? []
+        : row(`${spec.replicas} replicas: it has ${replicas}`)
     if (updatedReplicas !== spec.replicas) return row(`${spec.replicas} replicas of its current template: ${updatedReplicas} are`)
     if (replicas !== spec.replicas) return row(`old replicas to end: ${replicas - updatedReplicas} are left`)
     return availableReplicas === spec.replicas ? [] : row(`${spec.replicas} replicas to be available: ${availableReplicas} are`)
@@ -229,7 +266,10 @@ const leftoversPending = ({ cluster }: Picture): readonly Pending[] => {
   return ['replicasets', 'pods', 'endpointslices'].flatMap((resource) =>
     all(cluster, resource).flatMap((object) => {
       const owners = object.metadata.ownerReferences ?? []
-      const orphan = owners.length > 0 && object.metadata.deletionTimestamp === undefined && owners.every((owner) => !uids.has(owner.uid) && resourceOfKind(owner.kind) !== undefined)
+      const orphan =
+        owners.length > 0 &&
+        object.metadata.deletionTimestamp === undefined &&
+        owners.every((owner) => !uids.has(owner.uid) && resourceOfKind(owner.kind) !== undefined)
       return orphan ? [{ object: label(object), waitsFor: 'its end: its owner is gone', blocked: false }] : []
     }),
   )
@@ -239,7 +279,9 @@ const leftoversPending = ({ cluster }: Picture): readonly Pending[] => {
 const containersPending = (picture: Picture): readonly Pending[] => {
   const uids = new Set(picture.pods.map((pod) => pod.metadata.uid))
   return [...picture.cluster.running.values()].flatMap(({ pod, node, container, id }) =>
-    uids.has(pod) || isLost(picture, node) ? [] : [{ object: `Container ${id} on ${node}`, waitsFor: `its end: the pod of ${container} is gone`, blocked: false }],
+    uids.has(pod) || isLost(picture, node)
+      ? []
+      : [{ object: `Container ${id} on ${node}`, waitsFor: `its end: the pod of ${container} is gone`, blocked: false }],
   )
 }
 
@@ -249,11 +291,14 @@ const slicesPending = (picture: Picture): readonly Pending[] => {
   const slices = all<EndpointSlice>(picture.cluster, 'endpointslices')
   return all<Service>(picture.cluster, 'services').flatMap((service) => {
     const { metadata, spec } = service
-    if (metadata.deletionTimestamp !== undefined) return [{ object: label(service), waitsFor: 'its end: it is being deleted', blocked: false }]
+    if (metadata.deletionTimestamp !== undefined)
+      return [{ object: label(service), waitsFor: 'its end: it is being deleted', blocked: false }]
     if (spec.selector === undefined || spec.type === 'ExternalName') return []
     const wanted = desiredEndpoints(picture, service)
     const held = endpointsOf(service, slices)
-    return held === wanted ? [] : [{ object: label(service), waitsFor: `its endpoints to be ${wanted || 'none'}: they are ${held || 'none'}`, blocked: false }]
+    return held === wanted
+      ? []
+      : [{ object: label(service), waitsFor: `its endpoints to be ${wanted || 'none'}: they are ${held || 'none'}`, blocked: false }]
   })
 }
 
@@ -272,7 +317,11 @@ const desiredEndpoints = ({ pods }: Picture, service: Service): string =>
 
 const endpointsOf = (service: Service, slices: readonly EndpointSlice[]): string =>
   slices
-    .filter((slice) => slice.metadata.namespace === service.metadata.namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === service.metadata.name)
+    .filter(
+      (slice) =>
+        slice.metadata.namespace === service.metadata.namespace &&
+        slice.metadata.labels?.['kubernetes.io/service-name'] === service.metadata.name,
+    )
     .flatMap((slice) => slice.endpoints)
     .flatMap((endpoint) => endpoint.addresses.map((address) => `${address}${endpoint.conditions.ready ? '' : ' (not ready)'}`))
     .toSorted()
@@ -292,7 +341,11 @@ const rulesPending = (picture: Picture): readonly Pending[] => {
   return [...picture.nodes.keys()].flatMap((node) => {
     if (isLost(picture, node)) return []
     const rules = cluster.rules.get(node) ?? {}
-    const wrong = [...wanted].find(([name, backends]) => (rules[name]?.backends ?? []).join(', ') !== backends)?.[0] ?? Object.keys(rules).find((name) => !wanted.has(name))
-    return wrong === undefined ? [] : [{ object: `Node ${node}`, waitsFor: `its service rules to be up to date for ${wrong}`, blocked: false }]
+    const wrong =
+      [...wanted].find(([name, backends]) => (rules[name]?.backends ?? []).join(', ') !== backends)?.[0] ??
+      Object.keys(rules).find((name) => !wanted.has(name))
+    return wrong === undefined
+      ? []
+      : [{ object: `Node ${node}`, waitsFor: `its service rules to be up to date for ${wrong}`, blocked: false }]
   })
 }

@@ -18,4 +18,3 @@ const statusWithoutBeats = ({ status }: Node): unknown => ({
   ...status,
   conditions: status.conditions.map(({ lastHeartbeatTime: _beat, ...rest }) => rest),
 })
-

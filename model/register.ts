@@ -2,16 +2,18 @@
 import type { Invariant } from './invariant.ts'
 import { API } from './invariants/api.ts'
 import { CLUSTER } from './invariants/cluster.ts'
+import { DEPLOYMENTS } from './invariants/deployments.ts'
 import { ETCD } from './invariants/etcd.ts'
+import { GARBAGE } from './invariants/garbage.ts'
 import { KUBELET } from './invariants/kubelet.ts'
 import { LEADER_ELECTION } from './invariants/leader-election.ts'
 import { LEASE } from './invariants/lease.ts'
 import { NODES } from './invariants/nodes.ts'
 import { RAFT } from './invariants/raft.ts'
+import { REPLICASETS } from './invariants/replicasets.ts'
 import { SCHEDULING } from './invariants/scheduling.ts'
 import { SERVICES } from './invariants/services.ts'
 import { WATCH } from './invariants/watch.ts'
-import { WORKLOADS } from './invariants/workloads.ts'
 
 export const INVARIANTS: readonly Invariant[] = [
   ...ETCD,
@@ -20,7 +22,9 @@ export const INVARIANTS: readonly Invariant[] = [
   ...WATCH,
   ...API,
   ...LEADER_ELECTION,
-  ...WORKLOADS,
+  ...REPLICASETS,
+  ...DEPLOYMENTS,
+  ...GARBAGE,
   ...NODES,
   ...SCHEDULING,
   ...KUBELET,

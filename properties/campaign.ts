@@ -116,7 +116,9 @@ export const campaign = async (
       reports.set(mine, report)
       const [invariant] = report.violated
       if (invariant !== undefined) {
-        failures = [...failures, { run: report, choice: turn.choice, invariant, place: mine }].toSorted((one, other) => one.place - other.place)
+        failures = [...failures, { run: report, choice: turn.choice, invariant, place: mine }].toSorted(
+          (one, other) => one.place - other.place,
+        )
       }
       onRun(report)
     }

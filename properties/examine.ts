@@ -1,5 +1,5 @@
 /** One run, judged: the unit of every campaign, of shrinking and of replay. */
-import type { Pending } from '../model/invariant.ts'
+import type { Invariant, Pending } from '../model/invariant.ts'
 import type { History } from '../model/state/history.ts'
 import type { Plan } from '../model/state/plan.ts'
 import { INVARIANTS } from '../model/register.ts'
@@ -17,10 +17,10 @@ export interface Examined {
   readonly pending: readonly Pending[]
 }
 
-/** Throws what the subject throws: an Error with one clear line for a plan it cannot run. */
-export const examine = (plan: Plan, subject: Subject): Examined => {
+/** Judged by all invariants, or only by some. Throws what the subject throws: an Error with one clear line for a plan it cannot run. */
+export const examine = (plan: Plan, subject: Subject, invariants: readonly Invariant[] = INVARIANTS): Examined => {
   const run = subject.run(plan)
-  return { ...run, verdict: judge(run.history, INVARIANTS) }
+  return { ...run, verdict: judge(run.history, invariants) }
 }
 
 /** Ids of the invariants a verdict found violated, the first to be violated first. */

@@ -1,6 +1,7 @@
 /** What a worker is asked to do: one run of a suite, or the shrinking of one failure. */
 import fc from 'fast-check'
 import type { Pending } from '../model/invariant.ts'
+import { INVARIANTS } from '../model/register.ts'
 import type { ClusterShape, Manifest, Plan } from '../model/state/plan.ts'
 import { createHash } from 'node:crypto'
 import { examine, violatedIds } from './examine.ts'
@@ -89,7 +90,8 @@ export const perform = (job: Job): JobResult => {
       return performRun(job)
     case 'shrink': {
       const suite = suiteOf(job.suite)
-      const fails = (plan: Plan): boolean => violatedIds(examine(plan, subject).verdict).includes(job.invariant)
+      const asked = INVARIANTS.filter((invariant) => invariant.id === job.invariant)
+      const fails = (plan: Plan): boolean => violatedIds(examine(plan, subject, asked).verdict).length > 0
       return shrink(suite.plans, drawing(suite.name, job.seed, job.index), fails, job.triesMost)
     }
     case 'examine':

@@ -40,7 +40,11 @@ const verdictOf = (id: InvariantId, { evaluated, nonVacuous, notable, violations
 /** Hands observations on to the invariants that hear them. The state is folded as it goes. */
 export class Judge {
   private readonly fold = new Fold()
-  private readonly entries: readonly { readonly invariant: Invariant; readonly watcher: ReturnType<Invariant['start']>; readonly tally: Tally }[]
+  private readonly entries: readonly {
+    readonly invariant: Invariant
+    readonly watcher: ReturnType<Invariant['start']>
+    readonly tally: Tally
+  }[]
   private readonly byKind = new Map<ObservationKind, Judge['entries'][number][]>()
   private step = 0
   private atMs = 0

@@ -34,18 +34,22 @@ export const shrink = (
   let smallest: Plan | null = null
   const [first] = fc.sample(plans, drawing)
   if (first === undefined) throw new Error('fast-check draws one plan when asked for one')
-  const calmMs = CALMS_MS.find((ms) => {
-    tries++
-    return fails({ ...first, calmMs: ms })
-  }) ?? first.calmMs
-  const outcome = fc.check(
-    fc.property(plans.map((plan) => ({ ...plan, calmMs })), (plan) => {
-      if (tries >= triesMost / FAST_CHECK_SHARE) return true
+  const calmMs =
+    CALMS_MS.find((ms) => {
       tries++
-      if (!fails(plan)) return true
-      smallest = plan
-      return false
-    }),
+      return fails({ ...first, calmMs: ms })
+    }) ?? first.calmMs
+  const outcome = fc.check(
+    fc.property(
+      plans.map((plan) => ({ ...plan, calmMs })),
+      (plan) => {
+        if (tries >= triesMost / FAST_CHECK_SHARE) return true
+        tries++
+        if (!fails(plan)) return true
+        smallest = plan
+        return false
+      },
+    ),
     drawing,
   )
   if (!outcome.failed && triesMost > 0) throw new Error('a plan to be shrunk fails when it is run again')
@@ -95,9 +99,7 @@ const removeActions = (start: Plan, attempt: (plan: Plan) => boolean): void => {
   let actions = start.actions
   let parts = 2
   while (actions.length >= 1 && parts <= actions.length * 2) {
-    const kept = remainders(actions, Math.min(parts, actions.length)).find((candidate) =>
-      attempt({ ...start, actions: candidate }),
-    )
+    const kept = remainders(actions, Math.min(parts, actions.length)).find((candidate) => attempt({ ...start, actions: candidate }))
     if (kept !== undefined) {
       actions = kept
       parts = Math.max(2, parts - 1)
@@ -143,9 +145,7 @@ const fewerNodes: Simplification = (plan) => {
 const fewer =
   (field: 'members' | 'apiservers' | 'controllerManagers' | 'schedulers' | 'etcdClients', least: number, step = 1): Simplification =>
   (plan) =>
-    plan.cluster[field] - step >= least
-      ? [{ ...plan, cluster: { ...plan.cluster, [field]: plan.cluster[field] - step } }]
-      : []
+    plan.cluster[field] - step >= least ? [{ ...plan, cluster: { ...plan.cluster, [field]: plan.cluster[field] - step } }] : []
 
 const calmer: Simplification = (plan) => {
   const { armed: _armed, ...parts } = CALM_WEATHER

@@ -44,7 +44,13 @@ export const faultChart = (report: Report): string | null => {
     y: { label: null },
     marks: [
       Plot.barX(rows, { x: 'times', y: 'kind', fill: COLOURS[0] as string, fillOpacity: 0.75, sort: { y: '-x' } }),
-      Plot.text(rows, { x: 'times', y: 'kind', text: (row: { times: number }) => row.times.toLocaleString('en'), dx: 6, textAnchor: 'start' }),
+      Plot.text(rows, {
+        x: 'times',
+        y: 'kind',
+        text: (row: { times: number }) => row.times.toLocaleString('en'),
+        dx: 6,
+        textAnchor: 'start',
+      }),
       Plot.ruleX([0]),
     ],
   })

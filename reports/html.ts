@@ -69,7 +69,10 @@ const failureSection = (failure: FailureRow, index: number): string => {
   const [first] = trace.violations
   const { svg, steps, skipped } = diagramOf(trace, failure.history)
   const size = `${trace.plan.actions.length} action${trace.plan.actions.length === 1 ? '' : 's'}`
-  const minimal = trace.shrinking === null ? '' : `, shrunk from ${trace.shrinking.actionsBefore} in ${trace.shrinking.tries} runs${trace.shrinking.minimal ? '; none can be left out' : ''}`
+  const minimal =
+    trace.shrinking === null
+      ? ''
+      : `, shrunk from ${trace.shrinking.actionsBefore} in ${trace.shrinking.tries} runs${trace.shrinking.minimal ? '; none can be left out' : ''}`
   return `<section class="failure" data-failure="${index}">
 <h2>✗ ${escape(failure.invariant)} <small>${escape(first?.sentence ?? '')}</small></h2>
 <p class="why">${escape(first?.why ?? '')}</p>
@@ -86,7 +89,9 @@ const failureSection = (failure: FailureRow, index: number): string => {
 const pendingSection = (report: Report): string => {
   const rows = report.manifests ? report.pending.filter((row) => row.blocked) : []
   if (rows.length === 0) return ''
-  const body = rows.map((row) => `<tr><td>${escape(row.object)}</td><td>${escape(row.waitsFor)}</td><td class="n">${row.runs} of ${report.runs}</td></tr>`).join('')
+  const body = rows
+    .map((row) => `<tr><td>${escape(row.object)}</td><td>${escape(row.waitsFor)}</td><td class="n">${row.runs} of ${report.runs}</td></tr>`)
+    .join('')
   return `<section><h2>What waits, and for what</h2><table><thead><tr><th>object</th><th>waits for</th><th class="n">runs</th></tr></thead><tbody>${body}</tbody></table></section>`
 }
 
@@ -105,7 +110,8 @@ const suites = (report: Report): string => {
 const charts = (report: Report): string => {
   const convergence = convergenceChart(report)
   const faults = faultChart(report)
-  const part = (title: string, text: string, svg: string | null): string => (svg === null ? '' : `<section><h2>${title}</h2><p class="quiet">${text}</p><figure>${svg}</figure></section>`)
+  const part = (title: string, text: string, svg: string | null): string =>
+    svg === null ? '' : `<section><h2>${title}</h2><p class="quiet">${text}</p><figure>${svg}</figure></section>`
   return `${part('How long it took to come back level', 'A dot is a run; the bar is the median. Time is counted from the end of the storm, when users and faults leave the cluster alone.', convergence)}
 ${part('Faults', 'What the storms were made of: every run draws which kinds may strike in it, and how often.', faults)}`
 }
@@ -125,7 +131,9 @@ const matrixRow = (row: InvariantRow, missed: ReadonlySet<string>): string => {
 }
 
 const notes = (report: Report): string =>
-  report.notes.length === 0 ? '' : `<section><h2>Notes</h2><ul>${report.notes.map((note) => `<li>${escape(note)}</li>`).join('')}</ul></section>`
+  report.notes.length === 0
+    ? ''
+    : `<section><h2>Notes</h2><ul>${report.notes.map((note) => `<li>${escape(note)}</li>`).join('')}</ul></section>`
 
 const STYLE = `
 :root{--ink:#111827;--quiet:#6b7280;--line:#e5e7eb;--good:#059669;--bad:#dc2626;--warn:#d97706}

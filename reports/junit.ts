@@ -8,8 +8,11 @@ export const junitReport = (report: Report): string => {
     {
       name: 'invariants',
       testCases: report.invariants.map((row) => {
-        const failures = report.failures.filter((failure) => failure.invariant === row.id).map((failure) => ({ message: failure.trace.violations[0]?.why ?? row.sentence, type: row.id }))
-        const unexplained = row.runsViolated > 0 && failures.length === 0 ? [{ message: `violated in ${row.runsViolated} runs`, type: row.id }] : []
+        const failures = report.failures
+          .filter((failure) => failure.invariant === row.id)
+          .map((failure) => ({ message: failure.trace.violations[0]?.why ?? row.sentence, type: row.id }))
+        const unexplained =
+          row.runsViolated > 0 && failures.length === 0 ? [{ message: `violated in ${row.runsViolated} runs`, type: row.id }] : []
         return {
           name: `${row.id}: ${row.sentence}`,
           classname: `evenkeel.${row.id.replace(/-.*$/, '')}`,

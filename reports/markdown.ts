@@ -37,7 +37,16 @@ export const markdownReport = (report: Report): string => {
       `Trace \`${failure.file}\`; again: \`${failure.replay}\``,
       '',
     ]),
-    ...(blocked.length === 0 ? [] : ['## Cannot converge', '', ...table(['object', 'waits for', '# runs'], blocked.map((row) => [row.object, row.waitsFor, `${row.runs} of ${report.runs}`]))]),
+    ...(blocked.length === 0
+      ? []
+      : [
+          '## Cannot converge',
+          '',
+          ...table(
+            ['object', 'waits for', '# runs'],
+            blocked.map((row) => [row.object, row.waitsFor, `${row.runs} of ${report.runs}`]),
+          ),
+        ]),
     '## Invariants',
     '',
     ...table(

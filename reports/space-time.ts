@@ -50,7 +50,13 @@ const stepsOf = (trace: Trace, history: History): readonly DiagramStep[] => {
     if (lines.length > 0) steps.push({ atMs: seen.atMs, lines: trimmed(lines), ...placeOf(seen, servers) })
     if (violation !== undefined) {
       const { lane } = placeOf(seen, servers)
-      steps.push({ atMs: seen.atMs, lane, kind: 'broken', to: null, lines: [`✗ ${violation.invariant}: ${violation.sentence}`, violation.why] })
+      steps.push({
+        atMs: seen.atMs,
+        lane,
+        kind: 'broken',
+        to: null,
+        lines: [`✗ ${violation.invariant}: ${violation.sentence}`, violation.why],
+      })
     }
   }
   return steps
@@ -59,7 +65,11 @@ const stepsOf = (trace: Trace, history: History): readonly DiagramStep[] => {
 const trimmed = (lines: readonly string[]): readonly string[] => lines.map((line) => line.trim().replaceAll(/ {2,}/g, '  '))
 
 const placeOf = (seen: Observation, servers: ReadonlyMap<string, string>): Pick<DiagramStep, 'lane' | 'kind' | 'to'> => {
-  const at = (lane: string, kind: DiagramStep['kind'], to: string | null = null): Pick<DiagramStep, 'lane' | 'kind' | 'to'> => ({ lane, kind, to })
+  const at = (lane: string, kind: DiagramStep['kind'], to: string | null = null): Pick<DiagramStep, 'lane' | 'kind' | 'to'> => ({
+    lane,
+    kind,
+    to,
+  })
   switch (seen.kind) {
     case 'UserActed':
       return at('user', 'user')
@@ -107,7 +117,18 @@ const COLOURS: Readonly<Record<DiagramStep['kind'], string>> = {
   broken: '#dc2626',
 }
 
-const LANE_ORDER = ['user', 'faults', 'etcd-client', 'etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubelet', 'kube-proxy', 'cluster']
+const LANE_ORDER = [
+  'user',
+  'faults',
+  'etcd-client',
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kubelet',
+  'kube-proxy',
+  'cluster',
+]
 const rankOf = (lane: string): number => {
   const rank = LANE_ORDER.findIndex((prefix) => lane.startsWith(prefix))
   return rank < 0 ? LANE_ORDER.length : rank
@@ -122,7 +143,9 @@ const draw = (steps: readonly DiagramStep[]): string => {
   const bottom = TOP + lanes.length * LANE
   const parts: string[] = []
   for (const lane of lanes) {
-    parts.push(`<line x1="${LEFT - 8}" x2="${width}" y1="${y(lane)}" y2="${y(lane)}" class="lane"/><text x="${LEFT - 14}" y="${y(lane) + 4}" class="name">${escape(lane)}</text>`)
+    parts.push(
+      `<line x1="${LEFT - 8}" x2="${width}" y1="${y(lane)}" y2="${y(lane)}" class="lane"/><text x="${LEFT - 14}" y="${y(lane) + 4}" class="name">${escape(lane)}</text>`,
+    )
   }
   let label = -1
   for (const [index, step] of steps.entries()) {
@@ -147,4 +170,5 @@ const draw = (steps: readonly DiagramStep[]): string => {
   return `<svg class="space-time" width="${width}" height="${bottom + 26}" viewBox="0 0 ${width} ${bottom + 26}" role="img" aria-label="space-time diagram">${cursor}${parts.join('')}</svg>`
 }
 
-export const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
+export const escape = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')

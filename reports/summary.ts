@@ -52,8 +52,13 @@ const invariantLines = ({ invariants: rows, manifests }: Report): readonly strin
   const judged = rows.filter((row) => row.nonVacuous > 0)
   const idle = rows.filter((row) => row.nonVacuous === 0).map((row) => row.id)
   const checks = judged.reduce((sum, row) => sum + row.nonVacuous, 0)
-  const lines = [`${judged.length} of ${rows.length} invariants were judged, ${checks.toLocaleString('en')} times in all; ${judged.filter((row) => row.runsViolated > 0).length} violated.`]
-  if (idle.length > 0 && !manifests) lines.push(`Not judged, for want of a case: ${idle.slice(0, NAMES_MOST).join(', ')}${idle.length > NAMES_MOST ? ` and ${idle.length - NAMES_MOST} more` : ''}.`)
+  const lines = [
+    `${judged.length} of ${rows.length} invariants were judged, ${checks.toLocaleString('en')} times in all; ${judged.filter((row) => row.runsViolated > 0).length} violated.`,
+  ]
+  if (idle.length > 0 && !manifests)
+    lines.push(
+      `Not judged, for want of a case: ${idle.slice(0, NAMES_MOST).join(', ')}${idle.length > NAMES_MOST ? ` and ${idle.length - NAMES_MOST} more` : ''}.`,
+    )
   return lines
 }
 
@@ -61,8 +66,15 @@ const failureLines = ({ failures }: Report): readonly string[] =>
   failures.flatMap((failure) => {
     const { shrinking, plan } = failure.trace
     const size = `${plan.actions.length} action${plan.actions.length === 1 ? '' : 's'}`
-    const how = shrinking === null ? size : `${size}, from ${shrinking.actionsBefore}${shrinking.minimal ? '; none of them can be left out' : ''}`
-    return ['', `✗ ${failure.invariant} violated in suite ${failure.suite}, run ${failure.index} (${how})`, ...failure.digest.map((line) => `  ${line}`), `  trace: ${failure.file}`, `  again: ${failure.replay}`]
+    const how =
+      shrinking === null ? size : `${size}, from ${shrinking.actionsBefore}${shrinking.minimal ? '; none of them can be left out' : ''}`
+    return [
+      '',
+      `✗ ${failure.invariant} violated in suite ${failure.suite}, run ${failure.index} (${how})`,
+      ...failure.digest.map((line) => `  ${line}`),
+      `  trace: ${failure.file}`,
+      `  again: ${failure.replay}`,
+    ]
   })
 
 /** Each object with its most frequent reason: others are in the report. */
@@ -76,13 +88,21 @@ const pendingLines = ({ pending, manifests, runs }: Report): readonly string[] =
     const more = others.length === 0 ? '' : `; ${others.length} other reason${others.length === 1 ? '' : 's'} in other runs`
     return `  ${object} ${object.startsWith('pods of') ? 'wait' : 'waits'} for ${row?.waitsFor} (${often}${more})`
   })
-  return ['', 'Cannot converge:', ...shown, ...(objects.length > shown.length ? [`  and ${objects.length - shown.length} more, in the report`] : [])]
+  return [
+    '',
+    'Cannot converge:',
+    ...shown,
+    ...(objects.length > shown.length ? [`  and ${objects.length - shown.length} more, in the report`] : []),
+  ]
 }
 
 const noteLines = ({ notes }: Report): readonly string[] => (notes.length === 0 ? [] : [...notes.map((note) => `note: ${note}`), ''])
 
 const verdictLine = (report: Report): string => {
-  const stopped = report.cut === null ? '' : { time: ' (stopped: time is up)', failures: ' (stopped at the first failures)', stopped: ' (stopped by you)' }[report.cut]
+  const stopped =
+    report.cut === null
+      ? ''
+      : { time: ' (stopped: time is up)', failures: ' (stopped at the first failures)', stopped: ' (stopped by you)' }[report.cut]
   const runs = `${report.runs} run${report.runs === 1 ? '' : 's'}${stopped}, seed ${report.seed}, ${duration(report.wallMs)}`
   const missed = missedCoverage(report)
   switch (verdictOf(report)) {
@@ -93,7 +113,8 @@ const verdictLine = (report: Report): string => {
     case 'cannot converge':
       return `✗ cannot converge: ${runs}`
     case 'inconclusive': {
-      if (report.determinism.differed > 0) return `? inconclusive: ${report.determinism.differed} of ${report.determinism.twice} runs made twice differed, a defect of evenkeel itself: ${runs}`
+      if (report.determinism.differed > 0)
+        return `? inconclusive: ${report.determinism.differed} of ${report.determinism.twice} runs made twice differed, a defect of evenkeel itself: ${runs}`
       if (report.runs === 0) return `? inconclusive: no run was finished: ${runs}`
       return `? inconclusive: never judged: ${missed.join(', ')}: ${runs}`
     }

@@ -1,8 +1,9 @@
 /** Writes a report into a folder, in all its forms, and reads it back. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { InputError } from '../properties/input.ts'
 import { writeTrace } from '../traces/trace.ts'
+import { makeFolder } from './folder.ts'
 import { htmlReport } from './html.ts'
 import { junitReport } from './junit.ts'
 import { markdownReport } from './markdown.ts'
@@ -17,14 +18,11 @@ export const writeReport = (report: Report, folder: string): string => {
     ['report.json', `${JSON.stringify(report)}\n`],
     ...report.failures.map((failure) => [failure.file, writeTrace(failure.trace)] as const),
   ]
-  try {
-    for (const [name, text] of files) {
-      const path = join(folder, name)
-      mkdirSync(dirname(path), { recursive: true })
-      writeFileSync(path, text)
-    }
-  } catch (error) {
-    throw new InputError(folder, `expected a folder that can be written (${(error as NodeJS.ErrnoException).code ?? 'error'})`)
+  makeFolder(folder)
+  for (const [name, text] of files) {
+    const path = join(folder, name)
+    makeFolder(dirname(path))
+    writeFileSync(path, text)
   }
   return join(folder, 'report.html')
 }
@@ -45,6 +43,7 @@ export const readReport = (path: string): Report => {
   }
   const format = (value as { readonly format?: unknown } | null)?.format
   const whole = typeof value === 'object' && value !== null && Array.isArray((value as { invariants?: unknown }).invariants)
-  if (format !== REPORT_FORMAT || !whole) throw new InputError(path, `format: expected a report of format ${REPORT_FORMAT}, found ${JSON.stringify(format) ?? 'nothing'}`)
+  if (format !== REPORT_FORMAT || !whole)
+    throw new InputError(path, `format: expected a report of format ${REPORT_FORMAT}, found ${JSON.stringify(format) ?? 'nothing'}`)
   return value as Report
 }

@@ -5,7 +5,8 @@
  */
 import type { Connection, ConnectionHandler } from './host.ts'
 import { KEEPALIVE_MS, type Link } from './network.ts'
-import type { Life, World } from './world.ts'
+import type { Life } from './life.ts'
+import type { World } from './world.ts'
 
 export class End<Message, Observation> implements Connection<Message> {
   readonly id: number

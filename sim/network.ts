@@ -13,8 +13,6 @@ export interface NetworkWeather {
   readonly reorderPerMille: number
 }
 
-export const CALM_NETWORK: Omit<NetworkWeather, 'latencyMs'> = { lossPerMille: 0, duplicatePerMille: 0, reorderPerMille: 0 }
-
 /** How long a connection lives over a link that lets nothing through, and how unevenly its ends find out. */
 export const KEEPALIVE_MS = 5_000
 const REORDER_FACTOR = 10
@@ -76,8 +74,6 @@ export class Link {
   /** A datagram's latency: now and then much longer, so that others overtake it. */
   datagramLatency(weather: NetworkWeather): number {
     const latency = this.latency(weather)
-    return this.random.chance(weather.reorderPerMille)
-      ? latency + this.random.below(weather.latencyMs[1] * REORDER_FACTOR)
-      : latency
+    return this.random.chance(weather.reorderPerMille) ? latency + this.random.below(weather.latencyMs[1] * REORDER_FACTOR) : latency
   }
 }

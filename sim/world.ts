@@ -5,73 +5,13 @@ import { Clock } from './clock.ts'
 import { End } from './connection.ts'
 import { DiskState } from './disk.ts'
 import { RunningHash } from './hash.ts'
-import type { Connection, ConnectionHandler, Disk, Host, Process, Timer } from './host.ts'
+import type { Connection, ConnectionHandler, Disk, Host, Process } from './host.ts'
+import type { EventKind, Life, Machine, MachineOptions, WorldEvent } from './life.ts'
 import { KEEPALIVE_MS, Link, type NetworkWeather } from './network.ts'
 import { EventQueue } from './queue.ts'
 import { Streams, type Random } from './random.ts'
 
-type EventKind = 'call' | 'datagram' | 'timer' | 'message' | 'accept' | 'opened' | 'closed' | 'synced'
-
-interface WorldEvent<Message, Observation> extends Timer {
-  at: number
-  sequence: number
-  readonly dueMs: number
-  readonly kind: EventKind
-  /** Null for the world's own calls. */
-  readonly life: Life<Message, Observation> | null
-  readonly incarnation: number
-  cancelled: boolean
-  readonly run: (() => void) | null
-  readonly message: Message | null
-  readonly end: End<Message, Observation> | null
-  /** Sender of a datagram, or why a connection closed. */
-  readonly text: string
-  readonly position: number
-}
-
-export interface MachineOptions {
-  readonly offsetMs: number
-  readonly driftPpm: number
-  readonly diskSyncMs: readonly [number, number]
-}
-
-interface Machine<Message, Observation> {
-  readonly name: string
-  readonly clock: Clock
-  readonly diskSyncMs: readonly [number, number]
-  /** Stalls in force: a sync takes as long as the longest of them. */
-  readonly stalls: number[]
-  up: boolean
-  readonly lives: Life<Message, Observation>[]
-  /** Links to other machines, by name. */
-  readonly links: Map<string, Link>
-  readonly stream: Random
-}
-
-/** A process through all its incarnations. */
-export interface Life<Message, Observation> {
-  readonly name: string
-  readonly index: number
-  readonly machine: Machine<Message, Observation>
-  readonly program: (host: Host<Message, Observation>) => Process<Message>
-  process: Process<Message> | null
-  incarnation: number
-  paused: boolean
-  /** Deliveries that wait for the end of a pause. */
-  readonly held: WorldEvent<Message, Observation>[]
-  readonly disk: DiskState
-  lastSyncMs: number
-  /** Said its last word in this incarnation: it ends when the event in progress has been handled. */
-  silenced: boolean
-  ending: { readonly reason: string; readonly restartMs: number | null } | null
-  /** Armed faults that strike at a moment of its own doing. */
-  trap: ((message: Message, unsynced: boolean) => boolean) | null
-  trapRestartMs: number
-  /** Strikes again after each restart, until it is disarmed. */
-  trapStays: boolean
-}
-
-export interface WorldOptions<Message, Observation> {
+export interface WorldOptions<Observation> {
   readonly seed: string
   readonly network: NetworkWeather
   readonly tornWrites: boolean
@@ -87,7 +27,7 @@ export class World<Message, Observation> {
   now = 0
   eventCount = 0
   weather: NetworkWeather
-  private readonly options: WorldOptions<Message, Observation>
+  private readonly options: WorldOptions<Observation>
   private readonly streams: Streams
   private readonly queue = new EventQueue<WorldEvent<Message, Observation>>()
   private sequence = 0
@@ -97,7 +37,7 @@ export class World<Message, Observation> {
   private connections = 0
   private readonly running = new RunningHash()
 
-  constructor(options: WorldOptions<Message, Observation>) {
+  constructor(options: WorldOptions<Observation>) {
     this.options = options
     this.weather = options.network
     this.streams = new Streams(options.seed)

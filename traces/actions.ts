@@ -7,8 +7,7 @@ export const seconds = (ms: number): string => (ms / 1000).toFixed(3)
 /** 1500 → '1.5 s', 40 → '40 ms' */
 export const span = (ms: number): string => (ms >= 1000 ? `${Number((ms / 1000).toFixed(1))} s` : `${ms} ms`)
 
-export const describeAction = (action: Action): string =>
-  isUser(action) ? describeUser(action) : describeFault(action)
+export const describeAction = (action: Action): string => (isUser(action) ? describeUser(action) : describeFault(action))
 
 const USER_KINDS: ReadonlySet<string> = new Set<UserAction['kind']>([
   'Apply',
@@ -25,7 +24,6 @@ const USER_KINDS: ReadonlySet<string> = new Set<UserAction['kind']>([
   'Etcd',
 ])
 const isUser = (action: Action): action is UserAction => USER_KINDS.has(action.kind)
-export const actorOf = (action: Action): 'user' | 'fault' => (isUser(action) ? 'user' : 'fault')
 
 const describeUser = (action: UserAction): string => {
   switch (action.kind) {
@@ -129,8 +127,5 @@ export const describePlan = (plan: Plan): readonly string[] => {
   ]
   const network = `latency ${weather.latencyMs.join('–')} ms, loss ${weather.lossPerMille} ‰, duplicates ${weather.duplicatePerMille} ‰, reordering ${weather.reorderPerMille} ‰`
   const rest = `disk sync ${weather.diskSyncMs.join('–')} ms${weather.tornWrites ? ', torn writes' : ''}, clocks off by ${span(weather.clockOffsetMs)} and ${weather.clockDriftPpm} ppm`
-  return [
-    `suite ${plan.suite}, seed ${plan.seed}: ${parts.join(', ')}; storm ${span(plan.stormMs)}`,
-    `${network}; ${rest}`,
-  ]
+  return [`suite ${plan.suite}, seed ${plan.seed}: ${parts.join(', ')}; storm ${span(plan.stormMs)}`, `${network}; ${rest}`]
 }

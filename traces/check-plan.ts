@@ -8,12 +8,7 @@ const SHAPE_COUNTS = ['members', 'apiservers', 'controllerManagers', 'schedulers
 const WEATHER_NUMBERS = ['lossPerMille', 'duplicatePerMille', 'reorderPerMille', 'clockOffsetMs', 'clockDriftPpm'] as const
 const WEATHER_RANGES = ['latencyMs', 'diskSyncMs'] as const
 const SPANS = ['stormMs', 'calmMs', 'quietMs'] as const
-const ROLES: ReadonlySet<string> = new Set([
-  'etcd:leader',
-  'etcd:follower',
-  'kube-controller-manager:leader',
-  'kube-scheduler:leader',
-])
+const ROLES: ReadonlySet<string> = new Set(['etcd:leader', 'etcd:follower', 'kube-controller-manager:leader', 'kube-scheduler:leader'])
 const NODE_FIELDS = { name: 'string', cpu: 'string', memory: 'string', pods: 'number' } as const
 
 /** Throws InputError naming the field. */

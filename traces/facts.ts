@@ -39,7 +39,11 @@ const deploymentFacts = (deployment: Deployment): Facts => ({
 })
 const serviceFacts = (service: Service): Facts => ({ clusterIP: service.spec.clusterIP ?? '-' })
 const sliceFacts = (slice: EndpointSlice): Facts => ({
-  ready: slice.endpoints.filter((end) => end.conditions.ready).flatMap((end) => end.addresses).join(',') || '-',
+  ready:
+    slice.endpoints
+      .filter((end) => end.conditions.ready)
+      .flatMap((end) => end.addresses)
+      .join(',') || '-',
 })
 
 const factsOf = (object: KubernetesObject): Facts => {
@@ -91,7 +95,5 @@ export const changedFacts = (before: Stored | null, after: Stored | null): reado
     return ['new', ...told]
   }
   const names = [...new Set([...Object.keys(was), ...Object.keys(is)])]
-  return names
-    .filter((name) => was[name] !== is[name])
-    .map((name) => `${name}=${was[name] ?? '-'} → ${is[name] ?? '-'}`)
+  return names.filter((name) => was[name] !== is[name]).map((name) => `${name}=${was[name] ?? '-'} → ${is[name] ?? '-'}`)
 }

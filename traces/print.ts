@@ -18,8 +18,7 @@ export interface Printed {
 
 const WIDTH_ACTOR = 26
 
-const line = (atMs: number, actor: string, text: string): string =>
-  `${seconds(atMs).padStart(9)}  ${actor.padEnd(WIDTH_ACTOR)} ${text}`
+const line = (atMs: number, actor: string, text: string): string => `${seconds(atMs).padStart(9)}  ${actor.padEnd(WIDTH_ACTOR)} ${text}`
 const fact = (text: string): string => `${' '.repeat(WIDTH_ACTOR + 12)} ${text}`
 
 /** A step's lines; none when it says nothing to a reader. */

@@ -32,11 +32,7 @@ export const violationsOf = (examined: Examined): readonly TraceViolation[] => {
     .toSorted((one, other) => one.step - other.step)
 }
 
-export const record = (
-  plan: Plan,
-  examined: Examined,
-  about: Pick<Trace, 'evenkeel' | 'bug' | 'found' | 'shrinking'>,
-): Trace => ({
+export const record = (plan: Plan, examined: Examined, about: Pick<Trace, 'evenkeel' | 'bug' | 'found' | 'shrinking'>): Trace => ({
   format: TRACE_FORMAT,
   ...about,
   plan,

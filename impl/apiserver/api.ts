@@ -35,12 +35,25 @@ export interface ApiRequest {
 }
 
 export type ApiClientMessage =
-  | { readonly kind: 'ApiRequest'; readonly id: number; readonly request: ApiRequest
+  | {
+      readonly kind: 'ApiRequest'
+      readonly id: number
+      readonly request: ApiRequest
       /** The component's own name, author of what it writes. */
-      readonly userAgent: string }
-  | { readonly kind: 'ApiWatch'; readonly watch: number; readonly resource: ResourceName; readonly namespace?: string
-      readonly resourceVersion?: string; readonly labelSelector?: string; readonly fieldSelector?: string
-      readonly allowWatchBookmarks: boolean; readonly timeoutSeconds: number; readonly userAgent: string }
+      readonly userAgent: string
+    }
+  | {
+      readonly kind: 'ApiWatch'
+      readonly watch: number
+      readonly resource: ResourceName
+      readonly namespace?: string
+      readonly resourceVersion?: string
+      readonly labelSelector?: string
+      readonly fieldSelector?: string
+      readonly allowWatchBookmarks: boolean
+      readonly timeoutSeconds: number
+      readonly userAgent: string
+    }
   | { readonly kind: 'ApiWatchCancel'; readonly watch: number }
 
 /** A v1 Status of a failure. https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/ */
@@ -60,6 +73,11 @@ export type ApiReply =
 export type ApiServerMessage =
   | { readonly kind: 'ApiReply'; readonly id: number; readonly reply: ApiReply }
   /** BOOKMARK objects have only kind, apiVersion and metadata.resourceVersion. */
-  | { readonly kind: 'ApiEvent'; readonly watch: number; readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'; readonly object: ApiObject }
+  | {
+      readonly kind: 'ApiEvent'
+      readonly watch: number
+      readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'
+      readonly object: ApiObject
+    }
   /** The stream ended, with a Status when it is an error such as 410 Expired. */
   | { readonly kind: 'ApiWatchEnded'; readonly watch: number; readonly status?: Status }

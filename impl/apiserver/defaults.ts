@@ -48,16 +48,19 @@ export const defaultTolerations = (spec: PodSpec, seconds: number): PodSpec => {
   const given = spec.tolerations ?? []
   const tolerates = (key: string): boolean =>
     given.some((one) => (one.key === key || one.key === undefined) && (one.effect === 'NoExecute' || one.effect === undefined))
-  const added = NOT_READY_KEYS.filter((key) => !tolerates(key)).map(
-    (key): Toleration => ({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: seconds }),
-  )
+  const added = NOT_READY_KEYS.filter((key) => !tolerates(key)).map((key): Toleration => ({
+    key,
+    operator: 'Exists',
+    effect: 'NoExecute',
+    tolerationSeconds: seconds,
+  }))
   return added.length === 0 ? spec : { ...spec, tolerations: [...given, ...added] }
 }
 
 const podTemplate = (given: Loose | undefined): Loose => ({
   ...given,
-  metadata: (given?.['metadata'] as Loose | undefined) ?? {},
-  spec: defaultPodSpec((given?.['spec'] ?? {}) as Partial<PodSpec>),
+  metadata: given?.['metadata'] ?? {},
+  spec: defaultPodSpec(given?.['spec'] ?? {}),
 })
 
 const deploymentSpec = (spec: Loose): Loose => {
@@ -89,7 +92,7 @@ const serviceSpec = (spec: Loose): Loose => ({
 export const defaultSpec = (kind: string, spec: Loose): Loose => {
   switch (kind) {
     case 'Pod':
-      return defaultPodSpec(spec as Partial<PodSpec>)
+      return defaultPodSpec(spec)
     case 'Deployment':
       return deploymentSpec(spec)
     case 'ReplicaSet':

@@ -3,6 +3,9 @@
  *
  * Patched values are new; what is not touched is shared with the old one.
  */
+import cloneDeep from 'lodash/cloneDeep.js'
+import { applyPatch, type Operation } from 'rfc6902'
+
 type Json = unknown
 type JsonObject = Readonly<Record<string, Json>>
 
@@ -66,38 +69,15 @@ const mergeList = (name: string, before: readonly Json[], patch: readonly Json[]
   return result
 }
 
-interface Operation {
-  readonly op: 'add' | 'remove' | 'replace' | 'test'
-  readonly path: string
-  readonly value?: Json
-}
-
 /** Throws an Error naming the operation that does not fit; nothing is changed then. */
-export const jsonPatch = (target: Json, operations: readonly Operation[]): Json =>
-  operations.reduce((value, operation) => perform(value, operation, pointer(operation.path)), target)
-
-const pointer = (path: string): readonly string[] =>
-  path.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
-
-const perform = (target: Json, operation: Operation, path: readonly string[]): Json => {
-  const [head, ...rest] = path
-  if (head === undefined) return operation.value
-  if (Array.isArray(target)) {
-    const index = head === '-' ? target.length : Number(head)
-    if (rest.length > 0) return target.with(index, perform(target[index], operation, rest))
-    if (operation.op === 'add') return target.toSpliced(index, 0, operation.value)
-    if (operation.op === 'remove') return target.toSpliced(index, 1)
-    return target.with(index, operation.value)
+export const jsonPatch = (target: Json, operations: readonly Operation[]): Json => {
+  const result = cloneDeep(target)
+  const results = applyPatch(result, [...operations])
+  for (const [index, { path }] of operations.entries()) {
+    const error = results[index] ?? null
+    if (error === null) continue
+    const { op } = operations[index] as Operation
+    throw new Error(op === 'test' ? `testing path ${path} failed` : `${op} operation does not apply: doc is missing key: ${path}`)
   }
-  if (!isObject(target)) throw new Error(`${operation.op} operation does not apply: doc is missing path: "${operation.path}"`)
-  if (rest.length > 0) return { ...target, [head]: perform(target[head], operation, rest) }
-  if (operation.op === 'add') return { ...target, [head]: operation.value }
-  if (target[head] === undefined) throw new Error(`${operation.op} operation does not apply: doc is missing key: ${operation.path}`)
-  if (operation.op === 'replace') return { ...target, [head]: operation.value }
-  if (operation.op === 'test') {
-    if (JSON.stringify(target[head]) !== JSON.stringify(operation.value)) throw new Error(`testing path ${operation.path} failed`)
-    return target
-  }
-  const { [head]: _removed, ...kept } = target
-  return kept
+  return result
 }

@@ -36,11 +36,6 @@ const BOOTSTRAP_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-nod
 const ORPHAN = 'orphan'
 const FOREGROUND = 'foregroundDeletion'
 
-export const apiserver =
-  (options: ApiserverOptions) =>
-  (host: ClusterHost): Apiserver =>
-    new Apiserver(host, options)
-
 export class Apiserver implements ClusterProcess {
   private readonly host: ClusterHost
   private readonly options: ApiserverOptions
@@ -147,7 +142,8 @@ export class Apiserver implements ClusterProcess {
 
   private *perform(request: ApiRequest, author: string): Task<ApiReply> {
     const resource = resourceNamed(request.resource)
-    if (resource === undefined) throw new Refusal({ code: 404, reason: 'NotFound', message: 'the server could not find the requested resource' })
+    if (resource === undefined)
+      throw new Refusal({ code: 404, reason: 'NotFound', message: 'the server could not find the requested resource' })
     const { verb } = request
     if (verb === 'list') return yield* this.list(resource, request, author)
     if (verb === 'create' && request.subresource === undefined) return yield* this.create(resource, request, author)
@@ -170,7 +166,8 @@ export class Apiserver implements ClusterProcess {
   private *fresh(cache: WatchCache, asked: string): Task<void> {
     const revision = Number(asked)
     const ready = yield* wait<boolean>((resume) => cache.whenFresh(revision, FRESH_WAIT_MS, resume))
-    if (!ready) throw new Refusal(revision === 0 ? timedOut('storage is (re)initializing') : tooLargeResourceVersion(revision, cache.revision))
+    if (!ready)
+      throw new Refusal(revision === 0 ? timedOut('storage is (re)initializing') : tooLargeResourceVersion(revision, cache.revision))
   }
 
   private *get(resource: Resource, key: string, name: string, request: ApiRequest, author: string): Task<ApiReply> {
@@ -255,7 +252,11 @@ export class Apiserver implements ClusterProcess {
 
   private uuid(): string {
     const random = this.host.random('uid')
-    const hex = (digits: number): string => random.below(16 ** digits).toString(16).padStart(digits, '0')
+    const hex = (digits: number): string =>
+      random
+        .below(16 ** digits)
+        .toString(16)
+        .padStart(digits, '0')
     return `${hex(8)}-${hex(4)}-4${hex(3)}-${'89ab'[random.below(4)]}${hex(3)}-${hex(6)}${hex(6)}`
   }
 
@@ -263,7 +264,9 @@ export class Apiserver implements ClusterProcess {
     if (resource.kind !== 'Pod' || request.subresource !== 'binding') throw new Refusal(badRequest('only pods can be bound'))
     const { target, uid } = request.body as { readonly target: { readonly name: string }; readonly uid?: string }
     const now = rfc3339(this.host.now())
-    const bound = yield* this.storage.update(key, this.cache('pods').get(key), author, (held) => bindPod(held as Pod, uid, target.name, now))
+    const bound = yield* this.storage.update(key, this.cache('pods').get(key), author, (held) =>
+      bindPod(held as Pod, uid, target.name, now),
+    )
     if (bound === undefined) throw new Refusal(notFound('pods', name))
     return { code: 201, object: bound }
   }
@@ -275,7 +278,8 @@ export class Apiserver implements ClusterProcess {
       const asked = given.metadata.resourceVersion
       const guarded = asked !== undefined && asked !== '' && (request.verb === 'update' || asked !== held.metadata.resourceVersion)
       if (guarded && asked !== held.metadata.resourceVersion) throw new Refusal(conflict(resource.resource, name, MODIFIED))
-      const after = request.subresource === 'scale' ? scaled(held, given) : prepareUpdate(resource, held, given, request.subresource === 'status')
+      const after =
+        request.subresource === 'scale' ? scaled(held, given) : prepareUpdate(resource, held, given, request.subresource === 'status')
       return finished(after) ? 'remove' : after
     })
     if (object === undefined) throw new Refusal(notFound(resource.resource, name))
@@ -306,7 +310,9 @@ export class Apiserver implements ClusterProcess {
     const object = yield* this.storage.update(key, this.cache(resource.resource).get(key), author, (held) => {
       const { uid, resourceVersion } = options.preconditions ?? {}
       if (uid !== undefined && uid !== held.metadata.uid) {
-        throw new Refusal(conflict(resource.resource, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${held.metadata.uid}`))
+        throw new Refusal(
+          conflict(resource.resource, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${held.metadata.uid}`),
+        )
       }
       if (resourceVersion !== undefined && resourceVersion !== held.metadata.resourceVersion) {
         throw new Refusal(conflict(resource.resource, name, MODIFIED))
@@ -315,7 +321,8 @@ export class Apiserver implements ClusterProcess {
     })
     if (object === undefined) throw new Refusal(notFound(resource.resource, name))
     const address = resource.kind === 'Service' ? (object as Service).spec.clusterIP : undefined
-    if (address !== undefined && address !== 'None' && object.metadata.deletionTimestamp === undefined) yield* this.addresses.release(address)
+    if (address !== undefined && address !== 'None' && object.metadata.deletionTimestamp === undefined)
+      yield* this.addresses.release(address)
     return { code: 200, object }
   }
 
@@ -415,4 +422,3 @@ const gracePeriod = (resource: Resource, held: ApiObject, options: DeleteOptions
   if (nodeName === undefined || nodeName === '' || pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed') return 0
   return options.gracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds
 }
-

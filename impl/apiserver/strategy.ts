@@ -28,7 +28,13 @@ const specPart = (object: ApiObject): Loose => {
   return rest
 }
 
-export const prepareCreate = (resource: Resource, given: ApiObject, name: string, namespace: string | undefined, admission: Admission): ApiObject => {
+export const prepareCreate = (
+  resource: Resource,
+  given: ApiObject,
+  name: string,
+  namespace: string | undefined,
+  admission: Admission,
+): ApiObject => {
   if (given.kind !== resource.kind) throw new Refusal(badRequest(`the object is a ${given.kind}, expected a ${resource.kind}`))
   const { metadata } = given
   if (!NAME.test(name) || name.length > 253) {
@@ -150,7 +156,9 @@ const finalizers = (resource: Resource, held: ObjectMeta, given: ObjectMeta): Pa
   const wanted = given.finalizers ?? []
   const added = wanted.filter((name) => held.finalizers?.includes(name) !== true)
   if (held.deletionTimestamp !== undefined && added.length > 0) {
-    throw new Refusal(invalid(resource.kind, held.name, 'metadata.finalizers', 'no new finalizers can be added if the object is being deleted'))
+    throw new Refusal(
+      invalid(resource.kind, held.name, 'metadata.finalizers', 'no new finalizers can be added if the object is being deleted'),
+    )
   }
   // An empty list and an absent one are the same.
   return wanted.length === 0 && held.finalizers === undefined ? {} : { finalizers: wanted }
@@ -163,7 +171,9 @@ const keepImmutable = (resource: Resource, held: ApiObject, updated: ApiObject):
       const before = (held as Pod).spec
       const after = (updated as Pod).spec
       if (before.nodeName !== undefined && before.nodeName !== '' && after.nodeName !== before.nodeName) {
-        throw new Refusal(invalid('Pod', held.metadata.name, 'spec', 'pod updates may not change fields other than image, tolerations and gates'))
+        throw new Refusal(
+          invalid('Pod', held.metadata.name, 'spec', 'pod updates may not change fields other than image, tolerations and gates'),
+        )
       }
       return updated
     }

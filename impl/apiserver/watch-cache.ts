@@ -109,7 +109,8 @@ export class WatchCache {
           this.unlessFrozen(() => this.take(revision, events))
         },
         ended: (reason, compactRevision) => {
-          if (opened) host.observe({ kind: 'WatchClosed', layer: 'etcd', stream, reason, ...(compactRevision === null ? {} : { compactRevision }) })
+          if (opened)
+            host.observe({ kind: 'WatchClosed', layer: 'etcd', stream, reason, ...(compactRevision === null ? {} : { compactRevision }) })
           this.unlessFrozen(() => this.again(range, compactRevision !== null))
         },
       },

@@ -3,6 +3,7 @@
  *
  * Source of the behaviour: client-go (tools/cache, util/workqueue, tools/leaderelection).
  */
+import type { Random } from '../../sim/random.ts'
 import type { Choice, View } from '../../model/state/history.ts'
 import type { ApiObject } from '../../model/state/objects.ts'
 import type { ResourceName } from '../../model/state/resources.ts'
@@ -10,7 +11,9 @@ import type { ApiRequest, DeleteOptions, Status } from '../apiserver/api.ts'
 import type { Task } from '../task.ts'
 
 /** A request's end. `definite` false: it may have had an effect, or may yet (time-out, broken connection, 5xx). */
-export type Result<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly status: Status; readonly definite: boolean }
+export type Result<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly status: Status; readonly definite: boolean }
 
 export interface ObjectName {
   readonly resource: ResourceName
@@ -32,7 +35,11 @@ export interface ApiClient {
   create<T extends ApiObject>(resource: ResourceName, object: Creation<T>): Task<Result<T>>
   update<T extends ApiObject>(resource: ResourceName, object: T): Task<Result<T>>
   updateStatus<T extends ApiObject>(resource: ResourceName, object: T): Task<Result<T>>
-  patch<T extends ApiObject>(name: ObjectName, patch: unknown, options?: { subresource?: 'status' | 'scale'; patchType?: ApiRequest['patchType'] }): Task<Result<T>>
+  patch<T extends ApiObject>(
+    name: ObjectName,
+    patch: unknown,
+    options?: { subresource?: 'status' | 'scale'; patchType?: ApiRequest['patchType'] },
+  ): Task<Result<T>>
   delete(name: ObjectName, options?: DeleteOptions): Task<Result<ApiObject>>
   bind(pod: ObjectName & { readonly uid: string }, node: string): Task<Result<ApiObject>>
   /** Says what was decided and from what view, at the moment the write is sent. */
@@ -85,7 +92,7 @@ export interface ControllerContext {
   now(): number
   elapsed(): number
   after(ms: number, run: () => void): void
-  random(stream: string): import('../../sim/random.ts').Random
+  random(stream: string): Random
 }
 /** Started when its process leads and the informers it asked for are synced; dropped with the process. */
 export type Controller = (context: ControllerContext) => { readonly name: string; start(): void }

@@ -8,9 +8,15 @@ export type CriRequest =
   | { readonly call: 'RunPodSandbox'; readonly pod: string; readonly name: string; readonly namespace: string; readonly attempt: number }
   | { readonly call: 'StopPodSandbox' | 'RemovePodSandbox'; readonly sandbox: string }
   | { readonly call: 'ListPodSandbox' | 'ListContainers' }
-  | { readonly call: 'CreateContainer'; readonly sandbox: string; readonly container: string; readonly attempt: number; readonly init: boolean
+  | {
+      readonly call: 'CreateContainer'
+      readonly sandbox: string
+      readonly container: string
+      readonly attempt: number
+      readonly init: boolean
       /** How the simulated program behaves: absent fields mean it runs until it is stopped. */
-      readonly program: Program }
+      readonly program: Program
+    }
   | { readonly call: 'StartContainer' | 'RemoveContainer'; readonly id: string }
   | { readonly call: 'StopContainer'; readonly id: string; readonly timeoutMs: number; readonly reason: string }
 
@@ -49,7 +55,13 @@ export interface ContainerState {
   readonly serving: boolean
 }
 export type CriReply =
-  | { readonly ok: true; readonly id?: string; readonly ip?: string; readonly sandboxes?: readonly SandboxStatus[]; readonly containers?: readonly ContainerState[] }
+  | {
+      readonly ok: true
+      readonly id?: string
+      readonly ip?: string
+      readonly sandboxes?: readonly SandboxStatus[]
+      readonly containers?: readonly ContainerState[]
+    }
   | { readonly ok: false; readonly message: string }
 
 export type CriMessage =

@@ -172,7 +172,14 @@ export class ContainerRuntime implements ClusterProcess {
       const { stopping } = program
       if (stopping !== null && stopping.atMs <= this.host.elapsed()) {
         if (stopping.killed) {
-          this.host.observe({ kind: 'StopSignal', node: this.options.node, id, signal: 'KILL', graceMs: 0, reason: 'the grace period is over' })
+          this.host.observe({
+            kind: 'StopSignal',
+            node: this.options.node,
+            id,
+            signal: 'KILL',
+            graceMs: 0,
+            reason: 'the grace period is over',
+          })
         }
         this.exited(id, exitCode, 'stop')
       } else if (program.exitsAtMs !== null && program.exitsAtMs <= this.host.elapsed()) this.exited(id, exitCode, 'itself')

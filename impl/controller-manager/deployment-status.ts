@@ -10,7 +10,12 @@ import { availableOf, bounds, isComplete, sum } from './rollout.ts'
 
 const NO_DEADLINE = 2_147_483_647
 
-export const statusOf = (deployment: Deployment, sets: readonly ReplicaSet[], newSet: ReplicaSet | undefined, nowMs: number): Deployment['status'] => {
+export const statusOf = (
+  deployment: Deployment,
+  sets: readonly ReplicaSet[],
+  newSet: ReplicaSet | undefined,
+  nowMs: number,
+): Deployment['status'] => {
   const replicas = sum(sets, (set) => set.status.replicas)
   const available = availableOf(sets)
   const { collisionCount } = deployment.status
@@ -61,7 +66,12 @@ const progressed = (before: Deployment['status'], now: Deployment['status']): bo
 }
 
 /** Null: the condition stays as it is. */
-const progressing = (deployment: Deployment, counts: Deployment['status'], newSet: ReplicaSet | undefined, nowMs: number): Condition | null => {
+const progressing = (
+  deployment: Deployment,
+  counts: Deployment['status'],
+  newSet: ReplicaSet | undefined,
+  nowMs: number,
+): Condition | null => {
   const before = conditionOf(deployment.status.conditions, 'Progressing')
   const now = rfc3339(nowMs)
   const make = (status: Condition['status'], reason: string, message: string): Condition => ({

@@ -131,7 +131,9 @@ class Deployments {
       if (!fresh.ok || fresh.value.metadata.uid !== deployment.metadata.uid || isDeleting(fresh.value)) throw new WriteFailed()
       const ownerReferences = [...(set.metadata.ownerReferences ?? []), controllerRef(deployment)]
       const patch = { metadata: { uid: set.metadata.uid, ownerReferences } }
-      const adopted = yield* this.context.client.patch<ReplicaSet>({ resource: 'replicasets', ...place(set) }, patch, { patchType: 'merge' })
+      const adopted = yield* this.context.client.patch<ReplicaSet>({ resource: 'replicasets', ...place(set) }, patch, {
+        patchType: 'merge',
+      })
       if (!adopted.ok) throw new WriteFailed()
       mine.push(adopted.value)
     }
@@ -185,7 +187,9 @@ class Deployments {
     if (rollout.revisionOf(deployment) === revision) return
     const { resourceVersion } = deployment.metadata
     const patch = { metadata: { resourceVersion, annotations: { [rollout.REVISION]: String(revision) } } }
-    const reply = yield* this.context.client.patch<Deployment>({ resource: 'deployments', ...place(deployment) }, patch, { patchType: 'merge' })
+    const reply = yield* this.context.client.patch<Deployment>({ resource: 'deployments', ...place(deployment) }, patch, {
+      patchType: 'merge',
+    })
     if (!reply.ok) throw new WriteFailed()
     this.written.set(deployment, reply.value)
   }
@@ -247,7 +251,10 @@ class Deployments {
       yield* this.resize(round, only, deployment.spec.replicas)
       return
     }
-    const saturated = newSet !== undefined && newSet.spec.replicas === deployment.spec.replicas && newSet.status.availableReplicas === deployment.spec.replicas
+    const saturated =
+      newSet !== undefined &&
+      newSet.spec.replicas === deployment.spec.replicas &&
+      newSet.status.availableReplicas === deployment.spec.replicas
     if (saturated) {
       for (const set of active) if (set !== newSet) yield* this.resize(round, set, 0)
       return
@@ -298,13 +305,22 @@ class Deployments {
 
   /** Old sets beyond the limit go, when nothing of them is left. */
   private *cleanUp({ deployment, sets, view }: Round, newSet: ReplicaSet | undefined): Task<void> {
-    const old = sets.filter((set) => set !== newSet && !isDeleting(set)).toSorted((one, other) => rollout.revisionOf(one) - rollout.revisionOf(other))
+    const old = sets
+      .filter((set) => set !== newSet && !isDeleting(set))
+      .toSorted((one, other) => rollout.revisionOf(one) - rollout.revisionOf(other))
     const surplus = old.length - (deployment.spec.revisionHistoryLimit ?? 10)
     for (const set of old.slice(0, Math.max(0, surplus))) {
       const observed = (set.status.observedGeneration ?? 0) >= (set.metadata.generation ?? 0)
       if (set.status.replicas !== 0 || set.spec.replicas !== 0 || !observed) continue
-      this.context.client.decide(view, { kind: 'DeleteReplicaSet', owner: refOf('deployments', deployment), replicaSet: refOf('replicasets', set) })
-      const reply = yield* this.context.client.delete({ resource: 'replicasets', ...place(set) }, { preconditions: { uid: set.metadata.uid } })
+      this.context.client.decide(view, {
+        kind: 'DeleteReplicaSet',
+        owner: refOf('deployments', deployment),
+        replicaSet: refOf('replicasets', set),
+      })
+      const reply = yield* this.context.client.delete(
+        { resource: 'replicasets', ...place(set) },
+        { preconditions: { uid: set.metadata.uid } },
+      )
       if (!reply.ok && reply.status.code !== 404) throw new WriteFailed()
     }
   }

@@ -58,7 +58,14 @@ class EndpointSlices {
     })
     this.pods.onChange((before, after) => {
       const pod = after ?? before
-      if (pod === null || (before !== null && after !== null && same(endpointOf(before, false), endpointOf(after, false)) && before.metadata.labels === after.metadata.labels)) return
+      if (
+        pod === null ||
+        (before !== null &&
+          after !== null &&
+          same(endpointOf(before, false), endpointOf(after, false)) &&
+          before.metadata.labels === after.metadata.labels)
+      )
+        return
       for (const service of this.services.list()) {
         if (service.metadata.namespace !== pod.metadata.namespace) continue
         const concerned = [before, after].some((one) => one !== null && selectsPairs(service.spec.selector, one.metadata.labels))
@@ -77,10 +84,13 @@ class EndpointSlices {
     this.lastMs.set(key, this.context.elapsed())
     const service = this.services.get(key)
     // Without a service its slices are the garbage collector's; without a selector they are somebody else's.
-    if (service === undefined || isDeleting(service) || service.spec.selector === undefined || service.spec.type === 'ExternalName') return 'done'
+    if (service === undefined || isDeleting(service) || service.spec.selector === undefined || service.spec.type === 'ExternalName')
+      return 'done'
     const held = this.slices.list().filter((slice) => isOf(slice, service))
     if (this.isStale(key, held)) return 'retry'
-    const pods = this.pods.list().filter((pod) => pod.metadata.namespace === service.metadata.namespace && selectsPairs(service.spec.selector, pod.metadata.labels))
+    const pods = this.pods
+      .list()
+      .filter((pod) => pod.metadata.namespace === service.metadata.namespace && selectsPairs(service.spec.selector, pod.metadata.labels))
     const wanted = groups(service, pods)
     const spare = [...held]
     for (const { ports, endpoints } of wanted) {

@@ -106,18 +106,19 @@ class GarbageCollector {
 
   private *collect(resource: string, object: ApiObject, standings: readonly Standing[]): Task<'done' | 'retry'> {
     const { namespace, name, uid, resourceVersion } = object.metadata
-    const owners = (object.metadata.ownerReferences ?? []).map(
-      (owner): ObjectRef => ({
-        resource: resourceOfKind(owner.kind)?.resource ?? owner.kind,
-        ...(namespace === undefined ? {} : { namespace }),
-        name: owner.name,
-        uid: owner.uid,
-      }),
-    )
+    const owners = (object.metadata.ownerReferences ?? []).map((owner): ObjectRef => ({
+      resource: resourceOfKind(owner.kind)?.resource ?? owner.kind,
+      ...(namespace === undefined ? {} : { namespace }),
+      name: owner.name,
+      uid: owner.uid,
+    }))
     this.context.client.decide(this.context.view(resource), { kind: 'CollectGarbage', object: refOf(resource, object), owners })
     const has = (this.dependents.get(uid)?.size ?? 0) > 0
     const propagationPolicy = standings.includes('waiting') && has ? 'Foreground' : 'Background'
-    const reply = yield* this.context.client.delete({ resource, namespace, name }, { preconditions: { uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) }, propagationPolicy })
+    const reply = yield* this.context.client.delete(
+      { resource, namespace, name },
+      { preconditions: { uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) }, propagationPolicy },
+    )
     return reply.ok || reply.status.code === 404 ? 'done' : 'retry'
   }
 

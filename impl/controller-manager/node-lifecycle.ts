@@ -171,7 +171,12 @@ class NodeLifecycle {
     const now = rfc3339(this.context.now())
     for (const pod of this.pods.list()) {
       if (pod.spec.nodeName !== node.metadata.name || isTerminal(pod) || !isReady(pod)) continue
-      const conditions = withCondition(pod.status.conditions, { type: 'Ready', status: 'False', reason: 'NodeNotReady', lastTransitionTime: now })
+      const conditions = withCondition(pod.status.conditions, {
+        type: 'Ready',
+        status: 'False',
+        reason: 'NodeNotReady',
+        lastTransitionTime: now,
+      })
       yield* this.context.client.updateStatus<Pod>('pods', { ...pod, status: { ...pod.status, conditions } })
     }
   }

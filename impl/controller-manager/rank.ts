@@ -13,7 +13,8 @@ const COST = 'controller.kubernetes.io/pod-deletion-cost'
 const assigned = (pod: Pod): number => ((pod.spec.nodeName ?? '') === '' ? 0 : 1)
 const cost = (pod: Pod): number => Number(pod.metadata.annotations?.[COST] ?? 0)
 const restarts = (pod: Pod): number => (pod.status.containerStatuses ?? []).reduce((sum, status) => sum + status.restartCount, 0)
-const readySince = (pod: Pod): number => epochMs(conditionOf(pod.status.conditions, 'Ready')?.lastTransitionTime ?? pod.metadata.creationTimestamp)
+const readySince = (pod: Pod): number =>
+  epochMs(conditionOf(pod.status.conditions, 'Ready')?.lastTransitionTime ?? pod.metadata.creationTimestamp)
 
 /** How old, on a scale of doublings: differences within one step do not count. */
 const bucket = (sinceMs: number, nowMs: number): number => {

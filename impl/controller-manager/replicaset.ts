@@ -167,7 +167,12 @@ class ReplicaSets {
     const onNode = new Map<string, number>()
     for (const pod of active) onNode.set(pod.spec.nodeName ?? '', (onNode.get(pod.spec.nodeName ?? '') ?? 0) + 1)
     const victims = ranked(active, (node) => onNode.get(node) ?? 0, this.context.now()).slice(0, count)
-    this.expectations.expect(key, 0, victims.map((pod) => pod.metadata.uid), this.context.elapsed())
+    this.expectations.expect(
+      key,
+      0,
+      victims.map((pod) => pod.metadata.uid),
+      this.context.elapsed(),
+    )
     let complete = true
     for (const pod of victims) {
       this.context.client.decide(view, { kind: 'DeletePod', owner: refOf('replicasets', set), pod: refOf('pods', pod) })

@@ -87,7 +87,13 @@ class TaintEviction {
     const waitedMs = this.context.elapsed() - wait.sinceMs
     if (ms === null || waitedMs < ms) return 'done'
     const node = pod.spec.nodeName ?? ''
-    this.context.client.decide(this.context.view('nodes', 'pods'), { kind: 'EvictPod', pod: refOf('pods', pod), node, toleratedMs: ms, waitedMs })
+    this.context.client.decide(this.context.view('nodes', 'pods'), {
+      kind: 'EvictPod',
+      pod: refOf('pods', pod),
+      node,
+      toleratedMs: ms,
+      waitedMs,
+    })
     const { namespace, name, uid } = pod.metadata
     const reply = yield* this.context.client.delete({ resource: 'pods', namespace, name }, { preconditions: { uid } })
     if (!reply.ok && reply.status.code !== 404 && reply.status.code !== 409) return 'retry'

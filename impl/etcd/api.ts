@@ -6,9 +6,13 @@
 import type { EtcdError, EtcdRequest, EtcdResponse, Revision, WatchCreateRequest, WatchEvent } from '../../model/state/keyspace.ts'
 
 export type EtcdClientMessage =
-  | { readonly kind: 'EtcdRequest'; readonly id: number; readonly request: EtcdRequest
+  | {
+      readonly kind: 'EtcdRequest'
+      readonly id: number
+      readonly request: EtcdRequest
       /** On whose behalf a write is done: the author in the history. */
-      readonly author: string }
+      readonly author: string
+    }
   /** `watch` is chosen by the client, unique on its connection. */
   | { readonly kind: 'WatchCreate'; readonly watch: number; readonly create: WatchCreateRequest }
   | { readonly kind: 'WatchCancel'; readonly watch: number }

@@ -21,7 +21,13 @@ export interface Entry {
 export type RaftMessage = { readonly term: number } & (
   | { readonly kind: 'VoteRequest'; readonly pre: boolean; readonly lastIndex: number; readonly lastTerm: number }
   | { readonly kind: 'VoteReply'; readonly pre: boolean; readonly granted: boolean }
-  | { readonly kind: 'Append'; readonly prevIndex: number; readonly prevTerm: number; readonly entries: readonly Entry[]; readonly commit: number }
+  | {
+      readonly kind: 'Append'
+      readonly prevIndex: number
+      readonly prevTerm: number
+      readonly entries: readonly Entry[]
+      readonly commit: number
+    }
   /** rejected: hint is the follower's best guess where the logs agree. */
   | { readonly kind: 'AppendReply'; readonly rejected: boolean; readonly match: number; readonly hint: number; readonly hintTerm: number }
   /** context 0: a plain heartbeat. Otherwise the leader asks whether it still leads, for reads. */

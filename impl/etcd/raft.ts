@@ -43,7 +43,6 @@ export interface RaftEvents {
   proposalsDropped(proposals: readonly Proposal[]): void
 }
 
-
 export interface RaftOptions {
   readonly electionMs: number
   /** Entries sent in one Append. */

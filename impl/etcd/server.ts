@@ -80,16 +80,21 @@ class Member implements ClusterProcess {
     this.heartbeatMs = options.timings.etcdHeartbeatMs ?? HEARTBEAT_MS
     this.lessor = new Lessor(this.electionMs)
     this.incarnation = host.random('incarnation').below(2 ** 32)
-    this.raft = new Raft(host.name, options.members, { electionMs: this.electionMs, entriesMost: options.timings.etcdAppendEntries ?? APPEND_ENTRIES }, host.random('election'), {
-      elected: (term) => this.elected(term),
-      steppedDown: (term, reason) => this.steppedDown(term, reason),
-      committed: (index, entryTerm) =>
-        host.observe({ kind: 'Committed', member: host.name, term: this.raft.term, index, entryTerm }),
-      readReady: (context, index) => this.readReady(context, index),
-      proposalsDropped: (proposals) => {
-        for (const proposal of proposals) this.answer(proposal.id, NO_LEADER)
+    this.raft = new Raft(
+      host.name,
+      options.members,
+      { electionMs: this.electionMs, entriesMost: options.timings.etcdAppendEntries ?? APPEND_ENTRIES },
+      host.random('election'),
+      {
+        elected: (term) => this.elected(term),
+        steppedDown: (term, reason) => this.steppedDown(term, reason),
+        committed: (index, entryTerm) => host.observe({ kind: 'Committed', member: host.name, term: this.raft.term, index, entryTerm }),
+        readReady: (context, index) => this.readReady(context, index),
+        proposalsDropped: (proposals) => {
+          for (const proposal of proposals) this.answer(proposal.id, NO_LEADER)
+        },
       },
-    })
+    )
   }
 
   start(): void {
@@ -189,8 +194,10 @@ class Member implements ClusterProcess {
   private transmit(to: string, message: RaftMessage): void {
     const { host } = this
     // A vote counts from the moment it is told to somebody.
-    if (message.kind === 'VoteReply' && message.granted && !message.pre) host.observe({ kind: 'Voted', member: host.name, term: message.term, candidate: to })
-    if (message.kind === 'VoteRequest' && !message.pre) host.observe({ kind: 'Voted', member: host.name, term: message.term, candidate: host.name })
+    if (message.kind === 'VoteReply' && message.granted && !message.pre)
+      host.observe({ kind: 'Voted', member: host.name, term: message.term, candidate: to })
+    if (message.kind === 'VoteRequest' && !message.pre)
+      host.observe({ kind: 'Voted', member: host.name, term: message.term, candidate: host.name })
     host.send(to, { kind: 'Raft', message })
   }
 

@@ -179,7 +179,5 @@ export const deliveredOf = (event: WatchEvent): Delivered => ({
 
 export const outcomeOf = (response: EtcdResponse | EtcdError): Outcome => {
   if (response.kind !== 'Error') return { kind: 'done', revision: response.header.revision, response }
-  return response.definite
-    ? { kind: 'refused', reason: response.message, error: response }
-    : { kind: 'unknown', reason: response.message }
+  return response.definite ? { kind: 'refused', reason: response.message, error: response } : { kind: 'unknown', reason: response.message }
 }

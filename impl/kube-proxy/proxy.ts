@@ -49,11 +49,11 @@ export class KubeProxy extends ControllersProcess {
   /** A new connection to every service: each to one of its backends, all equally likely. */
   override receive(_from: string, message: Message): void {
     if (message.kind !== 'ConnectAll') return
-    const { node, answers } = this.proxyOptions
+    const { node } = this.proxyOptions
     const random = this.proxyHost.random('connections')
     for (const [service, { clusterIP, backends }] of Object.entries(this.table.rules)) {
       const backend = backends.length === 0 ? null : random.pick(backends)
-      const answered = backend !== null && answers(backend)
+      const answered = backend !== null && this.proxyOptions.answers(backend)
       this.proxyHost.observe({ kind: 'Routed', node, service, clusterIP, backend, answered })
     }
   }

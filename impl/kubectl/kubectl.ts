@@ -6,7 +6,7 @@
 import type { ApiObject, Deployment, Pod, ReplicaSet } from '../../model/state/objects.ts'
 import type { Manifest, UserAction } from '../../model/state/plan.ts'
 import { resourceOfKind } from '../../model/state/resources.ts'
-import type { Creation, ObjectName, Result } from '../client/api.ts'
+import type { ObjectName, Result } from '../client/api.ts'
 import { Client } from '../client/client.ts'
 import { sleep, spawn, type Task } from '../task.ts'
 import type { ClusterHost, ClusterProcess } from '../wire.ts'
@@ -81,7 +81,11 @@ export class Kubectl implements ClusterProcess {
       case 'Apply':
         return this.apply(action.object)
       case 'Scale':
-        return client.patch(target(action.resource, action.name), { spec: { replicas: action.replicas } }, { subresource: 'scale', patchType: 'merge' })
+        return client.patch(
+          target(action.resource, action.name),
+          { spec: { replicas: action.replicas } },
+          { subresource: 'scale', patchType: 'merge' },
+        )
       case 'SetImage':
         return this.setImage(action.deployment, action.image)
       case 'Rollback':
@@ -109,7 +113,7 @@ export class Kubectl implements ClusterProcess {
     if (read.ok) return yield* this.client.patch(name, manifest)
     if (read.status.code !== 404) return read
     const metadata = { ...manifest.metadata, ...(namespace === undefined ? {} : { namespace }) }
-    const created = yield* this.client.create(resource.resource, { ...manifest, metadata } as unknown as Creation<ApiObject>)
+    const created = yield* this.client.create(resource.resource, { ...manifest, metadata })
     // An earlier attempt went through after all.
     return !created.ok && created.status.reason === 'AlreadyExists' ? { ok: true, value: 'unchanged' } : created
   }

@@ -17,12 +17,16 @@ export interface Rejection {
 export const reject = (pod: Pod, node: Node, held: readonly Pod[]): Rejection | null => {
   const { allocatable } = node.status
   const podsMost = Math.floor(milli(allocatable['pods'] ?? '110') / 1000)
-  if (held.length + 1 > podsMost) return { reason: 'OutOfpods', message: `Node didn't have enough resource: pods, used: ${held.length}, capacity: ${podsMost}` }
+  if (held.length + 1 > podsMost)
+    return { reason: 'OutOfpods', message: `Node didn't have enough resource: pods, used: ${held.length}, capacity: ${podsMost}` }
   for (const [name, asked] of requestOf(pod).resources) {
     const used = held.reduce((sum, other) => sum + (requestOf(other).resources.get(name) ?? 0), 0)
     const capacity = milli(allocatable[name] ?? '0')
     if (asked > 0 && used + asked > capacity) {
-      return { reason: `OutOf${name}`, message: `Node didn't have enough resource: ${name}, requested: ${asked}, used: ${used}, capacity: ${capacity}` }
+      return {
+        reason: `OutOf${name}`,
+        message: `Node didn't have enough resource: ${name}, requested: ${asked}, used: ${used}, capacity: ${capacity}`,
+      }
     }
   }
   const selected = Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => node.metadata.labels?.[key] === value)

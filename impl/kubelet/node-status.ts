@@ -79,7 +79,10 @@ export class NodeStatus {
     return {
       apiVersion: 'v1',
       kind: 'Node' as const,
-      metadata: { name: shape.name, labels: { 'kubernetes.io/hostname': shape.name, 'kubernetes.io/os': 'linux', ...zone, ...shape.labels } },
+      metadata: {
+        name: shape.name,
+        labels: { 'kubernetes.io/hostname': shape.name, 'kubernetes.io/os': 'linux', ...zone, ...shape.labels },
+      },
       status: { capacity: resources, allocatable: resources, conditions: [], nodeInfo: { bootID: this.bootId, kubeletVersion: 'v1.28.0' } },
     }
   }

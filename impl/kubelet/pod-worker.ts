@@ -172,7 +172,9 @@ export class PodWorker {
       return
     }
     if (this.terminating) return
-    const recorded = [...(this.pod.status.containerStatuses ?? []), ...(this.pod.status.initContainerStatuses ?? [])].find((status) => status.name === name)
+    const recorded = [...(this.pod.status.containerStatuses ?? []), ...(this.pod.status.initContainerStatuses ?? [])].find(
+      (status) => status.name === name,
+    )
     const started = recorded?.containerID === undefined ? 0 : recorded.restartCount + 1
     const attempt = before === undefined ? started : Math.max(before.attempt + 1, recorded?.restartCount ?? 0)
     const created = yield* this.parts.cri.call({
@@ -211,7 +213,10 @@ export class PodWorker {
       return true
     }
     const leftMs = crash.backOffMs - sinceMs
-    this.waiting.set(name, { reason: 'CrashLoopBackOff', message: `back-off ${Math.ceil(crash.backOffMs / 1000)}s restarting failed container=${name}` })
+    this.waiting.set(name, {
+      reason: 'CrashLoopBackOff',
+      message: `back-off ${Math.ceil(crash.backOffMs / 1000)}s restarting failed container=${name}`,
+    })
     this.parts.later(this.pod.metadata.uid, Math.max(100, leftMs))
     return false
   }
@@ -342,4 +347,3 @@ const configOf = (container: Container): readonly (readonly ['configmaps' | 'sec
   }
   return found
 }
-

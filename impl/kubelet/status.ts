@@ -67,18 +67,23 @@ const phaseOf = (pod: Pod, init: readonly ContainerStatus[], app: readonly Conta
 }
 
 export const statusOf = (pod: Pod, seen: Observed): PodStatus => {
-  const before = new Map([...(pod.status.initContainerStatuses ?? []), ...(pod.status.containerStatuses ?? [])].map((status) => [status.name, status]))
+  const before = new Map(
+    [...(pod.status.initContainerStatuses ?? []), ...(pod.status.containerStatuses ?? [])].map((status) => [status.name, status]),
+  )
   const each = (container: Container): ContainerStatus => statusOfContainer(container, pod, seen, before.get(container.name))
   const init = (pod.spec.initContainers ?? []).map(each)
   const app = pod.spec.containers.map(each)
   const phase = phaseOf(pod, init, app, seen.terminating)
-  const initialized = init.every((status) => status.state.terminated?.exitCode === 0) || app.some((status) => status.containerID !== undefined)
+  const initialized =
+    init.every((status) => status.state.terminated?.exitCode === 0) || app.some((status) => status.containerID !== undefined)
   const ready = phase === 'Running' && app.every((status) => status.ready)
   const now = rfc3339(seen.nowMs)
   const set = (conditions: readonly Condition[] | undefined, type: string, holds: boolean, reason: string): readonly Condition[] => {
     const next: Condition = { type, status: holds ? 'True' : 'False', lastTransitionTime: now, ...(holds ? {} : { reason }) }
     const held = conditionOf(conditions, type)
-    return held !== undefined && held.status === next.status && held.reason === next.reason ? (conditions ?? []) : withCondition(conditions, next)
+    return held !== undefined && held.status === next.status && held.reason === next.reason
+      ? (conditions ?? [])
+      : withCondition(conditions, next)
   }
   const why = phase === 'Succeeded' ? 'PodCompleted' : 'ContainersNotReady'
   let { conditions } = pod.status

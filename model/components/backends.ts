@@ -9,7 +9,11 @@ import type { EndpointSlice, Service } from '../state/objects.ts'
 /** Addresses, each once, sorted. */
 export const backendsOf = (service: Service, slices: readonly EndpointSlice[]): readonly string[] => {
   const endpoints = slices
-    .filter((slice) => slice.metadata.namespace === service.metadata.namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === service.metadata.name)
+    .filter(
+      (slice) =>
+        slice.metadata.namespace === service.metadata.namespace &&
+        slice.metadata.labels?.['kubernetes.io/service-name'] === service.metadata.name,
+    )
     .flatMap((slice) => slice.endpoints)
   const ready = endpoints.filter((endpoint) => endpoint.conditions.ready)
   const used = ready.length > 0 ? ready : endpoints.filter(({ conditions }) => conditions.serving && conditions.terminating)

@@ -35,11 +35,16 @@ export const requests = (pod: Pod): Amounts => {
 export const allocatable = (node: Node, resource: string): number => thousandths(node.status.allocatable[resource] ?? '0')
 
 const hostPorts = (pod: Pod): readonly string[] =>
-  pod.spec.containers.flatMap((container) => container.ports ?? []).flatMap((port) => (port.hostPort ?? 0) > 0 ? [`${port.protocol ?? 'TCP'}/${port.hostPort}`] : [])
+  pod.spec.containers
+    .flatMap((container) => container.ports ?? [])
+    .flatMap((port) => ((port.hostPort ?? 0) > 0 ? [`${port.protocol ?? 'TCP'}/${port.hostPort}`] : []))
 
 /** Why the node does not fit even when it is empty; null: it could. */
 export const unsuitable = (pod: Pod, node: Node): string | null => {
-  if (node.spec.unschedulable === true && !toleratesTaint(pod.spec.tolerations, { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' })) {
+  if (
+    node.spec.unschedulable === true &&
+    !toleratesTaint(pod.spec.tolerations, { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' })
+  ) {
     return 'it is unschedulable'
   }
   const taint = (node.spec.taints ?? []).find((one) => one.effect !== 'PreferNoSchedule' && !toleratesTaint(pod.spec.tolerations, one))

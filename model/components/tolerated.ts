@@ -6,7 +6,8 @@
 import type { Node, Pod, Taint } from '../state/objects.ts'
 import { toleratesTaint } from '../state/selector.ts'
 
-export const noExecuteTaints = (node: Node | undefined): readonly Taint[] => (node?.spec.taints ?? []).filter((taint) => taint.effect === 'NoExecute')
+export const noExecuteTaints = (node: Node | undefined): readonly Taint[] =>
+  (node?.spec.taints ?? []).filter((taint) => taint.effect === 'NoExecute')
 
 /** Milliseconds; 0: some taint is not tolerated; null: for ever. */
 export const toleratedMs = (pod: Pod, taints: readonly Taint[]): number | null => {

@@ -55,7 +55,10 @@ const withCalls = (fields: Fields, judge: (commit: Seen<'Commit'>, calls: OpenCa
     }
   })
 
-const onReply = (fields: Fields, judge: (call: ApiCall, reply: Seen<'Reply'> & { outcome: { kind: 'done' } }, history: StoreHistory, floor: number) => Judgement): Invariant =>
+const onReply = (
+  fields: Fields,
+  judge: (call: ApiCall, reply: Seen<'Reply'> & { outcome: { kind: 'done' } }, history: StoreHistory, floor: number) => Judgement,
+): Invariant =>
   watching(fields, ['Invoke', 'Reply'], () => {
     const open = new Map<string, { call: ApiCall; floor: number }>()
     let acknowledged = 0
@@ -84,7 +87,13 @@ const beforeRevision = (history: StoreHistory, key: string, revision: number): n
 }
 
 const noLostUpdate = onReply(
-  { id: 'API-S2', sentence: 'an update that names a version replaced that very version', source: 'k8s.io/apiserver pkg/registry/generic/registry/store.go', sometimes: 'the object was changed by it', ...safety },
+  {
+    id: 'API-S2',
+    sentence: 'an update that names a version replaced that very version',
+    source: 'k8s.io/apiserver pkg/registry/generic/registry/store.go',
+    sometimes: 'the object was changed by it',
+    ...safety,
+  },
   (call, reply, history) => {
     const key = keyOfCall(call)
     if (call.verb !== 'update' || key === null || call.resourceVersion === undefined || call.resourceVersion === '') return 'vacuous'
@@ -98,19 +107,32 @@ const noLostUpdate = onReply(
 )
 
 const versionsGrow = eachCommit(
-  { id: 'API-S3', sentence: 'the version of an object is the revision of its last change and only grows', source: CONCEPTS, sometimes: 'an object is changed', ...safety },
+  {
+    id: 'API-S3',
+    sentence: 'the version of an object is the revision of its last change and only grows',
+    source: CONCEPTS,
+    sometimes: 'an object is changed',
+    ...safety,
+  },
   null,
   ({ key, revision, before, after }) => {
     if (after === null) return 'vacuous'
     if (after.modRevision !== revision) return { why: `${key} committed at revision ${revision} has version ${after.modRevision}` }
     if (before !== null && before.modRevision >= revision) return { why: `${key} went from version ${before.modRevision} to ${revision}` }
-    if (before !== null && !key.startsWith('/registry/leases/') && sameValue(before.value, after.value)) return { why: `${key} was written at revision ${revision} without a change` }
+    if (before !== null && !key.startsWith('/registry/leases/') && sameValue(before.value, after.value))
+      return { why: `${key} was written at revision ${revision} without a change` }
     return before === null ? 'holds' : 'notable'
   },
 )
 
 const uniqueUids: Invariant = watching(
-  { id: 'API-S4', sentence: 'a uid belongs to one object for ever; the same name after a deletion has another', source: 'https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#uids', sometimes: 'a name is used again', ...safety },
+  {
+    id: 'API-S4',
+    sentence: 'a uid belongs to one object for ever; the same name after a deletion has another',
+    source: 'https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#uids',
+    sometimes: 'a name is used again',
+    ...safety,
+  },
   ['Commit'],
   () => {
     const owners = new Map<string, string>()
@@ -121,7 +143,10 @@ const uniqueUids: Invariant = watching(
         if (!isRegistry(key) || object === undefined) return 'vacuous'
         const { uid } = object.metadata
         const was = objectOf(before)
-        if (was !== undefined) return was.metadata.uid === uid ? 'holds' : { why: `${key} changed its uid from ${was.metadata.uid} to ${uid} at revision ${revision}` }
+        if (was !== undefined)
+          return was.metadata.uid === uid
+            ? 'holds'
+            : { why: `${key} changed its uid from ${was.metadata.uid} to ${uid} at revision ${revision}` }
         const held = owners.get(uid)
         owners.set(uid, key)
         if (held !== undefined) return { why: `${key} was created with the uid ${uid} of ${held}` }
@@ -132,7 +157,13 @@ const uniqueUids: Invariant = watching(
 )
 
 const immutable = eachCommit(
-  { id: 'API-S5', sentence: 'name, namespace, creation time and selectors never change', source: 'k8s.io/apimachinery pkg/api/validation/objectmeta.go', sometimes: 'a workload is changed', ...safety },
+  {
+    id: 'API-S5',
+    sentence: 'name, namespace, creation time and selectors never change',
+    source: 'k8s.io/apimachinery pkg/api/validation/objectmeta.go',
+    sometimes: 'a workload is changed',
+    ...safety,
+  },
   null,
   ({ key, before, after, revision }) => {
     const was = objectOf<Loose>(before)
@@ -148,7 +179,13 @@ const immutable = eachCommit(
 )
 
 const generations = eachCommit(
-  { id: 'API-S6', sentence: 'the generation rises by one exactly when the spec changes, or when a graceful deletion begins', source: 'sig-architecture api-conventions.md', sometimes: 'the spec changes', ...safety },
+  {
+    id: 'API-S6',
+    sentence: 'the generation rises by one exactly when the spec changes, or when a graceful deletion begins',
+    source: 'sig-architecture api-conventions.md',
+    sometimes: 'the spec changes',
+    ...safety,
+  },
   null,
   ({ key, before, after, revision }) => {
     const resource = resourceNamed(resourceOfKey(key) ?? '')
@@ -159,19 +196,27 @@ const generations = eachCommit(
     const changed = !sameValue(was.spec, is.spec)
     const deleted = was.metadata.deletionTimestamp === undefined && is.metadata.deletionTimestamp !== undefined
     const wanted = changed || deleted ? 1 : 0
-    if (rose !== wanted) return { why: `${key} at revision ${revision}: the generation rose by ${rose}, and the spec was ${changed ? '' : 'not '}changed` }
+    if (rose !== wanted)
+      return { why: `${key} at revision ${revision}: the generation rose by ${rose}, and the spec was ${changed ? '' : 'not '}changed` }
     return changed ? 'notable' : 'holds'
   },
 )
 
 const observedGenerations = eachCommit(
-  { id: 'API-S7', sentence: 'a status never claims a generation that is not there yet, and never goes back', source: 'sig-architecture api-conventions.md', sometimes: 'the claim rises', ...safety },
+  {
+    id: 'API-S7',
+    sentence: 'a status never claims a generation that is not there yet, and never goes back',
+    source: 'sig-architecture api-conventions.md',
+    sometimes: 'the claim rises',
+    ...safety,
+  },
   null,
   ({ key, before, after, revision }) => {
     const is = objectOf<Loose>(after)
     const observed = is?.status?.observedGeneration
     if (is === undefined || observed === undefined) return 'vacuous'
-    if (observed > (is.metadata.generation ?? 0)) return { why: `${key} at revision ${revision} says generation ${observed} was observed, it is ${is.metadata.generation}` }
+    if (observed > (is.metadata.generation ?? 0))
+      return { why: `${key} at revision ${revision} says generation ${observed} was observed, it is ${is.metadata.generation}` }
     const was = objectOf<Loose>(before)?.status?.observedGeneration ?? 0
     if (observed < was) return { why: `${key} at revision ${revision} went from observed generation ${was} to ${observed}` }
     return observed > was ? 'notable' : 'holds'
@@ -179,7 +224,13 @@ const observedGenerations = eachCommit(
 )
 
 const deletionIsFinal = eachCommit(
-  { id: 'API-S8', sentence: 'a deletion once begun is never taken back or put off, and no finalizer is added after it', source: 'k8s.io/apimachinery pkg/api/validation/objectmeta.go', sometimes: 'an object is changed while it is being deleted', ...safety },
+  {
+    id: 'API-S8',
+    sentence: 'a deletion once begun is never taken back or put off, and no finalizer is added after it',
+    source: 'k8s.io/apimachinery pkg/api/validation/objectmeta.go',
+    sometimes: 'an object is changed while it is being deleted',
+    ...safety,
+  },
   null,
   ({ key, before, after, revision }) => {
     const was = objectOf(before)?.metadata
@@ -193,7 +244,13 @@ const deletionIsFinal = eachCommit(
 )
 
 const finalizersHold = withCalls(
-  { id: 'API-S9', sentence: 'an object with finalizers is only removed by the write that takes the last one away', source: 'https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/', sometimes: 'the object had finalizers', ...safety },
+  {
+    id: 'API-S9',
+    sentence: 'an object with finalizers is only removed by the write that takes the last one away',
+    source: 'https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/',
+    sometimes: 'the object had finalizers',
+    ...safety,
+  },
   ({ key, before, after, author, revision }, calls) => {
     if (after !== null || before === null) return 'vacuous'
     const finalizers = objectOf(before)?.metadata.finalizers ?? []
@@ -207,62 +264,108 @@ const finalizersHold = withCalls(
 )
 
 const preconditions = withCalls(
-  { id: 'API-S10', sentence: 'a deletion that names a uid touches only that object', source: 'k8s.io/apiserver pkg/registry/rest/delete.go', sometimes: 'a deletion names a uid', ...safety },
+  {
+    id: 'API-S10',
+    sentence: 'a deletion that names a uid touches only that object',
+    source: 'k8s.io/apiserver pkg/registry/rest/delete.go',
+    sometimes: 'a deletion names a uid',
+    ...safety,
+  },
   ({ key, before, after, author, revision }, calls) => {
     const was = objectOf(before)
-    const begins = after === null || (was?.metadata.deletionTimestamp === undefined && objectOf(after)?.metadata.deletionTimestamp !== undefined)
+    const begins =
+      after === null || (was?.metadata.deletionTimestamp === undefined && objectOf(after)?.metadata.deletionTimestamp !== undefined)
     if (was === undefined || !begins) return 'vacuous'
     const open = calls.of(author, key)
     if (open.length === 0 || open.some((call) => call.verb !== 'delete' || call.uid === undefined)) return 'vacuous'
-    return open.some((call) => call.uid === was.metadata.uid) ? 'notable' : { why: `${author} deleted ${key} with uid ${was.metadata.uid} at revision ${revision}, though it named ${open.map((call) => call.uid).join(', ')}` }
+    return open.some((call) => call.uid === was.metadata.uid)
+      ? 'notable'
+      : {
+          why: `${author} deleted ${key} with uid ${was.metadata.uid} at revision ${revision}, though it named ${open.map((call) => call.uid).join(', ')}`,
+        }
   },
 )
 
 const consistentReads = onReply(
-  { id: 'API-S11', sentence: 'a read that asks for the most recent state shows every write acknowledged before it was asked, at one revision', source: `${CONCEPTS}#resource-versions; KEP-2340`, sometimes: 'a list is answered', ...safety },
+  {
+    id: 'API-S11',
+    sentence: 'a read that asks for the most recent state shows every write acknowledged before it was asked, at one revision',
+    source: `${CONCEPTS}#resource-versions; KEP-2340`,
+    sometimes: 'a list is answered',
+    ...safety,
+  },
   (call, reply, history, floor) => {
     if (call.resourceVersion !== undefined || (call.verb !== 'list' && call.verb !== 'get')) return 'vacuous'
     const { revision, objects = [] } = reply.outcome
     if (call.verb === 'get') {
       const [[key, version] = ['', 0]] = objects
       const newest = history.at(key, floor)?.modRevision ?? 0
-      return version >= newest ? 'holds' : { why: `${reply.call} read ${key} at version ${version}, though version ${newest} had been acknowledged before` }
+      return version >= newest
+        ? 'holds'
+        : { why: `${reply.call} read ${key} at version ${version}, though version ${newest} had been acknowledged before` }
     }
-    if (revision < floor) return { why: `${reply.call} listed ${call.resource} at revision ${revision}, though revision ${floor} had been acknowledged before` }
+    if (revision < floor)
+      return { why: `${reply.call} listed ${call.resource} at revision ${revision}, though revision ${floor} had been acknowledged before` }
     const prefix = prefixOf(call.resource, call.namespace)
     const truth = history.listAt(call.resource, revision).filter(({ key }) => key.startsWith(prefix))
     const told = new Map(objects)
     const wrong = truth.find(({ key, stored }) => told.get(key) !== stored.modRevision)
-    if (wrong !== undefined) return { why: `${reply.call} listed ${call.resource} at revision ${revision} without ${wrong.key} as of revision ${wrong.stored.modRevision}` }
-    return told.size === truth.length ? 'notable' : { why: `${reply.call} listed ${told.size} ${call.resource} at revision ${revision}, there were ${truth.length}` }
+    if (wrong !== undefined)
+      return {
+        why: `${reply.call} listed ${call.resource} at revision ${revision} without ${wrong.key} as of revision ${wrong.stored.modRevision}`,
+      }
+    return told.size === truth.length
+      ? 'notable'
+      : { why: `${reply.call} listed ${told.size} ${call.resource} at revision ${revision}, there were ${truth.length}` }
   },
 )
 
 const notOlderThan = onReply(
-  { id: 'API-S13', sentence: 'a list that asks for nothing older than a version gets nothing older', source: `${CONCEPTS}#resource-versions`, sometimes: 'a version other than 0 is asked for', allows: ['ALLOW-2'], ...safety },
+  {
+    id: 'API-S13',
+    sentence: 'a list that asks for nothing older than a version gets nothing older',
+    source: `${CONCEPTS}#resource-versions`,
+    sometimes: 'a version other than 0 is asked for',
+    allows: ['ALLOW-2'],
+    ...safety,
+  },
   (call, reply) => {
     if (call.verb !== 'list' || call.resourceVersion === undefined) return 'vacuous'
     const asked = Number(call.resourceVersion)
-    if (reply.outcome.revision < asked) return { why: `${reply.call} asked for ${call.resource} not older than ${asked} and got revision ${reply.outcome.revision}` }
+    if (reply.outcome.revision < asked)
+      return { why: `${reply.call} asked for ${call.resource} not older than ${asked} and got revision ${reply.outcome.revision}` }
     return asked > 0 ? 'notable' : 'holds'
   },
 )
 
 const createdOnce = onReply(
-  { id: 'API-S20', sentence: 'of several creations of one name exactly one succeeds', source: CONCEPTS, sometimes: 'the name had been used before', ...safety },
+  {
+    id: 'API-S20',
+    sentence: 'of several creations of one name exactly one succeeds',
+    source: CONCEPTS,
+    sometimes: 'the name had been used before',
+    ...safety,
+  },
   (call, reply, history) => {
     if (call.verb !== 'create') return 'vacuous'
     const [[key, revision] = ['', 0]] = reply.outcome.objects ?? []
     const versions = history.versions(key)
     const place = versions.findLastIndex((version) => version.revision === revision)
     if (place < 0) return { why: `${reply.call} was told that it created ${key} at revision ${revision}, which was never committed` }
-    if (place > 0 && versions[place - 1]?.after !== null) return { why: `${reply.call} was told that it created ${key} at revision ${revision}, where it already was` }
+    if (place > 0 && versions[place - 1]?.after !== null)
+      return { why: `${reply.call} was told that it created ${key} at revision ${revision}, where it already was` }
     return place > 0 ? 'notable' : 'holds'
   },
 )
 
 const onlyApiservers = eachCommit(
-  { id: 'API-S1', sentence: 'only API servers write to the store', source: 'https://kubernetes.io/docs/concepts/overview/components/', sometimes: 'a component other than an API server is the author', ...safety },
+  {
+    id: 'API-S1',
+    sentence: 'only API servers write to the store',
+    source: 'https://kubernetes.io/docs/concepts/overview/components/',
+    sometimes: 'a component other than an API server is the author',
+    ...safety,
+  },
   null,
   ({ key, via, author, revision }) => {
     if (!via.startsWith('kube-apiserver-')) return { why: `${key} was written by ${via} itself at revision ${revision}` }
@@ -271,7 +374,13 @@ const onlyApiservers = eachCommit(
 )
 
 const uniqueAddresses: Invariant = watching(
-  { id: 'SVC-S1', sentence: 'no two services have the same cluster IP', source: 'kubernetes pkg/registry/core/service/ipallocator', sometimes: 'there are two services', ...safety },
+  {
+    id: 'SVC-S1',
+    sentence: 'no two services have the same cluster IP',
+    source: 'kubernetes pkg/registry/core/service/ipallocator',
+    sometimes: 'there are two services',
+    ...safety,
+  },
   ['Commit'],
   () => {
     const taken = new Map<string, string>()

@@ -81,7 +81,7 @@ export const controllerOf = (object: ApiObject): string | undefined =>
 const text = new WeakMap<object, string>()
 /** JSON of an immutable value, made once. */
 export const jsonOf = (value: unknown): string => {
-  if (typeof value !== 'object' || value === null) return String(JSON.stringify(value))
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   let found = text.get(value)
   if (found === undefined) {
     found = JSON.stringify(value)
@@ -96,21 +96,36 @@ export const sameValue = (one: unknown, other: unknown): boolean => one === othe
 export type Deciding<Kind extends Choice['kind']> = Seen<'Decision'> & { readonly choice: Extract<Choice, { readonly kind: Kind }> }
 
 /** Decisions of some kinds, judged by what the decider had seen. */
-export const deciding = <Kind extends Choice['kind']>(fields: Fields, kinds: readonly Kind[], judge: (seen: Deciding<Kind>, context: Context) => Judgement): Invariant =>
-  each(fields, 'Decision', (seen, context) => ((kinds as readonly string[]).includes(seen.choice.kind) ? judge(seen as Deciding<Kind>, context) : 'vacuous'))
+export const deciding = <Kind extends Choice['kind']>(
+  fields: Fields,
+  kinds: readonly Kind[],
+  judge: (seen: Deciding<Kind>, context: Context) => Judgement,
+): Invariant =>
+  each(fields, 'Decision', (seen, context) =>
+    (kinds as readonly string[]).includes(seen.choice.kind) ? judge(seen as Deciding<Kind>, context) : 'vacuous',
+  )
 
-export const viewed = <T extends ApiObject>(history: StoreHistory, view: View, ref: { readonly resource: string; readonly namespace?: string; readonly name: string }): T | undefined =>
-  objectOf<T>(history.at(keyOfRef(ref), view[ref.resource] ?? 0))
+export const viewed = <T extends ApiObject>(
+  history: StoreHistory,
+  view: View,
+  ref: { readonly resource: string; readonly namespace?: string; readonly name: string },
+): T | undefined => objectOf<T>(history.at(keyOfRef(ref), view[ref.resource] ?? 0))
 export const listed = <T extends ApiObject>(history: StoreHistory, view: View, resource: string): readonly T[] =>
   history.listAt(resource, view[resource] ?? 0).map(({ stored }) => stored.value as T)
-
 
 // Pods
 
 export const isTerminal = (pod: Pod): boolean => pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed'
 export const isActive = (pod: Pod): boolean => !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined
-export const isReady = (pod: Pod): boolean => pod.status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') === true
+export const isReady = (pod: Pod): boolean =>
+  pod.status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') === true
 
 /** Whether there is, or ever was, an object of a resource. */
-export const has = (resource: string) => ({ cluster }: Context): boolean => [...cluster.store.keys()].some((key) => key.startsWith(prefixOf(resource)))
-export const had = (resource: string) => ({ history }: Context): boolean => history.keys(prefixOf(resource)).length > 0
+export const has =
+  (resource: string) =>
+  ({ cluster }: Context): boolean =>
+    [...cluster.store.keys()].some((key) => key.startsWith(prefixOf(resource)))
+export const had =
+  (resource: string) =>
+  ({ history }: Context): boolean =>
+    history.keys(prefixOf(resource)).length > 0

@@ -52,7 +52,9 @@ const metadata: Invariant = each(
     const create = before?.createRevision ?? revision
     const version = (before?.version ?? 0) + 1
     if (after.modRevision !== revision || after.createRevision !== create || after.version !== version) {
-      return { why: `${key} at revision ${revision} says created ${after.createRevision}, modified ${after.modRevision}, version ${after.version}; expected ${create}, ${revision}, ${version}` }
+      return {
+        why: `${key} at revision ${revision} says created ${after.createRevision}, modified ${after.modRevision}, version ${after.version}; expected ${create}, ${revision}, ${version}`,
+      }
     }
     return before === null && history.versions(key).length > 1 ? 'notable' : 'holds'
   },
@@ -66,7 +68,9 @@ interface Open {
 }
 
 const writes = (request: KvRequest): boolean =>
-  request.kind === 'Put' || request.kind === 'DeleteRange' || (request.kind === 'Txn' && [...request.success, ...request.failure].some(writes))
+  request.kind === 'Put' ||
+  request.kind === 'DeleteRange' ||
+  (request.kind === 'Txn' && [...request.success, ...request.failure].some(writes))
 const isKv = (request: { readonly kind: string }): request is KvRequest => ['Range', 'Put', 'DeleteRange', 'Txn'].includes(request.kind)
 
 /** Follows requests to their replies, with the revision that was known when they were asked. */
@@ -76,7 +80,7 @@ const following = (judge: (open: Open, reply: Seen<'Reply'> & { outcome: { kind:
   return {
     observe(next: Seen<'Invoke'> | Seen<'Reply'>, history: StoreHistory): Judgement {
       if (next.kind === 'Invoke') {
-        if (isKv(next.request as { kind: string })) open.set(next.call, { seen: next, floor: told })
+        if (isKv(next.request)) open.set(next.call, { seen: next, floor: told })
         return 'vacuous'
       }
       const asked = open.get(next.call)
@@ -102,7 +106,10 @@ const inRange = (key: string, { key: from, rangeEnd }: KeyRange): boolean =>
 
 /** What a range holds at a revision, by the committed history alone. */
 const contents = (history: StoreHistory, range: KeyRange, revision: number): string => {
-  const keys = history.keys('').filter((key) => inRange(key, range)).toSorted()
+  const keys = history
+    .keys('')
+    .filter((key) => inRange(key, range))
+    .toSorted()
   const found = keys.flatMap((key) => {
     const stored = history.at(key, revision)
     return stored === undefined ? [] : [[key, stored.value, stored.modRevision, stored.version]]
@@ -128,12 +135,16 @@ const strictSerializability: Invariant = follower(
     const request = seen.request as KvRequest
     const { revision } = reply.outcome
     if (!writes(request)) return 'vacuous'
-    if (revision < floor) return { why: `call ${seen.call} was done at revision ${revision}, though revision ${floor} had been told of before it was asked` }
+    if (revision < floor)
+      return { why: `call ${seen.call} was done at revision ${revision}, though revision ${floor} had been told of before it was asked` }
     if (request.kind !== 'Put') return floor > 1 ? 'notable' : 'holds'
     const stored = history.at(request.key, revision)
-    if (revision <= floor) return { why: `the put of call ${seen.call} was done at revision ${revision}, which was told of before it was asked` }
+    if (revision <= floor)
+      return { why: `the put of call ${seen.call} was done at revision ${revision}, which was told of before it was asked` }
     if (stored?.modRevision !== revision || !sameValue(stored.value, request.value)) {
-      return { why: `call ${seen.call} put ${request.key}=${jsonOf(request.value)} and was told revision ${revision}, where the store holds ${stored === undefined ? 'nothing' : jsonOf(stored.value)}` }
+      return {
+        why: `call ${seen.call} put ${request.key}=${jsonOf(request.value)} and was told revision ${revision}, where the store holds ${stored === undefined ? 'nothing' : jsonOf(stored.value)}`,
+      }
     }
     return floor > 1 ? 'notable' : 'holds'
   },
@@ -152,7 +163,8 @@ const linearizableReads: Invariant = follower(
     const request = seen.request as KvRequest
     if (request.kind !== 'Range' || request.serializable === true) return 'vacuous'
     const { revision, response } = reply.outcome
-    if (revision < floor) return { why: `call ${seen.call} read revision ${revision}, though revision ${floor} had been acknowledged before it was asked` }
+    if (revision < floor)
+      return { why: `call ${seen.call} read revision ${revision}, though revision ${floor} had been acknowledged before it was asked` }
     const truth = contents(history, request, revision)
     const told = answered(response)
     if (truth !== told) return { why: `call ${seen.call} was answered ${told} at revision ${revision}, where the store held ${truth}` }
@@ -183,7 +195,12 @@ const serializableReads: Invariant = follower(
 
 const compareHolds = (history: StoreHistory, compare: Compare, revision: number): boolean => {
   const stored = history.at(compare.key, revision)
-  const values = { version: stored?.version ?? 0, create: stored?.createRevision ?? 0, mod: stored?.modRevision ?? 0, lease: stored?.lease ?? 0 }
+  const values = {
+    version: stored?.version ?? 0,
+    create: stored?.createRevision ?? 0,
+    mod: stored?.modRevision ?? 0,
+    lease: stored?.lease ?? 0,
+  }
   const held = compare.target === 'value' ? String(stored?.value) : values[compare.target]
   switch (compare.result) {
     case '=':
@@ -211,11 +228,18 @@ const transactions: Invariant = follower(
     const { response, revision } = reply.outcome
     if (request.kind !== 'Txn' || response?.kind !== 'Txn') return 'vacuous'
     const branch = response.succeeded ? request.success : request.failure
-    const wrote = branch.some((one) => one.kind === 'Put' || (one.kind === 'DeleteRange' && history.versions(one.key).some((version) => version.revision === revision)))
+    const wrote = branch.some(
+      (one) =>
+        one.kind === 'Put' || (one.kind === 'DeleteRange' && history.versions(one.key).some((version) => version.revision === revision)),
+    )
     const right = request.compare.every((compare) => compareHolds(history, compare, wrote ? revision - 1 : revision))
-    if (right !== response.succeeded) return { why: `call ${seen.call} took the ${response.succeeded ? 'success' : 'failure'} branch at revision ${revision}, where its comparisons ${right ? 'hold' : 'do not hold'}` }
+    if (right !== response.succeeded)
+      return {
+        why: `call ${seen.call} took the ${response.succeeded ? 'success' : 'failure'} branch at revision ${revision}, where its comparisons ${right ? 'hold' : 'do not hold'}`,
+      }
     for (const one of branch) {
-      if (one.kind === 'Put' && history.at(one.key, revision)?.modRevision !== revision) return { why: `call ${seen.call} did not put ${one.key} at its revision ${revision}` }
+      if (one.kind === 'Put' && history.at(one.key, revision)?.modRevision !== revision)
+        return { why: `call ${seen.call} did not put ${one.key} at its revision ${revision}` }
     }
     return response.succeeded ? 'holds' : 'notable'
   },
@@ -252,7 +276,9 @@ const durability: Invariant = watching(
             return 'vacuous'
           case 'Elected':
             if (entry === null || entryTermAt(next, entry.index) === entry.term) return 'vacuous'
-            return { why: `revision ${acknowledged} was acknowledged to call ${by}; ${next.member}, which leads term ${next.term}, does not have it` }
+            return {
+              why: `revision ${acknowledged} was acknowledged to call ${by}; ${next.member}, which leads term ${next.term}, does not have it`,
+            }
           case 'ProcessEnded':
             if (next.process.startsWith('etcd-') && !next.process.startsWith('etcd-client')) {
               crashed ||= acknowledged > 0
@@ -266,13 +292,17 @@ const durability: Invariant = watching(
             if (next.index !== undefined && next.term !== undefined) entries.set(next.revision, { index: next.index, term: next.term })
             // Repeats of what is known are not in the history: this is another write under an acknowledged revision.
             if (next.revision <= acknowledged && crashed) {
-              return { why: `revision ${next.revision} was written anew (${next.key}), though revision ${acknowledged} had been acknowledged to call ${by}` }
+              return {
+                why: `revision ${next.revision} was written anew (${next.key}), though revision ${acknowledged} had been acknowledged to call ${by}`,
+              }
             }
             return crashed ? 'notable' : 'holds'
           default: {
             if (next.kind !== 'PhaseBegan' || next.phase !== 'end' || acknowledged === 0 || applied.size === 0) return 'vacuous'
             const highest = Math.max(...applied.values())
-            return highest >= acknowledged ? 'holds' : { why: `revision ${acknowledged} was acknowledged to call ${by}; after the crashes the store is at ${highest}` }
+            return highest >= acknowledged
+              ? 'holds'
+              : { why: `revision ${acknowledged} was acknowledged to call ${by}; after the crashes the store is at ${highest}` }
           }
         }
       },
@@ -302,7 +332,7 @@ const onlyOnce: Invariant = watching(
     return {
       observe(next) {
         if (next.kind === 'Invoke') {
-          if (isKv(next.request as { kind: string })) for (const value of valuesOf(next.request as KvRequest)) asked.set(value, next.call)
+          if (isKv(next.request)) for (const value of valuesOf(next.request)) asked.set(value, next.call)
           return 'vacuous'
         }
         if (next.kind === 'Reply') {

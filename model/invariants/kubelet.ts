@@ -40,10 +40,18 @@ const onStart = (fields: Fields, judge: (seen: Seen<'ContainerStarted'>, pods: P
   })
 
 const onlyBound = onStart(
-  { id: 'KUBELET-S1', sentence: 'a container runs only on the node its pod was bound to', source: 'kubernetes pkg/kubelet/config/apiserver.go', sometimes: 'a container starts', ...safety },
+  {
+    id: 'KUBELET-S1',
+    sentence: 'a container runs only on the node its pod was bound to',
+    source: 'kubernetes pkg/kubelet/config/apiserver.go',
+    sometimes: 'a container starts',
+    ...safety,
+  },
   ({ node, pod, podName, container }, pods) => {
     const bound = pods.nodeOf.get(pod)
-    return bound === node ? 'notable' : { why: `container ${container} of ${podName} starts on ${node}, its pod is bound to ${bound ?? 'no node'}` }
+    return bound === node
+      ? 'notable'
+      : { why: `container ${container} of ${podName} starts on ${node}, its pod is bound to ${bound ?? 'no node'}` }
   },
 )
 
@@ -83,20 +91,33 @@ const restartsAndOrder = (
   })
 
 const restartPolicy = restartsAndOrder(
-  { id: 'KUBELET-S2', sentence: 'a container is started again only as the restart policy allows', source: `${LIFECYCLE}#restart-policy`, sometimes: 'a container is started again', ...safety },
+  {
+    id: 'KUBELET-S2',
+    sentence: 'a container is started again only as the restart policy allows',
+    source: `${LIFECYCLE}#restart-policy`,
+    sometimes: 'a container is started again',
+    ...safety,
+  },
   ({ container, podName }, pod, exits) => {
     const codes = exits.get(container) ?? []
     if (codes.length === 0) return 'holds'
     const init = (pod.spec.initContainers ?? []).some((one) => one.name === container)
     const { restartPolicy: policy } = pod.spec
     if (policy === 'Never') return { why: `container ${container} of ${podName} starts again with restartPolicy Never` }
-    if ((policy === 'OnFailure' || init) && codes.at(-1) === 0) return { why: `container ${container} of ${podName} starts again after it had succeeded` }
+    if ((policy === 'OnFailure' || init) && codes.at(-1) === 0)
+      return { why: `container ${container} of ${podName} starts again after it had succeeded` }
     return 'notable'
   },
 )
 
 const initOrder = restartsAndOrder(
-  { id: 'KUBELET-S3', sentence: 'init containers run one after another, and all before the others', source: `${LIFECYCLE}#pod-lifetime`, sometimes: 'an init container had run', ...safety },
+  {
+    id: 'KUBELET-S3',
+    sentence: 'init containers run one after another, and all before the others',
+    source: `${LIFECYCLE}#pod-lifetime`,
+    sometimes: 'an init container had run',
+    ...safety,
+  },
   ({ container, podName }, pod, exits) => {
     const init = (pod.spec.initContainers ?? []).map((one) => one.name)
     if (init.length === 0) return 'vacuous'
@@ -110,12 +131,19 @@ const initOrder = restartsAndOrder(
 
 const PHASES = ['Pending', 'Running', 'Succeeded', 'Failed']
 const phasesForward = eachCommit(
-  { id: 'KUBELET-S4', sentence: 'a phase never goes back: what has succeeded or failed stays so, what runs is never pending again', source: STATUS, sometimes: 'a pod ends', ...safety },
+  {
+    id: 'KUBELET-S4',
+    sentence: 'a phase never goes back: what has succeeded or failed stays so, what runs is never pending again',
+    source: STATUS,
+    sometimes: 'a pod ends',
+    ...safety,
+  },
   'pods',
   ({ key, before, after, author }) => {
     const was = objectOf<Pod>(before)
     const is = objectOf<Pod>(after)
-    if (was === undefined || is === undefined || was.metadata.uid !== is.metadata.uid || was.status.phase === is.status.phase) return 'vacuous'
+    if (was === undefined || is === undefined || was.metadata.uid !== is.metadata.uid || was.status.phase === is.status.phase)
+      return 'vacuous'
     const back = isTerminal(was) || PHASES.indexOf(is.status.phase) < PHASES.indexOf(was.status.phase)
     if (back) return { why: `${author} set ${key} from ${was.status.phase} back to ${is.status.phase}` }
     return isTerminal(is) ? 'notable' : 'holds'
@@ -123,7 +151,12 @@ const phasesForward = eachCommit(
 )
 
 const restartCounts = (pod: Pod): ReadonlyMap<string, number> =>
-  new Map([...(pod.status.initContainerStatuses ?? []), ...(pod.status.containerStatuses ?? [])].map((status: ContainerStatus) => [status.name, status.restartCount]))
+  new Map(
+    [...(pod.status.initContainerStatuses ?? []), ...(pod.status.containerStatuses ?? [])].map((status: ContainerStatus) => [
+      status.name,
+      status.restartCount,
+    ]),
+  )
 
 const restartsCounted = eachCommit(
   { id: 'KUBELET-S5', sentence: 'a restart count never falls', source: STATUS, sometimes: 'it rises', ...safety },
@@ -136,7 +169,8 @@ const restartsCounted = eachCommit(
     let rose = false
     for (const [name, count] of restartCounts(was)) {
       const next = now.get(name)
-      if (next !== undefined && next < count) return { why: `${author} set the restart count of ${name} in ${key} from ${count} to ${next}` }
+      if (next !== undefined && next < count)
+        return { why: `${author} set the restart count of ${name} in ${key} from ${count} to ${next}` }
       if (next !== undefined && next > count) rose = true
     }
     return rose ? 'notable' : 'holds'
@@ -171,14 +205,22 @@ const graceful: Invariant = watching(
         killed.add(next.id)
         const due = dueMs.get(next.id)
         if (due === undefined) return { why: `container ${next.id} was killed without having been told to stop` }
-        return next.atMs >= due * (1 - DRIFT) - 1 ? 'notable' : { why: `container ${next.id} was killed ${Math.ceil(due - next.atMs)} ms before its grace period was over` }
+        return next.atMs >= due * (1 - DRIFT) - 1
+          ? 'notable'
+          : { why: `container ${next.id} was killed ${Math.ceil(due - next.atMs)} ms before its grace period was over` }
       },
     }
   },
 )
 
 const removedWhenStopped = eachCommit(
-  { id: 'KUBELET-S8', sentence: 'a kubelet lets a pod go from the store only when all its containers have stopped', source: 'kubernetes pkg/kubelet/kubelet_pods.go', sometimes: 'a pod is let go', ...safety },
+  {
+    id: 'KUBELET-S8',
+    sentence: 'a kubelet lets a pod go from the store only when all its containers have stopped',
+    source: 'kubernetes pkg/kubelet/kubelet_pods.go',
+    sometimes: 'a pod is let go',
+    ...safety,
+  },
   'pods',
   ({ key, before, after, author }, { cluster }) => {
     const pod = objectOf<Pod>(before)
@@ -191,7 +233,14 @@ const removedWhenStopped = eachCommit(
 )
 
 const endsWithAPhase: Invariant = watching(
-  { id: 'KUBELET-S9', sentence: 'a pod that has run is said to have succeeded or failed before it is let go', source: `${STATUS} (1.27)`, kind: 'history', strength: 'safety', sometimes: 'it is let go' },
+  {
+    id: 'KUBELET-S9',
+    sentence: 'a pod that has run is said to have succeeded or failed before it is let go',
+    source: `${STATUS} (1.27)`,
+    kind: 'history',
+    strength: 'safety',
+    sometimes: 'it is let go',
+  },
   ['Commit', 'ContainerStarted'],
   () => {
     const ran = new Set<Uid>()
@@ -208,13 +257,22 @@ const endsWithAPhase: Invariant = watching(
 )
 
 const readyMeansReady = eachCommit(
-  { id: 'KUBELET-S10', sentence: 'a pod is ready only when all its containers run and are ready', source: 'kubernetes pkg/kubelet/status/generate.go', sometimes: 'a pod becomes ready', ...safety },
+  {
+    id: 'KUBELET-S10',
+    sentence: 'a pod is ready only when all its containers run and are ready',
+    source: 'kubernetes pkg/kubelet/status/generate.go',
+    sometimes: 'a pod becomes ready',
+    ...safety,
+  },
   'pods',
   ({ key, before, after, author }) => {
     const pod = objectOf<Pod>(after)
     if (pod === undefined || !isReady(pod) || !author.startsWith('kubelet-')) return 'vacuous'
     const statuses = pod.status.containerStatuses ?? []
-    const not = pod.spec.containers.find((container) => statuses.find((status) => status.name === container.name && status.ready && status.state.running !== undefined) === undefined)
+    const not = pod.spec.containers.find(
+      (container) =>
+        statuses.find((status) => status.name === container.name && status.ready && status.state.running !== undefined) === undefined,
+    )
     if (not !== undefined) return { why: `${author} calls ${key} ready, whose container ${not.name} is not` }
     const was = objectOf<Pod>(before)
     return was !== undefined && isReady(was) ? 'holds' : 'notable'
@@ -222,19 +280,28 @@ const readyMeansReady = eachCommit(
 )
 
 const withinCapacity = onStart(
-  { id: 'KUBELET-S13', sentence: 'the pods that run on a node never ask for more than it has, whatever schedulers did', source: 'kubernetes pkg/kubelet/lifecycle/predicate.go', sometimes: 'it has other pods', allows: ['ALLOW-12'], ...safety },
+  {
+    id: 'KUBELET-S13',
+    sentence: 'the pods that run on a node never ask for more than it has, whatever schedulers did',
+    source: 'kubernetes pkg/kubelet/lifecycle/predicate.go',
+    sometimes: 'it has other pods',
+    allows: ['ALLOW-12'],
+    ...safety,
+  },
   ({ node: name }, pods, cluster) => {
     const node = objectOf<Node>(cluster.store.get(keyOf('nodes', undefined, name)))
     if (node === undefined) return 'vacuous'
     const uids = new Set([...cluster.running.values()].filter((running) => running.node === name).map((running) => running.pod))
     const here = [...uids].flatMap((uid) => {
       const pod = pods.byUid.get(uid)
-      const held = pod === undefined ? undefined : objectOf<Pod>(cluster.store.get(keyOf('pods', pod.metadata.namespace, pod.metadata.name)))
+      const held =
+        pod === undefined ? undefined : objectOf<Pod>(cluster.store.get(keyOf('pods', pod.metadata.namespace, pod.metadata.name)))
       return held !== undefined && held.metadata.uid === uid && !isTerminal(held) ? [held] : []
     })
     for (const resource of new Set(here.flatMap((pod) => [...requests(pod).keys()]))) {
       const sum = here.reduce((total, pod) => total + (requests(pod).get(resource) ?? 0), 0)
-      if (sum > allocatable(node, resource)) return { why: `the pods that run on ${name} ask for ${sum / 1000} ${resource}, it has ${allocatable(node, resource) / 1000}` }
+      if (sum > allocatable(node, resource))
+        return { why: `the pods that run on ${name} ask for ${sum / 1000} ${resource}, it has ${allocatable(node, resource) / 1000}` }
     }
     return here.length > 1 ? 'notable' : 'holds'
   },
@@ -271,8 +338,12 @@ const stopsOnlyWhatShould: Invariant = watching(
             const known = owner === undefined ? undefined : pods.byUid.get(owner.uid)
             if (owner === undefined || known === undefined) return 'vacuous'
             const held = objectOf<Pod>(cluster.store.get(keyOf('pods', known.metadata.namespace, known.metadata.name)))
-            const lives = held !== undefined && held.metadata.uid === owner.uid && held.metadata.deletionTimestamp === undefined && !isTerminal(held)
-            if (lives) return { why: `container ${next.id} of ${owner.name} on ${next.node} is told to stop (${next.reason}), though its pod is to run` }
+            const lives =
+              held !== undefined && held.metadata.uid === owner.uid && held.metadata.deletionTimestamp === undefined && !isTerminal(held)
+            if (lives)
+              return {
+                why: `container ${next.id} of ${owner.name} on ${next.node} is told to stop (${next.reason}), though its pod is to run`,
+              }
             return faults > 0 ? 'notable' : 'holds'
           }
           default:
@@ -284,17 +355,31 @@ const stopsOnlyWhatShould: Invariant = watching(
 )
 
 const oneOfEach = onStart(
-  { id: 'KUBELET-S16', sentence: 'no container is started beside one that still runs in its place, a restart of the kubelet included', source: 'kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.go', sometimes: 'a container starts', ...safety },
+  {
+    id: 'KUBELET-S16',
+    sentence: 'no container is started beside one that still runs in its place, a restart of the kubelet included',
+    source: 'kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.go',
+    sometimes: 'a container starts',
+    ...safety,
+  },
   ({ id, pod, podName, container, node }, _pods, cluster) => {
     for (const running of cluster.running.values()) {
-      if (running.id !== id && running.pod === pod && running.container === container && running.node === node) return { why: `container ${container} of ${podName} starts on ${node} while ${running.id} still runs` }
+      if (running.id !== id && running.pod === pod && running.container === container && running.node === node)
+        return { why: `container ${container} of ${podName} starts on ${node} while ${running.id} still runs` }
     }
     return 'notable'
   },
 )
 
 const containerLives: Invariant = watching(
-  { id: 'CRI-S1', sentence: 'a container starts once and ends once, and its id is never used again', source: CRI, kind: 'history', strength: 'safety', sometimes: 'a container ends' },
+  {
+    id: 'CRI-S1',
+    sentence: 'a container starts once and ends once, and its id is never used again',
+    source: CRI,
+    kind: 'history',
+    strength: 'safety',
+    sometimes: 'a container ends',
+  },
   ['ContainerStarted', 'ContainerExited'],
   () => {
     const state = new Map<string, 'runs' | 'over'>()
@@ -315,7 +400,14 @@ const containerLives: Invariant = watching(
 )
 
 const ownAddress: Invariant = watching(
-  { id: 'CRI-S2', sentence: 'no two sandboxes share an address at one time', source: 'https://kubernetes.io/docs/concepts/cluster-administration/networking/', kind: 'history', strength: 'safety', sometimes: 'an address is used again' },
+  {
+    id: 'CRI-S2',
+    sentence: 'no two sandboxes share an address at one time',
+    source: 'https://kubernetes.io/docs/concepts/cluster-administration/networking/',
+    kind: 'history',
+    strength: 'safety',
+    sometimes: 'an address is used again',
+  },
   ['SandboxCreated', 'SandboxRemoved', 'ProcessEnded'],
   () => {
     const held = new Map<string, { sandbox: string; node: string }>()
@@ -358,9 +450,36 @@ export const KUBELET: readonly Invariant[] = [
   withinCapacity,
   stopsOnlyWhatShould,
   oneOfEach,
-  settles({ id: 'KUBELET-L1', sentence: 'a pod on a node that is up gets its containers running and ready', source: LIFECYCLE, sometimes: 'there were pods' }, (object, waitsFor) => object.startsWith('Pod ') && (waitsFor.includes('to be ready') || waitsFor.includes('started again')), had('pods')),
-  settles({ id: 'KUBELET-L2', sentence: 'a pod that is deleted on a node that is up goes, within its grace period and a bit', source: LIFECYCLE, sometimes: 'there were pods' }, (object, waitsFor) => object.startsWith('Pod ') && waitsFor.includes('being deleted'), had('pods')),
-  settles({ id: 'KUBELET-L3', sentence: 'a node that is back ends the containers of pods that are no longer its own', source: 'kubernetes pkg/kubelet/kubelet_pods.go (HandlePodCleanups)', sometimes: 'there were pods' }, (object) => object.startsWith('Container '), had('pods')),
+  settles(
+    {
+      id: 'KUBELET-L1',
+      sentence: 'a pod on a node that is up gets its containers running and ready',
+      source: LIFECYCLE,
+      sometimes: 'there were pods',
+    },
+    (object, waitsFor) => object.startsWith('Pod ') && (waitsFor.includes('to be ready') || waitsFor.includes('started again')),
+    had('pods'),
+  ),
+  settles(
+    {
+      id: 'KUBELET-L2',
+      sentence: 'a pod that is deleted on a node that is up goes, within its grace period and a bit',
+      source: LIFECYCLE,
+      sometimes: 'there were pods',
+    },
+    (object, waitsFor) => object.startsWith('Pod ') && waitsFor.includes('being deleted'),
+    had('pods'),
+  ),
+  settles(
+    {
+      id: 'KUBELET-L3',
+      sentence: 'a node that is back ends the containers of pods that are no longer its own',
+      source: 'kubernetes pkg/kubelet/kubelet_pods.go (HandlePodCleanups)',
+      sometimes: 'there were pods',
+    },
+    (object) => object.startsWith('Container '),
+    had('pods'),
+  ),
   containerLives,
   ownAddress,
 ]

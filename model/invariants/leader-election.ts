@@ -25,8 +25,10 @@ const handOver = eachCommit(
     const is = objectOf<Lease>(after)?.spec
     if (!isElection(key) || was === undefined || is === undefined) return 'vacuous'
     const transitions = (is.leaseTransitions ?? 0) - (was.leaseTransitions ?? 0)
-    if (was.holderIdentity === is.holderIdentity) return transitions === 0 ? 'holds' : { why: `${key} counts a hand-over at revision ${revision} without one` }
-    if (transitions !== 1) return { why: `${key} passed from ${was.holderIdentity} to ${is.holderIdentity} and counts ${transitions} hand-overs` }
+    if (was.holderIdentity === is.holderIdentity)
+      return transitions === 0 ? 'holds' : { why: `${key} counts a hand-over at revision ${revision} without one` }
+    if (transitions !== 1)
+      return { why: `${key} passed from ${was.holderIdentity} to ${is.holderIdentity} and counts ${transitions} hand-overs` }
     const since = history.versions(key).at(-2)?.atMs ?? 0
     const least = (was.leaseDurationSeconds ?? 0) * 1000 * (1 - DRIFT)
     if ((was.holderIdentity ?? '') !== '' && atMs - since < least) {
@@ -83,7 +85,8 @@ const oneAtATime: Invariant = watching(
     return {
       observe(next) {
         const seen = next as Seen<'Leading' | 'StoppedLeading' | 'ProcessEnded' | 'FaultChanged'>
-        const others = seen.kind === 'Leading' ? [...(beliefs.leading.get(seen.lease)?.keys() ?? [])].filter((process) => process !== seen.process) : []
+        const others =
+          seen.kind === 'Leading' ? [...(beliefs.leading.get(seen.lease)?.keys() ?? [])].filter((process) => process !== seen.process) : []
         if (seen.kind === 'StoppedLeading' || seen.kind === 'ProcessEnded') {
           const overlap = overlaps.get(seen.process)
           overlaps.delete(seen.process)
@@ -91,7 +94,9 @@ const oneAtATime: Invariant = watching(
           beliefs.observe(seen)
           if (overlap === undefined || excused) return 'vacuous'
           const lasted = seen.atMs - overlap.sinceMs
-          return lasted <= OVERLAP_MS ? 'holds' : { why: `${seen.process} believed for ${lasted} ms that it leads ${overlap.lease} after another had begun to` }
+          return lasted <= OVERLAP_MS
+            ? 'holds'
+            : { why: `${seen.process} believed for ${lasted} ms that it leads ${overlap.lease} after another had begun to` }
         }
         beliefs.observe(seen)
         if (seen.kind !== 'Leading') return 'vacuous'
@@ -138,7 +143,8 @@ const stopsActing: Invariant = watching(
         const held = renewed.get(process)
         if (held === undefined) return { why: `${process} decided ${next.choice.kind} without ever having held a lease` }
         const since = atMs - held.atMs
-        if (since > held.durationMs * (1 + DRIFT) + OVERLAP_MS) return { why: `${process} decided ${next.choice.kind} ${since} ms after its last renewal` }
+        if (since > held.durationMs * (1 + DRIFT) + OVERLAP_MS)
+          return { why: `${process} decided ${next.choice.kind} ${since} ms after its last renewal` }
         return since > held.durationMs / 2 ? 'notable' : 'holds'
       },
     }

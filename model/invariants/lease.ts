@@ -36,14 +36,21 @@ const notTooEarly: Invariant = watching(
           renewed.set(response.id, { sentMs: invoke.atMs, ttlMs, times: (renewed.get(response.id)?.times ?? 0) + 1 })
           const gone = expired.get(response.id)
           const least = invoke.atMs + ttlMs * (1 - DRIFT)
-          return gone !== undefined && gone < least ? { why: `lease ${response.id} expired at ${gone} ms, though a renewal sent at ${invoke.atMs} ms for ${ttlMs} ms was acknowledged` } : 'vacuous'
+          return gone !== undefined && gone < least
+            ? {
+                why: `lease ${response.id} expired at ${gone} ms, though a renewal sent at ${invoke.atMs} ms for ${ttlMs} ms was acknowledged`,
+              }
+            : 'vacuous'
         }
         if (next.kind !== 'LeaseRevoked' || !next.expired) return 'vacuous'
         expired.set(next.lease, next.atMs)
         const held = renewed.get(next.lease)
         if (held === undefined) return 'vacuous'
         const least = held.sentMs + held.ttlMs * (1 - DRIFT)
-        if (next.atMs < least) return { why: `lease ${next.lease} expired at ${next.atMs} ms, ${Math.ceil(least - next.atMs)} ms before its time to live of ${held.ttlMs} ms had passed` }
+        if (next.atMs < least)
+          return {
+            why: `lease ${next.lease} expired at ${next.atMs} ms, ${Math.ceil(least - next.atMs)} ms before its time to live of ${held.ttlMs} ms had passed`,
+          }
         return held.times > 1 ? 'notable' : 'holds'
       },
     }
@@ -61,7 +68,8 @@ const allKeysAtOnce: Invariant = each(
   },
   'LeaseRevoked',
   ({ lease, expired }, { cluster }) => {
-    for (const [key, stored] of cluster.store) if (stored.lease === lease) return { why: `lease ${lease} has ended and ${key} is still attached to it` }
+    for (const [key, stored] of cluster.store)
+      if (stored.lease === lease) return { why: `lease ${lease} has ended and ${key} is still attached to it` }
     return expired ? 'notable' : 'holds'
   },
 )
@@ -102,7 +110,10 @@ const notForEver: Invariant = watching(
             if (next.phase === 'calm') lastMs = Math.max(lastMs, next.atMs)
             if (next.phase !== 'end') return 'vacuous'
             const over = [...granted].find(([, ttlMs]) => next.atMs - lastMs > ttlMs * (1 + DRIFT) + SLACK_MS)
-            if (over !== undefined) return { why: `lease ${over[0]} of ${over[1]} ms still holds ${next.atMs - lastMs} ms after anybody renewed it or began to lead` }
+            if (over !== undefined)
+              return {
+                why: `lease ${over[0]} of ${over[1]} ms still holds ${next.atMs - lastMs} ms after anybody renewed it or began to lead`,
+              }
             return lastMs > 0 ? 'notable' : 'vacuous'
           }
         }

@@ -15,17 +15,29 @@ const QUARANTINE_MS = 40_000
 const READ_MS = 15_000
 
 const notTooEarly = deciding(
-  { id: 'NODE-S1', sentence: 'a node is called unknown only when nothing was heard of it for the whole grace period', source: LIFECYCLE, sometimes: 'a node is called unknown', ...safety },
+  {
+    id: 'NODE-S1',
+    sentence: 'a node is called unknown only when nothing was heard of it for the whole grace period',
+    source: LIFECYCLE,
+    sometimes: 'a node is called unknown',
+    ...safety,
+  },
   ['MarkUnknown'],
   ({ choice, view, process, atMs }, { history }) => {
-    if (choice.sinceMs < GRACE_MS) return { why: `${process} calls ${choice.node} unknown after ${choice.sinceMs} ms of silence, ${GRACE_MS} ms are granted` }
-    const seen = history.versions(keyOf('leases', 'kube-node-lease', choice.node)).findLast((version) => version.revision <= (view['leases'] ?? 0))
+    if (choice.sinceMs < GRACE_MS)
+      return { why: `${process} calls ${choice.node} unknown after ${choice.sinceMs} ms of silence, ${GRACE_MS} ms are granted` }
+    const seen = history
+      .versions(keyOf('leases', 'kube-node-lease', choice.node))
+      .findLast((version) => version.revision <= (view['leases'] ?? 0))
     const silentMs = atMs - (seen?.atMs ?? 0)
-    return silentMs >= GRACE_MS * (1 - DRIFT) ? 'notable' : { why: `${process} calls ${choice.node} unknown ${silentMs} ms after a sign of life that it had seen` }
+    return silentMs >= GRACE_MS * (1 - DRIFT)
+      ? 'notable'
+      : { why: `${process} calls ${choice.node} unknown ${silentMs} ms after a sign of life that it had seen` }
   },
 )
 
-const nodeAt = (history: StoreHistory, name: string, revision: number): Node | undefined => objectOf<Node>(history.at(keyOf('nodes', undefined, name), revision))
+const nodeAt = (history: StoreHistory, name: string, revision: number): Node | undefined =>
+  objectOf<Node>(history.at(keyOf('nodes', undefined, name), revision))
 
 /** Since when the node has had a NoExecute taint without a break, as of a revision. */
 const taintedSince = (history: StoreHistory, name: string, revision: number): number => {
@@ -39,18 +51,28 @@ const taintedSince = (history: StoreHistory, name: string, revision: number): nu
 }
 
 const toleratedFirst = deciding(
-  { id: 'NODE-S3', sentence: 'a pod is evicted for a taint only after what it tolerates of it, never when it tolerates it for ever', source: TAINT_MANAGER, sometimes: 'it had been tolerated for a while', allows: ['ALLOW-21'], ...safety },
+  {
+    id: 'NODE-S3',
+    sentence: 'a pod is evicted for a taint only after what it tolerates of it, never when it tolerates it for ever',
+    source: TAINT_MANAGER,
+    sometimes: 'it had been tolerated for a while',
+    allows: ['ALLOW-21'],
+    ...safety,
+  },
   ['EvictPod'],
   ({ choice, view, process, atMs }, { history }) => {
     const pod = viewed<Pod>(history, view, choice.pod)
-    if (pod === undefined || pod.metadata.uid !== choice.pod.uid) return { why: `${process} evicts ${choice.pod.name}, which was not in its view` }
+    if (pod === undefined || pod.metadata.uid !== choice.pod.uid)
+      return { why: `${process} evicts ${choice.pod.name}, which was not in its view` }
     const taints = noExecuteTaints(nodeAt(history, choice.node, view['nodes'] ?? 0))
     if (taints.length === 0) return { why: `${process} evicts ${choice.pod.name} from ${choice.node}, which had no NoExecute taint` }
     const tolerated = toleratedMs(pod, taints)
-    if (tolerated === null) return { why: `${process} evicts ${choice.pod.name}, which tolerates ${taints.map((taint) => taint.key).join(', ')} for ever` }
+    if (tolerated === null)
+      return { why: `${process} evicts ${choice.pod.name}, which tolerates ${taints.map((taint) => taint.key).join(', ')} for ever` }
     const waitedMs = atMs - taintedSince(history, choice.node, view['nodes'] ?? 0)
     const least = Math.min(choice.waitedMs, waitedMs)
-    if (least < tolerated * (1 - DRIFT)) return { why: `${process} evicts ${choice.pod.name} ${least} ms after the taint, it tolerates ${tolerated} ms` }
+    if (least < tolerated * (1 - DRIFT))
+      return { why: `${process} evicts ${choice.pod.name} ${least} ms after the taint, it tolerates ${tolerated} ms` }
     return tolerated > 0 ? 'notable' : 'holds'
   },
 )
@@ -79,7 +101,8 @@ const staysUntilConfirmed: Invariant = watching(
         const node = pod?.spec.nodeName ?? ''
         if (pod === undefined || node === '' || isTerminal(pod) || pod.spec.terminationGracePeriodSeconds === 0) return 'vacuous'
         const free = next.author.startsWith('user') || forced.has(pod.metadata.uid)
-        if (next.author !== `kubelet-${node}` && !free) return { why: `${next.author} removed ${next.key}, which ${node} had not said is over` }
+        if (next.author !== `kubelet-${node}` && !free)
+          return { why: `${next.author} removed ${next.key}, which ${node} had not said is over` }
         return forced.has(pod.metadata.uid) || cluster.machinesDown.has(node) ? 'notable' : 'holds'
       },
     }
@@ -87,14 +110,24 @@ const staysUntilConfirmed: Invariant = watching(
 )
 
 const forcedOnlyWithoutNode = deciding(
-  { id: 'NODE-S6', sentence: 'pod garbage collection forces out only pods whose node had been gone for the whole quarantine', source: 'kubernetes pkg/controller/podgc/gc_controller.go', sometimes: 'a pod is forced out', ...safety },
+  {
+    id: 'NODE-S6',
+    sentence: 'pod garbage collection forces out only pods whose node had been gone for the whole quarantine',
+    source: 'kubernetes pkg/controller/podgc/gc_controller.go',
+    sometimes: 'a pod is forced out',
+    ...safety,
+  },
   ['ForceDeletePod'],
   ({ choice, process, atMs }, { history }) => {
-    if (choice.absentMs < QUARANTINE_MS) return { why: `${process} forces ${choice.pod.name} out ${choice.absentMs} ms after it missed ${choice.node}` }
+    if (choice.absentMs < QUARANTINE_MS)
+      return { why: `${process} forces ${choice.pod.name} out ${choice.absentMs} ms after it missed ${choice.node}` }
     const last = history.versions(keyOf('nodes', undefined, choice.node)).at(-1)
     if (last === undefined || last.after === null || atMs - last.atMs <= READ_MS) return 'notable'
     const before = history.versions(keyOf('nodes', undefined, choice.node)).findLast((version) => version.after === null)
-    const absent = before !== undefined && history.at(keyOf('nodes', undefined, choice.node), before.revision) === undefined && atMs - before.atMs <= READ_MS
+    const absent =
+      before !== undefined &&
+      history.at(keyOf('nodes', undefined, choice.node), before.revision) === undefined &&
+      atMs - before.atMs <= READ_MS
     return absent ? 'notable' : { why: `${process} forces ${choice.pod.name} out, whose node ${choice.node} is there` }
   },
 )
@@ -105,13 +138,27 @@ export const NODES: readonly Invariant[] = [
   staysUntilConfirmed,
   forcedOnlyWithoutNode,
   settles(
-    { id: 'NODE-L1', sentence: 'a node that is back is ready again, and its taints are gone', source: LIFECYCLE, sometimes: 'there are nodes at the end' },
+    {
+      id: 'NODE-L1',
+      sentence: 'a node that is back is ready again, and its taints are gone',
+      source: LIFECYCLE,
+      sometimes: 'there are nodes at the end',
+    },
     (object, waitsFor) => object.startsWith('Node ') && (waitsFor.includes('ready again') || waitsFor.includes('taint')),
     had('nodes'),
   ),
   settles(
-    { id: 'NODE-L2', sentence: 'the loss of a node is noticed, and its pods are replaced elsewhere once they have tolerated it', source: LIFECYCLE, sometimes: 'a machine is still lost at the end', allows: ['ALLOW-15', 'ALLOW-21'] },
+    {
+      id: 'NODE-L2',
+      sentence: 'the loss of a node is noticed, and its pods are replaced elsewhere once they have tolerated it',
+      source: LIFECYCLE,
+      sometimes: 'a machine is still lost at the end',
+      allows: ['ALLOW-15', 'ALLOW-21'],
+    },
     (_object, waitsFor) => waitsFor.includes('evicted') || waitsFor.includes('its loss'),
-    ({ cluster }) => [...cluster.store.keys()].some((key) => key.startsWith('/registry/nodes/') && cluster.machinesDown.has(key.slice('/registry/nodes/'.length))),
+    ({ cluster }) =>
+      [...cluster.store.keys()].some(
+        (key) => key.startsWith('/registry/nodes/') && cluster.machinesDown.has(key.slice('/registry/nodes/'.length)),
+      ),
   ),
 ]

@@ -27,8 +27,10 @@ const sameEntries: Invariant = watching(
           seen.add(`${own.member}/${own.index}`)
           return 'vacuous'
         }
-        if (held.term !== own.term) return { why: `index ${own.index}: ${held.member} applied an entry of term ${held.term}, ${own.member} one of term ${own.term}` }
-        if (held.digest !== own.digest) return { why: `after index ${own.index} ${held.member} and ${own.member} differ in state (${held.digest}, ${own.digest})` }
+        if (held.term !== own.term)
+          return { why: `index ${own.index}: ${held.member} applied an entry of term ${held.term}, ${own.member} one of term ${own.term}` }
+        if (held.digest !== own.digest)
+          return { why: `after index ${own.index} ${held.member} and ${own.member} differ in state (${held.digest}, ${own.digest})` }
         const again = `${own.member}/${own.index}`
         if (seen.has(again)) return 'notable'
         seen.add(again)
@@ -57,12 +59,15 @@ const oneLeader: Invariant = watching(
           const key = `${next.member}/${next.term}`
           const held = votes.get(key)
           votes.set(key, next.candidate)
-          return held === undefined || held === next.candidate ? 'holds' : { why: `${next.member} voted in term ${next.term} for ${held} and for ${next.candidate}` }
+          return held === undefined || held === next.candidate
+            ? 'holds'
+            : { why: `${next.member} voted in term ${next.term} for ${held} and for ${next.candidate}` }
         }
         const { term, member } = next as Seen<'Elected'>
         const held = leaders.get(term)
         leaders.set(term, member)
-        if (held !== undefined) return { why: `term ${term} has two leaders: ${held} and ${member}${held === member ? ', elected twice' : ''}` }
+        if (held !== undefined)
+          return { why: `term ${term} has two leaders: ${held} and ${member}${held === member ? ', elected twice' : ''}` }
         return leaders.size > 1 ? 'notable' : 'holds'
       },
     }
@@ -92,9 +97,12 @@ const leaderCompleteness: Invariant = watching(
         if (next.kind === 'Committed') {
           const held = committed.get(next.index)
           if (held !== undefined && held.entryTerm !== next.entryTerm) {
-            return { why: `index ${next.index} is committed with an entry of term ${held.entryTerm} on ${held.member} and of term ${next.entryTerm} on ${next.member}` }
+            return {
+              why: `index ${next.index} is committed with an entry of term ${held.entryTerm} on ${held.member} and of term ${next.entryTerm} on ${next.member}`,
+            }
           }
-          if (held === undefined || next.term < held.term) committed.set(next.index, { entryTerm: next.entryTerm, term: next.term, member: next.member })
+          if (held === undefined || next.term < held.term)
+            committed.set(next.index, { entryTerm: next.entryTerm, term: next.term, member: next.member })
           return 'vacuous'
         }
         if (next.kind !== 'Elected') return 'vacuous'
@@ -102,7 +110,9 @@ const leaderCompleteness: Invariant = watching(
         for (const [index, { entryTerm, term, member }] of committed) {
           if (term >= next.term || termAt(index) === entryTerm) continue
           const has = termAt(index)
-          return { why: `${next.member} leads term ${next.term} without the entry of term ${entryTerm} at index ${index}, which ${member} knew committed in term ${term}; it has ${has === 0 ? 'none' : `one of term ${has}`}` }
+          return {
+            why: `${next.member} leads term ${next.term} without the entry of term ${entryTerm} at index ${index}, which ${member} knew committed in term ${term}; it has ${has === 0 ? 'none' : `one of term ${has}`}`,
+          }
         }
         const changed = last !== '' && last !== next.member
         last = next.member
@@ -112,7 +122,6 @@ const leaderCompleteness: Invariant = watching(
     }
   },
 )
-
 
 const leaderAfterStorm: Invariant = watching(
   {

@@ -4,12 +4,31 @@ import type { Invariant } from '../invariant.ts'
 import type { Seen } from '../state/history.ts'
 import type { Node, Pod, Uid } from '../state/objects.ts'
 import { keyOf, resourceOfKey } from '../state/resources.ts'
-import { deciding, eachCommit, had, isRegistry, isTerminal, listed, objectOf, safety, sameValue, settles, viewed, watching } from './define.ts'
+import {
+  deciding,
+  eachCommit,
+  had,
+  isRegistry,
+  isTerminal,
+  listed,
+  objectOf,
+  safety,
+  sameValue,
+  settles,
+  viewed,
+  watching,
+} from './define.ts'
 
 const SCHEDULE_ONE = 'kubernetes pkg/scheduler/schedule_one.go'
 
 const once = eachCommit(
-  { id: 'SCHED-S1', sentence: 'a pod is bound to a node once', source: 'kubernetes pkg/registry/core/pod/storage/storage.go', sometimes: 'it had been found unschedulable before', ...safety },
+  {
+    id: 'SCHED-S1',
+    sentence: 'a pod is bound to a node once',
+    source: 'kubernetes pkg/registry/core/pod/storage/storage.go',
+    sometimes: 'it had been found unschedulable before',
+    ...safety,
+  },
   'pods',
   ({ key, before, after, author }) => {
     const was = objectOf<Pod>(before)
@@ -63,10 +82,14 @@ const noOvercommit: Invariant = watching(
           return binder !== undefined && binder.author !== next.author && binder.revision > (decision.view['pods'] ?? 0)
         })
         if (unseen) return 'vacuous'
-        if (here.length > allocatable(node, 'pods') / 1000) return { why: `${name} has ${here.length} pods, it may have ${allocatable(node, 'pods') / 1000}` }
+        if (here.length > allocatable(node, 'pods') / 1000)
+          return { why: `${name} has ${here.length} pods, it may have ${allocatable(node, 'pods') / 1000}` }
         for (const resource of new Set(here.flatMap((other) => [...requests(other).keys()]))) {
           const sum = here.reduce((total, other) => total + (requests(other).get(resource) ?? 0), 0)
-          if (sum > allocatable(node, resource)) return { why: `${next.author} overcommits ${name}: its pods ask for ${sum / 1000} ${resource}, it has ${allocatable(node, resource) / 1000}` }
+          if (sum > allocatable(node, resource))
+            return {
+              why: `${next.author} overcommits ${name}: its pods ask for ${sum / 1000} ${resource}, it has ${allocatable(node, resource) / 1000}`,
+            }
         }
         return here.length > 1 ? 'notable' : 'holds'
       },
@@ -75,7 +98,13 @@ const noOvercommit: Invariant = watching(
 )
 
 const feasibleAsSeen = deciding(
-  { id: 'SCHED-S3', sentence: 'a pod is bound only to a node that is there and passes every filter, as the scheduler sees it and with what it assumes', source: SCHEDULE_ONE, sometimes: 'pods are assumed on that node', ...safety },
+  {
+    id: 'SCHED-S3',
+    sentence: 'a pod is bound only to a node that is there and passes every filter, as the scheduler sees it and with what it assumes',
+    source: SCHEDULE_ONE,
+    sometimes: 'pods are assumed on that node',
+    ...safety,
+  },
   ['Bind'],
   ({ choice, view, process }, { history }) => {
     const pod = viewed<Pod>(history, view, choice.pod)
@@ -84,7 +113,9 @@ const feasibleAsSeen = deciding(
     if (node === undefined) return { why: `${process} binds ${choice.pod.name} to ${choice.node}, a node that is not there` }
     const all = listed<Pod>(history, view, 'pods')
     const assumed = new Set(choice.assumed.filter((one) => one.node === choice.node).map((one) => one.uid))
-    const others = all.filter((other) => other !== pod && !isTerminal(other) && (other.spec.nodeName === choice.node || assumed.has(other.metadata.uid)))
+    const others = all.filter(
+      (other) => other !== pod && !isTerminal(other) && (other.spec.nodeName === choice.node || assumed.has(other.metadata.uid)),
+    )
     const reason = infeasible(pod, node, others)
     if (reason !== null) return { why: `${process} binds ${choice.pod.name} to ${choice.node}, though ${reason}` }
     return assumed.size > 0 ? 'notable' : 'holds'
@@ -92,20 +123,40 @@ const feasibleAsSeen = deciding(
 )
 
 const onlyItsOwn = deciding(
-  { id: 'SCHED-S7', sentence: 'no pod with scheduling gates, being deleted, of another scheduler or with a node is bound', source: 'KEP-3521', sometimes: 'a pod is bound', ...safety },
+  {
+    id: 'SCHED-S7',
+    sentence: 'no pod with scheduling gates, being deleted, of another scheduler or with a node is bound',
+    source: 'KEP-3521',
+    sometimes: 'a pod is bound',
+    ...safety,
+  },
   ['Bind'],
   ({ choice, view, process }, { history }) => {
     const pod = viewed<Pod>(history, view, choice.pod)
     if (pod === undefined || pod.metadata.uid !== choice.pod.uid) return 'vacuous'
     const { spec, metadata } = pod
     const gates = (spec.schedulingGates ?? []).length > 0
-    const wrong = gates ? 'has scheduling gates' : metadata.deletionTimestamp !== undefined ? 'is being deleted' : spec.schedulerName !== 'default-scheduler' ? `is for ${spec.schedulerName}` : (spec.nodeName ?? '') !== '' ? `is on ${spec.nodeName}` : null
+    const wrong = gates
+      ? 'has scheduling gates'
+      : metadata.deletionTimestamp !== undefined
+        ? 'is being deleted'
+        : spec.schedulerName !== 'default-scheduler'
+          ? `is for ${spec.schedulerName}`
+          : (spec.nodeName ?? '') !== ''
+            ? `is on ${spec.nodeName}`
+            : null
     return wrong === null ? 'notable' : { why: `${process} binds ${choice.pod.name}, which ${wrong}` }
   },
 )
 
 const onlyDecides = eachCommit(
-  { id: 'SCHED-S8', sentence: 'a scheduler writes bindings and what it says about pods, and nothing else', source: 'https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/', sometimes: 'it says something about a pod', ...safety },
+  {
+    id: 'SCHED-S8',
+    sentence: 'a scheduler writes bindings and what it says about pods, and nothing else',
+    source: 'https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/',
+    sometimes: 'it says something about a pod',
+    ...safety,
+  },
   null,
   ({ key, before, after, author }) => {
     if (!author.startsWith('kube-scheduler') || !isRegistry(key) || resourceOfKey(key) === 'leases') return 'vacuous'
@@ -126,7 +177,12 @@ export const SCHEDULING: readonly Invariant[] = [
   onlyItsOwn,
   onlyDecides,
   settles(
-    { id: 'SCHED-L1', sentence: 'a pod for which there is room gets a node', source: 'kubernetes pkg/scheduler/backend/queue/scheduling_queue.go', sometimes: 'there were pods' },
+    {
+      id: 'SCHED-L1',
+      sentence: 'a pod for which there is room gets a node',
+      source: 'kubernetes pkg/scheduler/backend/queue/scheduling_queue.go',
+      sometimes: 'there were pods',
+    },
     (object, waitsFor) => object.startsWith('Pod ') && waitsFor.startsWith('a node'),
     had('pods'),
   ),

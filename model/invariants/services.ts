@@ -14,7 +14,13 @@ const ENDPOINTS_MOST = 100
 const SERVICE_LABEL = 'kubernetes.io/service-name'
 
 const wellFormed = eachCommit(
-  { id: 'EPS-S1', sentence: 'a slice holds at most 100 endpoints, of one address type, and belongs to a service of its namespace', source: SLICES, sometimes: 'it holds an endpoint', ...safety },
+  {
+    id: 'EPS-S1',
+    sentence: 'a slice holds at most 100 endpoints, of one address type, and belongs to a service of its namespace',
+    source: SLICES,
+    sometimes: 'it holds an endpoint',
+    ...safety,
+  },
   'endpointslices',
   ({ key, after }) => {
     const slice = objectOf<EndpointSlice>(after)
@@ -41,7 +47,14 @@ const wrongEndpoint = (endpoint: Endpoint, service: Service, history: StoreHisto
 }
 
 const asSeen: Invariant = watching(
-  { id: 'EPS-S2', sentence: 'a slice holds the pods its service selects, with their addresses and readiness, as its controller saw them', source: 'kubernetes staging/src/k8s.io/endpointslice/utils.go', kind: 'history', strength: 'safety', sometimes: 'it holds an endpoint' },
+  {
+    id: 'EPS-S2',
+    sentence: 'a slice holds the pods its service selects, with their addresses and readiness, as its controller saw them',
+    source: 'kubernetes staging/src/k8s.io/endpointslice/utils.go',
+    kind: 'history',
+    strength: 'safety',
+    sometimes: 'it holds an endpoint',
+  },
   ['Decision', 'Commit'],
   () => {
     /** process/service uid → what it had seen each time it decided: a write may arrive after a later decision. */
@@ -54,7 +67,12 @@ const asSeen: Invariant = watching(
           views.set(key, [...(views.get(key) ?? []), next.view])
           return 'vacuous'
         }
-        if (next.kind !== 'Commit' || !next.key.startsWith('/registry/endpointslices/') || !next.author.startsWith('kube-controller-manager')) return 'vacuous'
+        if (
+          next.kind !== 'Commit' ||
+          !next.key.startsWith('/registry/endpointslices/') ||
+          !next.author.startsWith('kube-controller-manager')
+        )
+          return 'vacuous'
         const slice = objectOf<EndpointSlice>(next.after)
         if (slice === undefined || slice.metadata.deletionTimestamp !== undefined) return 'vacuous'
         const { namespace = '' } = slice.metadata
@@ -77,7 +95,13 @@ const asSeen: Invariant = watching(
 )
 
 const rulesFollow = each(
-  { id: 'PROXY-S6', sentence: "a node's rules send to the ready endpoints, to those that still serve while they end if none is ready, and else nowhere", source: TOPOLOGY, sometimes: 'a service has a backend', ...safety },
+  {
+    id: 'PROXY-S6',
+    sentence: "a node's rules send to the ready endpoints, to those that still serve while they end if none is ready, and else nowhere",
+    source: TOPOLOGY,
+    sometimes: 'a service has a backend',
+    ...safety,
+  },
   'RulesSwapped',
   ({ node, rules, view }, { history }) => {
     const slices = listed<EndpointSlice>(history, view, 'endpointslices')
@@ -86,14 +110,16 @@ const rulesFollow = each(
       const { clusterIP, ports, type } = service.spec
       if (clusterIP === undefined || clusterIP === 'None' || type === 'ExternalName') continue
       const backends = backendsOf(service, slices).join(', ')
-      for (const port of ports ?? []) wanted.set(`${service.metadata.namespace}/${service.metadata.name}:${port.port}`, { clusterIP, backends })
+      for (const port of ports ?? [])
+        wanted.set(`${service.metadata.namespace}/${service.metadata.name}:${port.port}`, { clusterIP, backends })
     }
     let some = false
     for (const [name, rule] of Object.entries(rules)) {
       const want = wanted.get(name)
       if (want === undefined) return { why: `${node} has rules for ${name}, which is not there` }
       const backends = rule.backends.join(', ')
-      if (backends !== want.backends || rule.clusterIP !== want.clusterIP) return { why: `${node} sends ${name} to ${backends || 'nowhere'}, expected ${want.backends || 'nowhere'}` }
+      if (backends !== want.backends || rule.clusterIP !== want.clusterIP)
+        return { why: `${node} sends ${name} to ${backends || 'nowhere'}, expected ${want.backends || 'nowhere'}` }
       if (rule.backends.length > 0) some = true
       wanted.delete(name)
     }
@@ -104,22 +130,53 @@ const rulesFollow = each(
 )
 
 const routedByRules: Invariant = each(
-  { id: 'PROXY-S1', sentence: "a connection goes only to a backend that the node's rules name for that service", source: 'https://kubernetes.io/docs/reference/networking/virtual-ips/', kind: 'step', strength: 'safety', sometimes: 'it reaches a backend', allows: ['ALLOW-8'] },
+  {
+    id: 'PROXY-S1',
+    sentence: "a connection goes only to a backend that the node's rules name for that service",
+    source: 'https://kubernetes.io/docs/reference/networking/virtual-ips/',
+    kind: 'step',
+    strength: 'safety',
+    sometimes: 'it reaches a backend',
+    allows: ['ALLOW-8'],
+  },
   'Routed',
   ({ node, service, backend, clusterIP }: Seen<'Routed'>, { cluster }) => {
     const rule = cluster.rules.get(node)?.[service]
     if (rule === undefined) return { why: `${node} routed a connection to ${service}, for which it has no rules` }
     if (rule.clusterIP !== clusterIP) return { why: `${node} routed ${clusterIP} as ${service}, whose address is ${rule.clusterIP}` }
-    if (backend === null) return rule.backends.length === 0 ? 'holds' : { why: `${node} rejected a connection to ${service}, which has ${rule.backends.join(', ')}` }
-    return rule.backends.includes(backend) ? 'notable' : { why: `${node} sent a connection for ${service} to ${backend}, its rules name ${rule.backends.join(', ') || 'nobody'}` }
+    if (backend === null)
+      return rule.backends.length === 0
+        ? 'holds'
+        : { why: `${node} rejected a connection to ${service}, which has ${rule.backends.join(', ')}` }
+    return rule.backends.includes(backend)
+      ? 'notable'
+      : { why: `${node} sent a connection for ${service} to ${backend}, its rules name ${rule.backends.join(', ') || 'nobody'}` }
   },
 )
 
 export const SERVICES: readonly Invariant[] = [
   wellFormed,
   asSeen,
-  settles({ id: 'EPS-L1', sentence: 'the endpoints of a service become the pods it selects, each once', source: SLICES, sometimes: 'there were services' }, (object, waitsFor) => object.startsWith('Service ') && waitsFor.includes('endpoints'), had('services')),
+  settles(
+    {
+      id: 'EPS-L1',
+      sentence: 'the endpoints of a service become the pods it selects, each once',
+      source: SLICES,
+      sometimes: 'there were services',
+    },
+    (object, waitsFor) => object.startsWith('Service ') && waitsFor.includes('endpoints'),
+    had('services'),
+  ),
   routedByRules,
   rulesFollow,
-  settles({ id: 'PROXY-L1', sentence: "every node's rules become those of the services and endpoints that are there", source: TOPOLOGY, sometimes: 'there were services' }, (object, waitsFor) => object.startsWith('Node ') && waitsFor.includes('service rules'), had('services')),
+  settles(
+    {
+      id: 'PROXY-L1',
+      sentence: "every node's rules become those of the services and endpoints that are there",
+      source: TOPOLOGY,
+      sometimes: 'there were services',
+    },
+    (object, waitsFor) => object.startsWith('Node ') && waitsFor.includes('service rules'),
+    had('services'),
+  ),
 ]

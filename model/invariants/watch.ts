@@ -161,29 +161,44 @@ const complete = (seen: Seen<'WatchDelivered'>, stream: Stream, streams: Streams
       const got = event === undefined ? 'nothing more' : `${event.type} ${event.key} at revision ${event.revision}`
       return { why: `stream ${seen.stream} was not told of ${type} ${change.key} at revision ${change.revision}: it got ${got}` }
     }
-    if (event.type !== type) return { why: `stream ${seen.stream} was told ${event.type} ${event.key} at revision ${event.revision}, expected ${type}` }
+    if (event.type !== type)
+      return { why: `stream ${seen.stream} was told ${event.type} ${event.key} at revision ${event.revision}, expected ${type}` }
   }
   const extra = seen.events[due.length]
-  if (extra !== undefined) return { why: `stream ${seen.stream} was told of ${extra.type} ${extra.key} at revision ${extra.revision}, which was never committed or does not match` }
+  if (extra !== undefined)
+    return {
+      why: `stream ${seen.stream} was told of ${extra.type} ${extra.key} at revision ${extra.revision}, which was never committed or does not match`,
+    }
   return stream.opened.startRevision > 1 ? 'notable' : 'holds'
 }
 
 /** A notice at r means that everything up to r was sent, and nothing up to r comes later. */
 const bookmarks = (seen: Seen<'WatchDelivered'>, stream: Stream, streams: Streams): Judgement => {
   const early = seen.events.find((event) => event.revision <= stream.promised)
-  if (early !== undefined) return { why: `stream ${seen.stream} was told of revision ${early.revision} after a notice at ${stream.promised}` }
+  if (early !== undefined)
+    return { why: `stream ${seen.stream} was told of revision ${early.revision} after a notice at ${stream.promised}` }
   if (!seen.progress) return 'vacuous'
-  if (seen.revision < stream.promised) return { why: `stream ${seen.stream} got a notice at ${seen.revision} after one at ${stream.promised}` }
+  if (seen.revision < stream.promised)
+    return { why: `stream ${seen.stream} got a notice at ${seen.revision} after one at ${stream.promised}` }
   const missed = streams
     .changesFor(stream)
-    .find((change) => change.revision > Math.max(stream.lastRevision, stream.promised) && change.revision <= seen.revision && expected(stream, change) !== null)
-  if (missed !== undefined) return { why: `stream ${seen.stream} got a notice at ${seen.revision} without having been told of ${missed.key} at revision ${missed.revision}` }
+    .find(
+      (change) =>
+        change.revision > Math.max(stream.lastRevision, stream.promised) &&
+        change.revision <= seen.revision &&
+        expected(stream, change) !== null,
+    )
+  if (missed !== undefined)
+    return {
+      why: `stream ${seen.stream} got a notice at ${seen.revision} without having been told of ${missed.key} at revision ${missed.revision}`,
+    }
   return stream.lastRevision > stream.after ? 'notable' : 'holds'
 }
 
 const notBefore = (seen: Seen<'WatchDelivered'>, stream: Stream): Judgement => {
   const early = seen.events.find((event) => event.revision < stream.opened.startRevision)
-  if (early !== undefined) return { why: `stream ${seen.stream} starts at ${stream.opened.startRevision} and was told of revision ${early.revision}` }
+  if (early !== undefined)
+    return { why: `stream ${seen.stream} starts at ${stream.opened.startRevision} and was told of revision ${early.revision}` }
   return seen.events.length === 0 ? 'vacuous' : 'notable'
 }
 
@@ -196,12 +211,16 @@ const details = (seen: Seen<'WatchDelivered'>, stream: Stream, streams: Streams)
     if (change === undefined) continue
     const { after, before } = change
     if (after !== null && (event.createRevision !== after.createRevision || event.version !== after.version)) {
-      return { why: `stream ${seen.stream}: ${event.key} at revision ${event.revision} is said to be created at ${event.createRevision}, version ${event.version}` }
+      return {
+        why: `stream ${seen.stream}: ${event.key} at revision ${event.revision} is said to be created at ${event.createRevision}, version ${event.version}`,
+      }
     }
     if (event.prevRevision === undefined) continue
     previous = true
     if (event.prevRevision !== before?.modRevision) {
-      return { why: `stream ${seen.stream}: the previous value of ${event.key} at revision ${event.revision} is said to be of revision ${event.prevRevision}, it was of ${before?.modRevision ?? 'none'}` }
+      return {
+        why: `stream ${seen.stream}: the previous value of ${event.key} at revision ${event.revision} is said to be of revision ${event.prevRevision}, it was of ${before?.modRevision ?? 'none'}`,
+      }
     }
   }
   return previous ? 'notable' : 'holds'
@@ -217,8 +236,16 @@ const delivered =
       judged = true
       const missed = streams
         .changesFor(stream)
-        .find((change) => change.revision > Math.max(stream.lastRevision, stream.promised) && nowMs - change.atMs > slackMs && expected(stream, change) !== null)
-      if (missed !== undefined) return { why: `stream ${stream.opened.stream} was not told of ${missed.key} at revision ${missed.revision}, committed ${nowMs - missed.atMs} ms before` }
+        .find(
+          (change) =>
+            change.revision > Math.max(stream.lastRevision, stream.promised) &&
+            nowMs - change.atMs > slackMs &&
+            expected(stream, change) !== null,
+        )
+      if (missed !== undefined)
+        return {
+          why: `stream ${stream.opened.stream} was not told of ${missed.key} at revision ${missed.revision}, committed ${nowMs - missed.atMs} ms before`,
+        }
     }
     return judged ? 'notable' : 'vacuous'
   }
@@ -229,16 +256,110 @@ const safety = { kind: 'history', strength: 'safety' } as const
 const liveness = { kind: 'convergence', strength: 'liveness' } as const
 
 export const WATCH: readonly Invariant[] = [
-  onDelivery({ id: 'ETCD-S17', sentence: 'events of one watch never repeat, never go back, and one revision is never split', source: ETCD, sometimes: 'one response holds several events', ...safety }, 'etcd', inOrder),
-  onDelivery({ id: 'ETCD-S18', sentence: 'a watch is told of every matching event from its start on, and of nothing else', source: `${ETCD}; etcd-io/etcd#17529`, sometimes: 'it started at a revision in the past', allows: ['ALLOW-3'], ...safety }, 'etcd', complete),
-  onDelivery({ id: 'ETCD-S19', sentence: 'a progress notice at a revision means that everything up to it was sent', source: `${ETCD}; etcd-io/etcd#15220`, sometimes: 'the stream had been told of something', ...safety }, 'etcd', bookmarks),
-  onDelivery({ id: 'ETCD-S20', sentence: 'a watch is told of nothing before its start revision', source: 'etcd-io/etcd#20221', sometimes: 'an event was delivered', ...safety }, 'etcd', notBefore),
-  onDelivery({ id: 'ETCD-S21', sentence: 'an event says truly when its key was created, how often it was put, and what it was before', source: 'etcd tests/robustness/validate/watch.go', sometimes: 'the previous value was asked for', ...safety }, 'etcd', details),
-  onDelivery({ id: 'ETCD-L5', sentence: 'an open watch on a connected member is told of each committed event', source: ETCD, sometimes: 'a stream was open at the end', ...liveness }, 'etcd', () => 'vacuous', delivered('etcd', 5_000)),
-  onDelivery({ id: 'API-S14', sentence: 'a watch of the API is told of every change after its start as its selector sees it, in order, once', source: `${API}; KEP-1904`, sometimes: 'it resumes where an earlier one broke off', allows: ['ALLOW-3'], ...safety }, 'api', (seen, stream, streams) => {
-    const order = inOrder(seen, stream)
-    return typeof order === 'object' ? order : complete(seen, stream, streams)
-  }),
-  onDelivery({ id: 'API-S16', sentence: 'a bookmark means that everything up to it was sent, and nothing up to it comes later', source: 'KEP-956', sometimes: 'the stream had been told of something', ...safety }, 'api', bookmarks),
-  onDelivery({ id: 'API-L1', sentence: 'an open watch of the API is told of each matching change', source: API, sometimes: 'a stream was open at the end', ...liveness }, 'api', () => 'vacuous', delivered('api', 5_000)),
+  onDelivery(
+    {
+      id: 'ETCD-S17',
+      sentence: 'events of one watch never repeat, never go back, and one revision is never split',
+      source: ETCD,
+      sometimes: 'one response holds several events',
+      ...safety,
+    },
+    'etcd',
+    inOrder,
+  ),
+  onDelivery(
+    {
+      id: 'ETCD-S18',
+      sentence: 'a watch is told of every matching event from its start on, and of nothing else',
+      source: `${ETCD}; etcd-io/etcd#17529`,
+      sometimes: 'it started at a revision in the past',
+      allows: ['ALLOW-3'],
+      ...safety,
+    },
+    'etcd',
+    complete,
+  ),
+  onDelivery(
+    {
+      id: 'ETCD-S19',
+      sentence: 'a progress notice at a revision means that everything up to it was sent',
+      source: `${ETCD}; etcd-io/etcd#15220`,
+      sometimes: 'the stream had been told of something',
+      ...safety,
+    },
+    'etcd',
+    bookmarks,
+  ),
+  onDelivery(
+    {
+      id: 'ETCD-S20',
+      sentence: 'a watch is told of nothing before its start revision',
+      source: 'etcd-io/etcd#20221',
+      sometimes: 'an event was delivered',
+      ...safety,
+    },
+    'etcd',
+    notBefore,
+  ),
+  onDelivery(
+    {
+      id: 'ETCD-S21',
+      sentence: 'an event says truly when its key was created, how often it was put, and what it was before',
+      source: 'etcd tests/robustness/validate/watch.go',
+      sometimes: 'the previous value was asked for',
+      ...safety,
+    },
+    'etcd',
+    details,
+  ),
+  onDelivery(
+    {
+      id: 'ETCD-L5',
+      sentence: 'an open watch on a connected member is told of each committed event',
+      source: ETCD,
+      sometimes: 'a stream was open at the end',
+      ...liveness,
+    },
+    'etcd',
+    () => 'vacuous',
+    delivered('etcd', 5_000),
+  ),
+  onDelivery(
+    {
+      id: 'API-S14',
+      sentence: 'a watch of the API is told of every change after its start as its selector sees it, in order, once',
+      source: `${API}; KEP-1904`,
+      sometimes: 'it resumes where an earlier one broke off',
+      allows: ['ALLOW-3'],
+      ...safety,
+    },
+    'api',
+    (seen, stream, streams) => {
+      const order = inOrder(seen, stream)
+      return typeof order === 'object' ? order : complete(seen, stream, streams)
+    },
+  ),
+  onDelivery(
+    {
+      id: 'API-S16',
+      sentence: 'a bookmark means that everything up to it was sent, and nothing up to it comes later',
+      source: 'KEP-956',
+      sometimes: 'the stream had been told of something',
+      ...safety,
+    },
+    'api',
+    bookmarks,
+  ),
+  onDelivery(
+    {
+      id: 'API-L1',
+      sentence: 'an open watch of the API is told of each matching change',
+      source: API,
+      sometimes: 'a stream was open at the end',
+      ...liveness,
+    },
+    'api',
+    () => 'vacuous',
+    delivered('api', 5_000),
+  ),
 ]

@@ -44,7 +44,9 @@ export interface StoreHistory {
   /** The value of a key at a revision, or undefined when it did not exist then. */
   at(key: Key, revision: Revision): Stored | undefined
   /** All versions of a key, ascending; after null is a deletion. */
-  versions(key: Key): readonly { readonly revision: Revision; readonly atMs: number; readonly author: string; readonly after: Stored | null }[]
+  versions(
+    key: Key,
+  ): readonly { readonly revision: Revision; readonly atMs: number; readonly author: string; readonly after: Stored | null }[]
   /** Keys of a resource that existed at a revision, with their values, in key order. */
   listAt(resource: ResourceName, revision: Revision): readonly { readonly key: Key; readonly stored: Stored }[]
   /** Keys ever written, by prefix, in order of first write. */

@@ -33,9 +33,14 @@ export interface ApiCall {
  * `revision`: of the list or of the object returned, from the API; header.revision from etcd.
  */
 export type Outcome =
-  | { readonly kind: 'done'; readonly revision: Revision; readonly code?: number; readonly response?: EtcdResponse
+  | {
+      readonly kind: 'done'
+      readonly revision: Revision
+      readonly code?: number
+      readonly response?: EtcdResponse
       /** For API reads: [key, modification revision] of each object returned; for API writes: of the object. */
-      readonly objects?: readonly (readonly [Key, Revision])[] }
+      readonly objects?: readonly (readonly [Key, Revision])[]
+    }
   | { readonly kind: 'refused'; readonly reason: string; readonly code?: number; readonly error?: EtcdError }
   | { readonly kind: 'unknown'; readonly reason: string }
 
@@ -45,15 +50,25 @@ export type View = Readonly<Record<ResourceName, Revision>>
 /** What a component decided from its view, said at the moment it sends the write. */
 export type Choice =
   /** assumed: pods it counts on nodes though its view does not show them bound yet. */
-  | { readonly kind: 'Bind'; readonly pod: ObjectRef; readonly node: string
-      readonly assumed: readonly { readonly uid: Uid; readonly node: string }[] }
+  | {
+      readonly kind: 'Bind'
+      readonly pod: ObjectRef
+      readonly node: string
+      readonly assumed: readonly { readonly uid: Uid; readonly node: string }[]
+    }
   /** The scheduler found no node. `reason` is the message of the PodScheduled condition. */
   | { readonly kind: 'Unschedulable'; readonly pod: ObjectRef; readonly reason: string }
   | { readonly kind: 'CreatePod'; readonly owner: ObjectRef; readonly name: string }
   | { readonly kind: 'DeletePod'; readonly owner: ObjectRef; readonly pod: ObjectRef }
   | { readonly kind: 'AdoptPod' | 'ReleasePod'; readonly owner: ObjectRef; readonly pod: ObjectRef }
   | { readonly kind: 'CreateReplicaSet'; readonly owner: ObjectRef; readonly name: string; readonly replicas: number }
-  | { readonly kind: 'ScaleReplicaSet'; readonly owner: ObjectRef; readonly replicaSet: ObjectRef; readonly from: number; readonly to: number }
+  | {
+      readonly kind: 'ScaleReplicaSet'
+      readonly owner: ObjectRef
+      readonly replicaSet: ObjectRef
+      readonly from: number
+      readonly to: number
+    }
   | { readonly kind: 'DeleteReplicaSet'; readonly owner: ObjectRef; readonly replicaSet: ObjectRef }
   | { readonly kind: 'CollectGarbage'; readonly object: ObjectRef; readonly owners: readonly ObjectRef[] }
   /** sinceMs: for how long, on the controller's own monotonic clock, it saw no change of the node's heartbeat. */
@@ -67,67 +82,169 @@ export type Choice =
 /** Which faults ended, were skipped by the budget, or had no target. */
 export type FaultOutcome = 'begun' | 'ended' | 'skipped'
 
-export type Observation = { readonly atMs: number } & (
+export type Observation = { readonly atMs: number } &
   // Requests
-  | { readonly kind: 'Invoke'; readonly process: ProcessName; readonly call: CallId; readonly request: EtcdRequest | ApiCall
-      /** Name of the server it was sent to. */
-      readonly to: ProcessName }
-  | { readonly kind: 'Reply'; readonly process: ProcessName; readonly call: CallId; readonly outcome: Outcome }
-  // The committed state, one observation a changed key, in the order of revisions
-  | { readonly kind: 'Commit'; readonly revision: Revision; readonly key: Key; readonly before: Stored | null; readonly after: Stored | null
-      /** The process on whose behalf it was written: 'scheduler-0', 'kubelet-node-1', 'user', 'lessor' for an expired lease. */
-      readonly author: ProcessName
-      /** The apiserver (or etcd client) that sent it. */
-      readonly via: ProcessName
-      /** Of the Raft entry that made it, where the subject shows it. */
-      readonly index?: number; readonly term?: number }
-  | { readonly kind: 'Compacted'; readonly revision: Revision }
-  // etcd members
-  /** A member applied an entry. digest: of its whole applied state, equal for equal states. */
-  | { readonly kind: 'Applied'; readonly member: ProcessName; readonly index: number; readonly term: number; readonly revision: Revision; readonly digest: string }
-  /** A member's commit index rose: the last entry it now knows committed. */
-  | { readonly kind: 'Committed'; readonly member: ProcessName; readonly term: number; readonly index: number; readonly entryTerm: number }
-  /** log: runs [first index, entry term] of the new leader's log, ascending, up to lastIndex. */
-  | { readonly kind: 'Elected'; readonly member: ProcessName; readonly term: number; readonly lastIndex: number; readonly log: readonly (readonly [number, number])[] }
-  | { readonly kind: 'Voted'; readonly member: ProcessName; readonly term: number; readonly candidate: ProcessName }
-  | { readonly kind: 'SteppedDown'; readonly member: ProcessName; readonly term: number; readonly reason: string }
-  | { readonly kind: 'LeaseGranted'; readonly lease: LeaseId; readonly ttlMs: number }
-  /** expired: revoked by the leader because its time was up, not by a client. */
-  | { readonly kind: 'LeaseRevoked'; readonly lease: LeaseId; readonly expired: boolean }
-  // Watches, as their clients saw them. layer 'api': key is that of the object, events are selector-transformed
-  | { readonly kind: 'WatchOpened'; readonly layer: 'etcd' | 'api'; readonly stream: string; readonly process: ProcessName; readonly from: ProcessName
-      readonly range: KeyRange; readonly startRevision: Revision; readonly filters?: readonly string[]; readonly fieldSelector?: string }
-  /** revision: the header's. progress: a notice (etcd) or bookmark (api) without events. */
-  | { readonly kind: 'WatchDelivered'; readonly layer: 'etcd' | 'api'; readonly stream: string; readonly revision: Revision
-      readonly events: readonly Delivered[]; readonly progress: boolean }
-  | { readonly kind: 'WatchClosed'; readonly layer: 'etcd' | 'api'; readonly stream: string; readonly reason: string; readonly compactRevision?: Revision }
-  // Leader election among controllers, by each process's own belief
-  | { readonly kind: 'Leading' | 'StoppedLeading'; readonly process: ProcessName; readonly lease: string }
-  | { readonly kind: 'Decision'; readonly process: ProcessName; readonly view: View; readonly choice: Choice }
-  // Containers, as the runtime of a node sees them
-  | { readonly kind: 'SandboxCreated' | 'SandboxRemoved'; readonly node: string; readonly pod: Uid; readonly sandbox: string; readonly ip: string }
-  | { readonly kind: 'ContainerStarted'; readonly node: string; readonly pod: Uid; readonly podName: string; readonly container: string; readonly id: string
-      readonly init: boolean; readonly sandbox: string }
-  | { readonly kind: 'StopSignal'; readonly node: string; readonly id: string; readonly signal: 'TERM' | 'KILL'; readonly graceMs: number; readonly reason: string }
-  /** by: 'itself' (exit), 'stop' (signal), 'crash' (the machine died with it). */
-  | { readonly kind: 'ContainerExited'; readonly node: string; readonly pod: Uid; readonly container: string; readonly id: string; readonly exitCode: number; readonly by: 'itself' | 'stop' | 'crash' }
-  // Services
-  /** A node's whole rule table after an atomic swap: 'namespace/service:port' → backend addresses. view: of its caches. */
-  | { readonly kind: 'RulesSwapped'; readonly node: string; readonly view: View; readonly rules: Readonly<Record<string, { readonly clusterIP: string; readonly backends: readonly string[] }>> }
-  /** A test connection to a service through a node's rules. backend null: rejected. */
-  | { readonly kind: 'Routed'; readonly node: string; readonly service: string; readonly clusterIP: string; readonly backend: string | null
-      /** Whether a container of a pod with that address ran at that moment. */
-      readonly answered: boolean }
-  // The world
-  | { readonly kind: 'ProcessStarted' | 'ProcessEnded'; readonly process: ProcessName; readonly machine: MachineName; readonly reason: string }
-  | { readonly kind: 'FaultChanged'; readonly fault: Fault; readonly outcome: FaultOutcome; readonly detail: string }
-  | { readonly kind: 'UserActed'; readonly action: string; readonly detail: string }
-  | { readonly kind: 'PhaseBegan'; readonly phase: 'storm' | 'calm' | 'end' }
-)
+  (
+    | {
+        readonly kind: 'Invoke'
+        readonly process: ProcessName
+        readonly call: CallId
+        readonly request: EtcdRequest | ApiCall
+        /** Name of the server it was sent to. */
+        readonly to: ProcessName
+      }
+    | { readonly kind: 'Reply'; readonly process: ProcessName; readonly call: CallId; readonly outcome: Outcome }
+    // The committed state, one observation a changed key, in the order of revisions
+    | {
+        readonly kind: 'Commit'
+        readonly revision: Revision
+        readonly key: Key
+        readonly before: Stored | null
+        readonly after: Stored | null
+        /** The process on whose behalf it was written: 'scheduler-0', 'kubelet-node-1', 'user', 'lessor' for an expired lease. */
+        readonly author: ProcessName
+        /** The apiserver (or etcd client) that sent it. */
+        readonly via: ProcessName
+        /** Of the Raft entry that made it, where the subject shows it. */
+        readonly index?: number
+        readonly term?: number
+      }
+    | { readonly kind: 'Compacted'; readonly revision: Revision }
+    // etcd members
+    /** A member applied an entry. digest: of its whole applied state, equal for equal states. */
+    | {
+        readonly kind: 'Applied'
+        readonly member: ProcessName
+        readonly index: number
+        readonly term: number
+        readonly revision: Revision
+        readonly digest: string
+      }
+    /** A member's commit index rose: the last entry it now knows committed. */
+    | {
+        readonly kind: 'Committed'
+        readonly member: ProcessName
+        readonly term: number
+        readonly index: number
+        readonly entryTerm: number
+      }
+    /** log: runs [first index, entry term] of the new leader's log, ascending, up to lastIndex. */
+    | {
+        readonly kind: 'Elected'
+        readonly member: ProcessName
+        readonly term: number
+        readonly lastIndex: number
+        readonly log: readonly (readonly [number, number])[]
+      }
+    | { readonly kind: 'Voted'; readonly member: ProcessName; readonly term: number; readonly candidate: ProcessName }
+    | { readonly kind: 'SteppedDown'; readonly member: ProcessName; readonly term: number; readonly reason: string }
+    | { readonly kind: 'LeaseGranted'; readonly lease: LeaseId; readonly ttlMs: number }
+    /** expired: revoked by the leader because its time was up, not by a client. */
+    | { readonly kind: 'LeaseRevoked'; readonly lease: LeaseId; readonly expired: boolean }
+    // Watches, as their clients saw them. layer 'api': key is that of the object, events are selector-transformed
+    | {
+        readonly kind: 'WatchOpened'
+        readonly layer: 'etcd' | 'api'
+        readonly stream: string
+        readonly process: ProcessName
+        readonly from: ProcessName
+        readonly range: KeyRange
+        readonly startRevision: Revision
+        readonly filters?: readonly string[]
+        readonly fieldSelector?: string
+      }
+    /** revision: the header's. progress: a notice (etcd) or bookmark (api) without events. */
+    | {
+        readonly kind: 'WatchDelivered'
+        readonly layer: 'etcd' | 'api'
+        readonly stream: string
+        readonly revision: Revision
+        readonly events: readonly Delivered[]
+        readonly progress: boolean
+      }
+    | {
+        readonly kind: 'WatchClosed'
+        readonly layer: 'etcd' | 'api'
+        readonly stream: string
+        readonly reason: string
+        readonly compactRevision?: Revision
+      }
+    // Leader election among controllers, by each process's own belief
+    | { readonly kind: 'Leading' | 'StoppedLeading'; readonly process: ProcessName; readonly lease: string }
+    | { readonly kind: 'Decision'; readonly process: ProcessName; readonly view: View; readonly choice: Choice }
+    // Containers, as the runtime of a node sees them
+    | {
+        readonly kind: 'SandboxCreated' | 'SandboxRemoved'
+        readonly node: string
+        readonly pod: Uid
+        readonly sandbox: string
+        readonly ip: string
+      }
+    | {
+        readonly kind: 'ContainerStarted'
+        readonly node: string
+        readonly pod: Uid
+        readonly podName: string
+        readonly container: string
+        readonly id: string
+        readonly init: boolean
+        readonly sandbox: string
+      }
+    | {
+        readonly kind: 'StopSignal'
+        readonly node: string
+        readonly id: string
+        readonly signal: 'TERM' | 'KILL'
+        readonly graceMs: number
+        readonly reason: string
+      }
+    /** by: 'itself' (exit), 'stop' (signal), 'crash' (the machine died with it). */
+    | {
+        readonly kind: 'ContainerExited'
+        readonly node: string
+        readonly pod: Uid
+        readonly container: string
+        readonly id: string
+        readonly exitCode: number
+        readonly by: 'itself' | 'stop' | 'crash'
+      }
+    // Services
+    /** A node's whole rule table after an atomic swap: 'namespace/service:port' → backend addresses. view: of its caches. */
+    | {
+        readonly kind: 'RulesSwapped'
+        readonly node: string
+        readonly view: View
+        readonly rules: Readonly<Record<string, { readonly clusterIP: string; readonly backends: readonly string[] }>>
+      }
+    /** A test connection to a service through a node's rules. backend null: rejected. */
+    | {
+        readonly kind: 'Routed'
+        readonly node: string
+        readonly service: string
+        readonly clusterIP: string
+        readonly backend: string | null
+        /** Whether a container of a pod with that address ran at that moment. */
+        readonly answered: boolean
+      }
+    // The world
+    | {
+        readonly kind: 'ProcessStarted' | 'ProcessEnded'
+        readonly process: ProcessName
+        readonly machine: MachineName
+        readonly reason: string
+      }
+    | { readonly kind: 'FaultChanged'; readonly fault: Fault; readonly outcome: FaultOutcome; readonly detail: string }
+    | { readonly kind: 'UserActed'; readonly action: string; readonly detail: string }
+    | { readonly kind: 'PhaseBegan'; readonly phase: 'storm' | 'calm' | 'end' }
+  )
 export type ObservationKind = Observation['kind']
 /** One kind of observation. */
 export type Seen<Kind extends ObservationKind> = Kind extends ObservationKind ? OfKind<Observation, Kind> : never
-type OfKind<One, Kind extends string> = One extends { readonly kind: infer Own } ? (Kind extends Own ? One & { readonly kind: Kind } : never) : never
+type OfKind<One, Kind extends string> = One extends { readonly kind: infer Own }
+  ? Kind extends Own
+    ? One & { readonly kind: Kind }
+    : never
+  : never
 
 /** One watch event by reference: what it says is in the commits. */
 export interface Delivered {

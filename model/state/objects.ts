@@ -319,13 +319,4 @@ export interface PlainObject extends ApiObject {
   readonly data?: Labels
 }
 
-export type KubernetesObject =
-  | Pod
-  | Node
-  | Lease
-  | ReplicaSet
-  | Deployment
-  | Service
-  | EndpointSlice
-  | Namespace
-  | PlainObject
+export type KubernetesObject = Pod | Node | Lease | ReplicaSet | Deployment | Service | EndpointSlice | Namespace | PlainObject

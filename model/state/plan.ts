@@ -107,7 +107,12 @@ export type UserAction =
   /** kubectl rollout undo --to-revision; 0: the one before. */
   | { readonly kind: 'Rollback'; readonly deployment: string; readonly revision: number }
   | { readonly kind: 'Pause'; readonly deployment: string; readonly paused: boolean }
-  | { readonly kind: 'Delete'; readonly resource: string; readonly name: string; readonly propagation: 'Background' | 'Foreground' | 'Orphan' }
+  | {
+      readonly kind: 'Delete'
+      readonly resource: string
+      readonly name: string
+      readonly propagation: 'Background' | 'Foreground' | 'Orphan'
+    }
   /** The n-th pod, modulo how many there are, in name order, of those the selector matches. */
   | { readonly kind: 'DeletePod'; readonly nth: number; readonly force: boolean }
   | { readonly kind: 'Cordon'; readonly node: string; readonly unschedulable: boolean }

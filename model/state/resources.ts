@@ -61,8 +61,7 @@ const byKind = new Map<string, Resource>(RESOURCES.map((entry) => [entry.kind, e
 
 export const resourceNamed = (resource: ResourceName): Resource | undefined => byResource.get(resource)
 export const resourceOfKind = (kind: string): Resource | undefined => byKind.get(kind)
-export const apiVersionOf = (entry: Resource): string =>
-  entry.group === '' ? entry.version : `${entry.group}/${entry.version}`
+export const apiVersionOf = (entry: Resource): string => (entry.group === '' ? entry.version : `${entry.group}/${entry.version}`)
 
 /** Key of an object in the store: '/registry/pods/default/web-1', '/registry/nodes/node-0'. */
 export const keyOf = (resource: ResourceName, namespace: string | undefined, name: string): string =>

@@ -104,7 +104,7 @@ export const plant = (bug: Bug): void => {
 
 /** Node.js calls the stripping of types experimental, each time: once is known. */
 const withoutWarning = <T>(work: () => T): T => {
-  const { emitWarning } = process
+  const emitWarning = process.emitWarning.bind(process)
   process.emitWarning = () => {}
   try {
     return work()

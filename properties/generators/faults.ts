@@ -20,8 +20,7 @@ const from = (targets: readonly Target[]): fc.Arbitrary<Target> => fc.constantFr
 const span = (low: number, high: number): fc.Arbitrary<number> => fc.integer({ min: low, max: high })
 
 const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrary<Fault> } = {
-  CrashProcess: ({ processes }) =>
-    fc.record({ kind: fc.constant('CrashProcess'), target: from(processes), restartMs: span(10, 20_000) }),
+  CrashProcess: ({ processes }) => fc.record({ kind: fc.constant('CrashProcess'), target: from(processes), restartMs: span(10, 20_000) }),
   CrashMachine: ({ machines, expendable }) =>
     fc.oneof(
       fc.record({ kind: fc.constant('CrashMachine'), target: from(machines), restartMs: span(500, 60_000) }),
@@ -29,8 +28,7 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
         ? []
         : [fc.record({ kind: fc.constant('CrashMachine' as const), target: from(expendable), restartMs: fc.constant(null) })]),
     ),
-  PauseProcess: ({ processes }) =>
-    fc.record({ kind: fc.constant('PauseProcess'), target: from(processes), forMs: span(200, 20_000) }),
+  PauseProcess: ({ processes }) => fc.record({ kind: fc.constant('PauseProcess'), target: from(processes), forMs: span(200, 20_000) }),
   Partition: ({ machines }) =>
     fc.record({
       kind: fc.constant('Partition'),
@@ -43,10 +41,14 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
   Clog: ({ machines }) => fc.record({ kind: fc.constant('Clog'), target: from(machines), forMs: span(100, 8_000) }),
   StallDisk: ({ durable }) =>
     fc.record({ kind: fc.constant('StallDisk'), target: from(durable), syncMs: span(50, 2_000), forMs: span(500, 10_000) }),
-  JumpClock: ({ machines }) =>
-    fc.record({ kind: fc.constant('JumpClock'), target: from(machines), deltaMs: span(-60_000, 60_000) }),
+  JumpClock: ({ machines }) => fc.record({ kind: fc.constant('JumpClock'), target: from(machines), deltaMs: span(-60_000, 60_000) }),
   CrashUnsynced: ({ durable }) =>
-    fc.record({ kind: fc.constant('CrashUnsynced'), target: from(durable), forMs: span(500, 20_000), restartMs: fc.oneof(span(1, 20), span(20, 400)) }),
+    fc.record({
+      kind: fc.constant('CrashUnsynced'),
+      target: from(durable),
+      forMs: span(500, 20_000),
+      restartMs: fc.oneof(span(1, 20), span(20, 400)),
+    }),
   DeposeElected: () => fc.record({ kind: fc.constant('DeposeElected'), afterTripsMost: span(0, 8), forMs: span(2_000, 20_000) }),
   CrashBetweenWrites: ({ writers }) =>
     fc.record({
@@ -55,8 +57,7 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
       writes: span(1, 6),
       restartMs: span(10, 10_000),
     }),
-  FreezeCache: ({ apiservers }) =>
-    fc.record({ kind: fc.constant('FreezeCache'), target: from(apiservers), forMs: span(500, 40_000) }),
+  FreezeCache: ({ apiservers }) => fc.record({ kind: fc.constant('FreezeCache'), target: from(apiservers), forMs: span(500, 40_000) }),
   BreakConnections: ({ writers }) => fc.record({ kind: fc.constant('BreakConnections'), target: from(writers) }),
 }
 

@@ -9,7 +9,10 @@ export interface DeploymentKnobs {
   readonly minReadySeconds: number
   readonly strategy:
     | { readonly type: 'Recreate' }
-    | { readonly type: 'RollingUpdate'; readonly rollingUpdate: { readonly maxSurge: number | string; readonly maxUnavailable: number | string } }
+    | {
+        readonly type: 'RollingUpdate'
+        readonly rollingUpdate: { readonly maxSurge: number | string; readonly maxUnavailable: number | string }
+      }
   readonly podReplacementPolicy: 'TerminationStarted' | 'TerminationComplete'
   readonly nodeSelector?: Readonly<Record<string, string>>
   /** Old ReplicaSets kept. */
@@ -81,12 +84,37 @@ export const service = (name: string): Manifest => ({
 export const workloadAction = (names: readonly string[], nodeNames: readonly string[]): fc.Arbitrary<UserAction> => {
   const name = fc.constantFrom(...names.map((one) => `default/${one}`))
   return fc.oneof(
-    { weight: 4, arbitrary: fc.record({ kind: fc.constant('SetImage'), deployment: name, image: fc.integer({ min: 1, max: 4 }).map((tag) => `registry.example/app:${tag}`) }) },
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant('Scale'), resource: fc.constant('deployments'), name, replicas: fc.integer({ min: 0, max: 7 }) }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        kind: fc.constant('SetImage'),
+        deployment: name,
+        image: fc.integer({ min: 1, max: 4 }).map((tag) => `registry.example/app:${tag}`),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        kind: fc.constant('Scale'),
+        resource: fc.constant('deployments'),
+        name,
+        replicas: fc.integer({ min: 0, max: 7 }),
+      }),
+    },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('Rollback'), deployment: name, revision: fc.constantFrom(0, 0, 1, 2) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('Pause'), deployment: name, paused: fc.boolean() }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('DeletePod'), nth: fc.integer({ min: 0, max: 20 }), force: fc.constantFrom(false, false, false, true) }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('ExitContainer'), nth: fc.integer({ min: 0, max: 20 }), exitCode: fc.constantFrom(0, 1) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constant('DeletePod'),
+        nth: fc.integer({ min: 0, max: 20 }),
+        force: fc.constantFrom(false, false, false, true),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant('ExitContainer'), nth: fc.integer({ min: 0, max: 20 }), exitCode: fc.constantFrom(0, 1) }),
+    },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('Connect'), node: fc.constantFrom(...nodeNames) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('Cordon'), node: fc.constantFrom(...nodeNames), unschedulable: fc.boolean() }) },
   )

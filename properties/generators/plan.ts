@@ -41,22 +41,33 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
       cluster: parts.cluster,
       weather: weather(parts.faultKinds, parts.majorityOut ?? false),
       users: fc.array(timed(parts.users), { maxLength: parts.usersMost, size: 'max' }),
-      faults: fc.array(timed(fault(parts.faultKinds, parts.targets)), { maxLength: FAULTS_DRAWN * (parts.faultsMost ?? FAULTS_DRAWN), size: 'max' }),
+      faults: fc.array(timed(fault(parts.faultKinds, parts.targets)), {
+        maxLength: FAULTS_DRAWN * (parts.faultsMost ?? FAULTS_DRAWN),
+        size: 'max',
+      }),
       centres: squalls,
       stormMs: parts.stormMs,
     })
     .map(({ seed, cluster, weather: drawn, users, faults, centres, stormMs }) => {
-      const kept = new Set<Fault>(armedOnly(faults.map((entry) => entry.do), drawn.armed, parts.faultsMost))
+      const kept = new Set<Fault>(
+        armedOnly(
+          faults.map((entry) => entry.do),
+          drawn.armed,
+          parts.faultsMost,
+        ),
+      )
       const at = (entry: { at: number; do: Action }): TimedAction => ({
         atMs: Math.floor((entry.at * stormMs) / AT_MOST),
         do: entry.do,
       })
-      const strikes = faults.filter((entry) => kept.has(entry.do)).map((entry, index): TimedAction => {
-        const centre = centres?.[index % centres.length]
-        if (centre === undefined) return at(entry)
-        const atMs = Math.floor((centre * stormMs) / AT_MOST + (entry.at * SQUALL_MS) / AT_MOST)
-        return { atMs: Math.min(atMs, stormMs), do: entry.do }
-      })
+      const strikes = faults
+        .filter((entry) => kept.has(entry.do))
+        .map((entry, index): TimedAction => {
+          const centre = centres?.[index % centres.length]
+          if (centre === undefined) return at(entry)
+          const atMs = Math.floor((centre * stormMs) / AT_MOST + (entry.at * SQUALL_MS) / AT_MOST)
+          return { atMs: Math.min(atMs, stormMs), do: entry.do }
+        })
       const drawnActions = [...users.map(at), ...strikes]
       return {
         format: 1,
@@ -72,8 +83,7 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
     })
 
 /** Sorted by time; actions of one time keep their order. */
-export const inOrder = (actions: readonly TimedAction[]): readonly TimedAction[] =>
-  actions.toSorted((one, other) => one.atMs - other.atMs)
+export const inOrder = (actions: readonly TimedAction[]): readonly TimedAction[] => actions.toSorted((one, other) => one.atMs - other.atMs)
 
 export const isFault = (action: Action): action is Fault => FAULT_KINDS.has(action.kind)
 const FAULT_KINDS: ReadonlySet<string> = new Set<FaultKind>([

@@ -31,15 +31,16 @@ export const standardShapes = (least: number, most: number): fc.Arbitrary<Cluste
   fc.integer({ min: least, max: most }).map((count) => standardShape(nodes(count)))
 
 /** etcd's defaults; and elections that follow each other faster, down to the Raft paper's 150 ms: more of them in a storm. */
-const ELECTIONS: readonly Timings[] = [
-  {},
-  { etcdHeartbeatMs: 50, etcdElectionMs: 400 },
-  { etcdHeartbeatMs: 20, etcdElectionMs: 150 },
-]
+const ELECTIONS: readonly Timings[] = [{}, { etcdHeartbeatMs: 50, etcdElectionMs: 400 }, { etcdHeartbeatMs: 20, etcdElectionMs: 150 }]
 
 /** A store and its clients, without Kubernetes above it. */
 export const etcdShape: fc.Arbitrary<ClusterShape> = fc
-  .record({ members: fc.constantFrom(3, 1, 3, 3, 5, 5), clients: fc.integer({ min: 2, max: 5 }), entries: fc.constantFrom(256, 1, 4, 1), elections: fc.constantFrom(...ELECTIONS) })
+  .record({
+    members: fc.constantFrom(3, 1, 3, 3, 5, 5),
+    clients: fc.integer({ min: 2, max: 5 }),
+    entries: fc.constantFrom(256, 1, 4, 1),
+    elections: fc.constantFrom(...ELECTIONS),
+  })
   .map(({ members, clients, entries, elections }) => ({
     members,
     apiservers: 0,

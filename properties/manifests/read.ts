@@ -23,6 +23,9 @@ export interface ReadManifests {
   readonly places: ReadonlyMap<string, string>
 }
 
+/** Kinds without a namespace among those that are not simulated. */
+const CLUSTER_KINDS =
+  /^(Cluster\w*|CustomResourceDefinition|PersistentVolume|StorageClass|PriorityClass|IngressClass|RuntimeClass|CSI\w*|\w+WebhookConfiguration|APIService|ValidatingAdmissionPolicy\w*)$/
 const EXTENSIONS = ['.yaml', '.yml', '.json']
 const KINDS_IN_ORDER = ['Namespace', 'ServiceAccount', 'ConfigMap', 'Secret', 'Service', 'Pod', 'ReplicaSet', 'Deployment']
 /** There from the beginning. */
@@ -68,18 +71,21 @@ interface Found {
 }
 
 export const nameOf = (object: Manifest): string => {
-  const namespaced = resourceOfKind(object.kind)?.namespaced ?? object.metadata.namespace !== undefined
+  // Of a kind that is not simulated nobody says here whether it has a namespace: most have.
+  const namespaced =
+    resourceOfKind(object.kind)?.namespaced ?? (object.metadata.namespace !== undefined || !CLUSTER_KINDS.test(object.kind))
   return `${object.kind} ${namespaced ? `${object.metadata.namespace ?? 'default'}/` : ''}${object.metadata.name}`
 }
 
-const rank = ({ kind }: Manifest): number => KINDS_IN_ORDER.indexOf(kind as string)
+const rank = ({ kind }: Manifest): number => KINDS_IN_ORDER.indexOf(kind)
 
 /** Null: it is applied. Else why not. */
 const judge = ({ object, refusal }: Found): string | null => {
   if (refusal !== null) return `${nameOf(object)}: the API server refuses it: ${refusal}: left out`
   const { apiVersion, kind } = object as { readonly apiVersion: string; readonly kind: string }
   const known = lookUp(apiVersion, kind)
-  if (!known.known && known.removed !== null) return `${nameOf(object)}: ${apiVersion} is no longer served by Kubernetes (use ${known.removed}): left out`
+  if (!known.known && known.removed !== null)
+    return `${nameOf(object)}: ${apiVersion} is no longer served by Kubernetes (use ${known.removed}): left out`
   if (!KINDS_IN_ORDER.includes(kind)) return `${nameOf(object)}: ${kind} is not simulated yet: left out`
   return null
 }
@@ -92,7 +98,7 @@ const missingNamespaces = (manifests: readonly Manifest[]): readonly string[] =>
 
 const withoutStatus = (object: Manifest): Manifest => {
   const { status: _status, ...rest } = object
-  return rest as Manifest
+  return rest
 }
 
 // Files
@@ -140,7 +146,10 @@ const readDocument = (path: string, number: number, document: Document, lines: L
   const value: unknown = document.toJS()
   // Nothing between two separators, or only comments.
   if (value === null || value === undefined) return []
-  return objectsIn(value, []).map(({ object, at }) => ({ ...checked(object, at, { path, number, document, lines }), place: `${path}: document ${number}` }))
+  return objectsIn(value, []).map(({ object, at }) => ({
+    ...checked(object, at, { path, number, document, lines }),
+    place: `${path}: document ${number}`,
+  }))
 }
 
 interface Where {
@@ -153,7 +162,8 @@ interface Where {
 /** A List is its items. */
 const objectsIn = (value: unknown, at: readonly (string | number)[]): readonly { object: unknown; at: readonly (string | number)[] }[] => {
   const list = value as { readonly kind?: unknown; readonly items?: unknown }
-  const isList = typeof value === 'object' && value !== null && typeof list.kind === 'string' && list.kind.endsWith('List') && Array.isArray(list.items)
+  const isList =
+    typeof value === 'object' && value !== null && typeof list.kind === 'string' && list.kind.endsWith('List') && Array.isArray(list.items)
   if (!isList) return [{ object: value, at }]
   return (list.items as unknown[]).flatMap((item, index) => objectsIn(item, [...at, 'items', index]))
 }
@@ -162,7 +172,10 @@ const checked = (value: unknown, at: readonly (string | number)[], where: Where)
   const fail = (field: readonly (string | number)[], expected: string, found: unknown): never => {
     const name = field.length === 0 ? '' : `${field.join('.')}: `
     const shown = found === undefined ? '' : `, found ${short(found)}`
-    throw new InputError(`${where.path}:${lineOf(where, [...at, ...field])}`, `document ${where.number}: ${name}expected ${expected}${shown}`)
+    throw new InputError(
+      `${where.path}:${lineOf(where, [...at, ...field])}`,
+      `document ${where.number}: ${name}expected ${expected}${shown}`,
+    )
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return fail([], 'a Kubernetes object', value)
   const object = value as Record<string, unknown>
@@ -176,14 +189,19 @@ const checked = (value: unknown, at: readonly (string | number)[], where: Where)
   const problems: readonly SchemaProblem[] = known.known ? known.problems(object) : []
   const wrong = problems.find((problem) => !problem.refused)
   if (wrong !== undefined) fail(wrong.path, wrong.expected, valueAt(object, wrong.path))
-  if (typeof metadata?.['name'] !== 'string' || metadata['name'] === '') fail(['metadata', 'name'], 'a name', metadata?.['generateName'] === undefined ? undefined : 'generateName, which apply does not take')
+  if (typeof metadata?.['name'] !== 'string' || metadata['name'] === '')
+    fail(['metadata', 'name'], 'a name', metadata?.['generateName'] === undefined ? undefined : 'generateName, which apply does not take')
   const refused = problems.find((problem) => problem.refused)
-  const refusal = refused === undefined ? null : `${refused.path.join('.')}: expected ${refused.expected}, found ${short(valueAt(object, refused.path))}`
+  const refusal =
+    refused === undefined ? null : `${refused.path.join('.')}: expected ${refused.expected}, found ${short(valueAt(object, refused.path))}`
   return { object: object as unknown as Manifest, refusal }
 }
 
 const valueAt = (object: unknown, path: readonly string[]): unknown =>
-  path.reduce<unknown>((value, step) => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[step] : undefined), object)
+  path.reduce<unknown>(
+    (value, step) => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[step] : undefined),
+    object,
+  )
 
 const short = (value: unknown): string => {
   const text = JSON.stringify(value) ?? 'nothing'

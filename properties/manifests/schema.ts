@@ -15,7 +15,8 @@ export interface SchemaProblem {
 }
 
 /** API groups that Kubernetes itself serves; a group of any other name belongs to a custom resource. */
-const OWN_GROUP = /^$|^(admissionregistration|apiextensions|apiregistration|authentication|authorization|certificates|coordination|discovery|events|flowcontrol\.apiserver|internal\.apiserver|networking|node|rbac\.authorization|resource|scheduling|storage|storagemigration)\.k8s\.io$|^(apps|autoscaling|batch|extensions|policy)$/
+const OWN_GROUP =
+  /^$|^(admissionregistration|apiextensions|apiregistration|authentication|authorization|certificates|coordination|discovery|events|flowcontrol\.apiserver|internal\.apiserver|networking|node|rbac\.authorization|resource|scheduling|storage|storagemigration)\.k8s\.io$|^(apps|autoscaling|batch|extensions|policy)$/
 
 /** Versions that older manifests name and today's API servers do not serve, and what replaced them. */
 const REMOVED: Readonly<Record<string, string>> = {
@@ -93,7 +94,8 @@ const TYPES: Readonly<Record<string, string>> = {
 
 const problemOf = ({ instancePath, keyword, message, params }: AjvError): SchemaProblem => {
   const path = instancePath.split('/').slice(1)
-  if (keyword === 'required') return { path: [...path, String(params['missingProperty'])], expected: 'a value: the field is required', refused: false }
+  if (keyword === 'required')
+    return { path: [...path, String(params['missingProperty'])], expected: 'a value: the field is required', refused: false }
   if (keyword === 'type') {
     const types = [params['type']].flat().map((type) => TYPES[String(type)] ?? String(type))
     return { path, expected: types.join(' or '), refused: false }

@@ -183,7 +183,10 @@ class Simulation {
     const cut = (member: string): void => {
       if (over) return
       mend?.()
-      mend = this.faults.apply({ kind: 'Partition', side: [world.machineOf(member)], direction: 'both', forMs: fault.forMs }, (outcome, detail) => report(outcome, detail || member))
+      mend = this.faults.apply(
+        { kind: 'Partition', side: [world.machineOf(member)], direction: 'both', forMs: fault.forMs },
+        (outcome, detail) => report(outcome, detail || member),
+      )
     }
     const random = world.random('depose')
     const most = fault.afterTripsMost * this.plan.weather.latencyMs[1]
@@ -208,7 +211,11 @@ class Simulation {
       const side = [...new Set(fault.side.flatMap((target) => this.cluster.machineFor(target) ?? []))]
       return side.length === 0 ? null : { ...fault, side }
     }
-    const ofProcess = fault.kind === 'CrashProcess' || fault.kind === 'PauseProcess' || fault.kind === 'CrashUnsynced' || fault.kind === 'CrashBetweenWrites'
+    const ofProcess =
+      fault.kind === 'CrashProcess' ||
+      fault.kind === 'PauseProcess' ||
+      fault.kind === 'CrashUnsynced' ||
+      fault.kind === 'CrashBetweenWrites'
     const target = ofProcess ? this.cluster.processFor(fault.target) : this.cluster.machineFor(fault.target)
     return target === null ? null : { ...fault, target }
   }
@@ -232,7 +239,8 @@ const CALM_WITHOUT_API_MS = 30_000
 const targetOf = (fault: WorldFault): string => (fault.kind === 'Partition' ? fault.side.join(', ') : fault.target)
 
 /** Requests that may change something: what a crash between two writes counts. */
-const isWrite = (message: Message): boolean => message.kind === 'ApiRequest' && message.request.verb !== 'get' && message.request.verb !== 'list'
+const isWrite = (message: Message): boolean =>
+  message.kind === 'ApiRequest' && message.request.verb !== 'get' && message.request.verb !== 'list'
 
 const changesState = (seen: Observation): boolean => {
   switch (seen.kind) {

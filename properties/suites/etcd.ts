@@ -19,18 +19,16 @@ const range = fc.record({ kind: fc.constant('Range'), key, serializable: fc.cons
 const rangeAll = fc.record({ kind: fc.constant('Range'), key: fc.constant('a'), rangeEnd: fc.constant('z') })
 const put = fc.record({ kind: fc.constant('Put'), key, value, prevKv: fc.boolean() })
 const remove = fc.record({ kind: fc.constant('DeleteRange'), key, prevKv: fc.boolean() })
-const compareAndPut = fc.record({ key, other: key, version: fc.integer({ min: 0, max: 2 }), value }).map(
-  (drawn): KvRequest => ({
-    kind: 'Txn',
-    compare: [{ key: drawn.key, target: 'version', result: '=', operand: drawn.version }],
-    success: [
-      { kind: 'Put', key: drawn.key, value: drawn.value },
-      ...(drawn.other === drawn.key ? [] : [{ kind: 'Put' as const, key: drawn.other, value: drawn.value }]),
-      { kind: 'Range', key: drawn.key },
-    ],
-    failure: [{ kind: 'Range', key: drawn.key }],
-  }),
-)
+const compareAndPut = fc.record({ key, other: key, version: fc.integer({ min: 0, max: 2 }), value }).map((drawn): KvRequest => ({
+  kind: 'Txn',
+  compare: [{ key: drawn.key, target: 'version', result: '=', operand: drawn.version }],
+  success: [
+    { kind: 'Put', key: drawn.key, value: drawn.value },
+    ...(drawn.other === drawn.key ? [] : [{ kind: 'Put' as const, key: drawn.other, value: drawn.value }]),
+    { kind: 'Range', key: drawn.key },
+  ],
+  failure: [{ kind: 'Range', key: drawn.key }],
+}))
 const watch = fc.record({
   kind: fc.constant('Watch'),
   key: fc.constantFrom('a', 'b'),

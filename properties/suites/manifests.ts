@@ -16,7 +16,10 @@ export const manifestSuite = (manifests: readonly Manifest[], cluster: ClusterSh
     suite: 'manifests',
     cluster: fc.constant(cluster),
     opening: applied(manifests),
-    users: shaking(manifests, cluster.nodes.map((node) => node.name)),
+    users: shaking(
+      manifests,
+      cluster.nodes.map((node) => node.name),
+    ),
     usersMost: 10,
     faultKinds: ALL_FAULTS,
     targets: clusterTargets(cluster.nodes.length),
@@ -41,7 +44,11 @@ const shaking = (manifests: readonly Manifest[], nodeNames: readonly string[]): 
   const name = fc.constantFrom(...deployments)
   return fc.oneof(
     ...everywhere,
-    fc.record({ kind: fc.constant('SetImage'), deployment: name, image: fc.integer({ min: 1, max: 3 }).map((tag) => `evenkeel.example/next:${tag}`) }),
+    fc.record({
+      kind: fc.constant('SetImage'),
+      deployment: name,
+      image: fc.integer({ min: 1, max: 3 }).map((tag) => `evenkeel.example/next:${tag}`),
+    }),
     fc.record({ kind: fc.constant('Scale'), resource: fc.constant('deployments'), name, replicas: fc.integer({ min: 1, max: 6 }) }),
     fc.record({ kind: fc.constant('Rollback'), deployment: name, revision: fc.constant(0) }),
   )

@@ -26,15 +26,13 @@ const shape: fc.Arbitrary<ClusterShape> = fc
   .record({ cpus: fc.array(fc.constantFrom('1', '2', '4'), { minLength: NODES, maxLength: NODES }), tainted: fc.boolean() })
   .map(({ cpus, tainted }) =>
     standardShape(
-      nodes(NODES).map(
-        (node, index): NodeShape => ({
-          ...node,
-          cpu: cpus[index] ?? '2',
-          pods: 8,
-          labels: { disk: index === 0 ? 'ssd' : 'hdd' },
-          ...(tainted && index === 1 ? { taints: [{ key: 'dedicated', value: 'batch', effect: 'NoSchedule' }] } : {}),
-        }),
-      ),
+      nodes(NODES).map((node, index): NodeShape => ({
+        ...node,
+        cpu: cpus[index] ?? '2',
+        pods: 8,
+        labels: { disk: index === 0 ? 'ssd' : 'hdd' },
+        ...(tainted && index === 1 ? { taints: [{ key: 'dedicated', value: 'batch', effect: 'NoSchedule' }] } : {}),
+      })),
     ),
   )
 

@@ -1,0 +1,66 @@
+/** Garbage collection: what may be deleted for want of an owner, and that it is. SEMANTICS 2.8. */
+import type { Invariant } from '../invariant.ts'
+import { deciding, had, keyOfRef, objectOf, safety, settles } from './define.ts'
+
+const ownersGone = deciding(
+  {
+    id: 'GC-S1',
+    sentence: 'an object is collected only when each of its owners is gone, or waits for it to go',
+    source: 'kubernetes pkg/controller/garbagecollector/garbagecollector.go',
+    sometimes: 'an owner was deleted',
+    ...safety,
+  },
+  ['CollectGarbage'],
+  ({ choice, process }, { cluster }) => {
+    if (choice.owners.length === 0) return { why: `${process} collects ${choice.object.name}, which has no owner` }
+    for (const owner of choice.owners) {
+      const held = objectOf(
+        cluster.store.get(keyOfRef(owner)) ?? cluster.store.get(keyOfRef({ resource: owner.resource, name: owner.name })),
+      )
+      if (held === undefined || held.metadata.uid !== owner.uid) continue
+      const waits = held.metadata.deletionTimestamp !== undefined && held.metadata.finalizers?.includes('foregroundDeletion') === true
+      if (!waits) return { why: `${process} collects ${choice.object.name}, whose owner ${owner.name} is there` }
+    }
+    return 'notable'
+  },
+)
+
+const orphansStay = deciding(
+  {
+    id: 'GC-S3',
+    sentence: 'what was there when its owner was deleted with orphans to be left is not collected',
+    source: 'https://kubernetes.io/docs/concepts/architecture/garbage-collection/#orphaned-dependents',
+    sometimes: 'something is collected',
+    ...safety,
+  },
+  ['CollectGarbage'],
+  ({ choice, process }, { history }) => {
+    const made = history.versions(keyOfRef(choice.object)).find((version) => objectOf(version.after)?.metadata.uid === choice.object.uid)
+    for (const owner of choice.owners) {
+      const asked = history.versions(keyOfRef(owner)).find((version) => {
+        const { uid, deletionTimestamp, finalizers } = objectOf(version.after)?.metadata ?? {}
+        return uid === owner.uid && deletionTimestamp !== undefined && finalizers?.includes('orphan') === true
+      })
+      // What is made later is made on an old view of its owner: nobody was to leave it behind.
+      if (asked !== undefined && made !== undefined && made.revision < asked.revision)
+        return { why: `${process} collects ${choice.object.name}, which ${owner.name} was to leave behind` }
+    }
+    return 'notable'
+  },
+)
+
+export const GARBAGE: readonly Invariant[] = [
+  ownersGone,
+  orphansStay,
+  settles(
+    {
+      id: 'GC-L1',
+      sentence: 'what belonged to an owner that is gone goes too',
+      source: 'https://kubernetes.io/docs/concepts/architecture/garbage-collection/',
+      sometimes: 'owned objects existed',
+      allows: ['ALLOW-22'],
+    },
+    (_object, waitsFor) => waitsFor.includes('its owner is gone'),
+    had('replicasets'),
+  ),
+]

@@ -1,0 +1,128 @@
+/** ReplicaSets: what the controller may create and delete from what it saw. SEMANTICS 2.5. */
+import type { Invariant } from '../invariant.ts'
+import type { Pod, ReplicaSet } from '../state/objects.ts'
+import { prefixOf, resourceOfKey } from '../state/resources.ts'
+import { matchesLabels } from '../state/selector.ts'
+import { controllerOf, deciding, eachCommit, has, isActive, listed, objectOf, safety, settles, viewed, watching } from './define.ts'
+
+const RS = 'kubernetes pkg/controller/replicaset/replica_set.go'
+const EXPECTATION_MS = 300_000
+
+const ownPodsOnly = deciding(
+  {
+    id: 'RS-S1',
+    sentence: 'a ReplicaSet deletes or releases only pods of its own, and adopts only matching ones that nobody owns',
+    source: 'kubernetes pkg/controller/controller_ref_manager.go',
+    sometimes: 'a pod is adopted',
+    ...safety,
+  },
+  ['DeletePod', 'ReleasePod', 'AdoptPod'],
+  ({ choice, view, process }, { history }) => {
+    const pod = viewed<Pod>(history, view, choice.pod)
+    if (pod === undefined || pod.metadata.uid !== choice.pod.uid)
+      return { why: `${process} decided ${choice.kind} on ${choice.pod.name}, which was not in its view` }
+    const owner = controllerOf(pod)
+    if (choice.kind !== 'AdoptPod')
+      return owner === choice.owner.uid
+        ? 'holds'
+        : { why: `${process} decided ${choice.kind} on ${choice.pod.name}, which belongs to ${owner ?? 'nobody'}` }
+    const set = viewed<ReplicaSet>(history, view, choice.owner)
+    if (owner !== undefined) return { why: `${process} adopts ${choice.pod.name}, which belongs to ${owner}` }
+    if (set !== undefined && !matchesLabels(set.spec.selector, pod.metadata.labels))
+      return { why: `${process} adopts ${choice.pod.name}, which ${choice.owner.name} does not select` }
+    return pod.metadata.deletionTimestamp === undefined
+      ? 'notable'
+      : { why: `${process} adopts ${choice.pod.name}, which is being deleted` }
+  },
+)
+
+const noMoreThanMissing: Invariant = watching(
+  {
+    id: 'RS-S2',
+    sentence:
+      'a ReplicaSet makes no more pods than it misses, counting those it has made and not seen yet, and deletes no more than it has too many',
+    source: RS,
+    sometimes: 'pods it made are not in its view yet',
+    allows: ['ALLOW-4'],
+    ...safety,
+    kind: 'history',
+  },
+  ['Decision', 'Commit', 'ProcessEnded', 'StoppedLeading'],
+  () => {
+    /** process/owner → pods it made: revision and time. What it expects is lost with it. */
+    const made = new Map<string, { revision: number; atMs: number }[]>()
+    return {
+      observe(next, { history }) {
+        if (next.kind === 'ProcessEnded' || next.kind === 'StoppedLeading') {
+          for (const key of made.keys()) if (key.startsWith(`${next.process}/`)) made.delete(key)
+          return 'vacuous'
+        }
+        if (next.kind === 'Commit') {
+          const pod = next.before === null && resourceOfKey(next.key) === 'pods' ? objectOf<Pod>(next.after) : undefined
+          const owner = pod === undefined ? undefined : controllerOf(pod)
+          if (owner === undefined) return 'vacuous'
+          const key = `${next.author}/${owner}`
+          made.set(key, [...(made.get(key) ?? []), { revision: next.revision, atMs: next.atMs }])
+          return 'vacuous'
+        }
+        if (next.kind !== 'Decision' || (next.choice.kind !== 'CreatePod' && next.choice.kind !== 'DeletePod')) return 'vacuous'
+        const { choice, view, process, atMs } = next
+        const set = viewed<ReplicaSet>(history, view, choice.owner)
+        if (set === undefined || set.metadata.uid !== choice.owner.uid)
+          return { why: `${process} decided ${choice.kind} for ${choice.owner.name}, which was not in its view` }
+        const active = listed<Pod>(history, view, 'pods').filter((pod) => controllerOf(pod) === choice.owner.uid && isActive(pod)).length
+        const unseen = (made.get(`${process}/${choice.owner.uid}`) ?? []).filter((one) => one.revision > (view['pods'] ?? 0))
+        if (unseen.some((one) => atMs - one.atMs >= EXPECTATION_MS)) return 'vacuous'
+        if (choice.kind === 'DeletePod')
+          return active > set.spec.replicas
+            ? 'holds'
+            : {
+                why: `${process} deletes ${choice.pod.name} of ${choice.owner.name}, which wants ${set.spec.replicas} pods and had ${active}`,
+              }
+        if (active + unseen.length + 1 > set.spec.replicas) {
+          return {
+            why: `${process} makes a pod for ${choice.owner.name}, which wants ${set.spec.replicas}: it saw ${active} and had made ${unseen.length} more`,
+          }
+        }
+        return unseen.length > 0 ? 'notable' : 'holds'
+      },
+    }
+  },
+)
+
+const templateLabels = eachCommit(
+  {
+    id: 'RS-S5',
+    sentence: 'a pod made for a ReplicaSet has the labels of its template',
+    source: RS,
+    sometimes: 'a pod is made',
+    ...safety,
+  },
+  'pods',
+  ({ before, after, key }, { cluster }) => {
+    const pod = before === null ? objectOf<Pod>(after) : undefined
+    const owner = pod?.metadata.ownerReferences?.find((ref) => ref.controller === true && ref.kind === 'ReplicaSet')
+    if (pod === undefined || owner === undefined) return 'vacuous'
+    const set = objectOf<ReplicaSet>(cluster.store.get(`${prefixOf('replicasets', pod.metadata.namespace)}${owner.name}`))
+    if (set === undefined || set.metadata.uid !== owner.uid) return 'vacuous'
+    const missing = Object.entries(set.spec.template.metadata.labels ?? {}).find(([name, value]) => pod.metadata.labels?.[name] !== value)
+    return missing === undefined ? 'notable' : { why: `${key} was made without the label ${missing[0]}=${missing[1]}` }
+  },
+)
+
+export const REPLICASETS: readonly Invariant[] = [
+  ownPodsOnly,
+  noMoreThanMissing,
+  templateLabels,
+  settles(
+    {
+      id: 'RS-L1',
+      sentence: 'a ReplicaSet gets as many ready pods as it wants, and its status says so',
+      source: RS,
+      sometimes: 'there is one at the end',
+      allows: ['ALLOW-4'],
+    },
+    (object) => object.startsWith('ReplicaSet '),
+    has('replicasets'),
+  ),
+]
