@@ -207,7 +207,7 @@ export class Mvcc {
   /** Reads of a transaction see its own earlier writes. */
   private rangeInside(request: RangeRequest, header: (revision: Revision) => Header): RangeResponse {
     const now = this.revision
-    if ((request.revision ?? 0) === 0) this.revision = this.revisionNow
+    this.revision = this.revisionNow
     const response = this.range(request, header(this.revision)) as RangeResponse
     this.revision = now
     return response
@@ -256,14 +256,14 @@ export class Mvcc {
     this.fresh.push(change)
   }
 
+  /** Holds for each key of the range; where there is none, for one that was never written. */
   private compare(compare: Compare): boolean {
-    for (const key of this.keysIn(compare)) {
-      const stored = this.latest(key)
-      if (compare.target === 'value') {
-        if (stored === null || !holds(String(stored.value), compare.result, String(compare.operand))) return false
-      } else if (!holds(numberOf(stored, compare.target), compare.result, Number(compare.operand))) return false
-    }
-    return true
+    const there = [...this.keysIn(compare)].map((key) => this.latest(key)).filter((stored) => stored !== null)
+    if (compare.target === 'value')
+      return there.length > 0 && there.every(({ value }) => holds(String(value), compare.result, String(compare.operand)))
+    const { target, result, operand } = compare
+    const held = there.length === 0 ? [null] : there
+    return held.every((stored) => holds(numberOf(stored, target), result, Number(operand)))
   }
 
   private check(request: KvRequest, leases: { has(lease: LeaseId): boolean }): EtcdError | null {

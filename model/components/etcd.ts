@@ -109,7 +109,7 @@ const range = (draft: Draft, request: RangeRequest, header: KvResponse['header']
   return {
     kind: 'Range',
     header,
-    kvs: shown.map(([key, stored]) => ({ key, ...stored, ...(request.keysOnly === true ? { value: undefined } : {}) })),
+    kvs: shown.map(([key, stored]) => ({ key, ...stored, ...(request.keysOnly === true ? { value: '' } : {}) })),
     count: found.length,
     more: request.countOnly !== true && shown.length < found.length,
   }
@@ -134,10 +134,10 @@ export const stateAt = (keyspace: Keyspace, revision: Revision): ReadonlyMap<Key
 const ABSENT: Stored = { value: undefined, createRevision: 0, modRevision: 0, version: 0, lease: 0 }
 const FIELD = { version: 'version', create: 'createRevision', mod: 'modRevision', value: 'value', lease: 'lease' } as const
 
-/** Of an absent key the numbers are 0 and the value compares to nothing; over a range each key must hold. */
+/** It must hold for each key of the range; where there is none the numbers are 0, and a value compares to nothing. */
 const holds = (keyspace: Keyspace, compare: Compare): boolean => {
   const found = matching(keyspace.kvs, compare).map(([, stored]) => stored)
-  const asked = found.length === 0 && (compare.rangeEnd ?? '') === '' ? [ABSENT] : found
+  const asked = found.length === 0 ? [ABSENT] : found
   return asked.every((stored) => {
     if (compare.target === 'value' && stored === ABSENT) return false
     const held = stored[FIELD[compare.target]] as number | string

@@ -1,5 +1,0 @@
-import { fc, test } from '@fast-check/vitest'
-import { expect } from 'vitest'
-import { applyRequest, compact, EMPTY, endLease, grantLease } from '../../model/components/etcd.ts'
-import type { EtcdError, KvRequest, KvResponse } from '../../model/state/keyspace.ts'
-import { Mvcc } from './mvcc.ts'
