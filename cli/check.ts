@@ -1,9 +1,10 @@
 /** evenkeel check: runs suites, or the user's manifests, and says whether they hold. */
+import groupBy from 'lodash/groupBy.js'
 import type { Bug } from '../properties/bugs/bug.ts'
 import { campaign, Workers, type CampaignOptions, type CampaignResult, type Failure } from '../properties/campaign.ts'
 import { InputError } from '../properties/input.ts'
 import type { RunReport, SuiteChoice } from '../properties/job.ts'
-import { readManifests, type ReadManifests } from '../properties/manifests/read.ts'
+import { nameOf, readManifests, type ReadManifests } from '../properties/manifests/read.ts'
 import { refusals } from '../properties/preflight.ts'
 import { manifestSuite } from '../properties/suites/manifests.ts'
 import type { Suite } from '../properties/suites/suite.ts'
@@ -105,8 +106,16 @@ const opening = ({ cluster, runsMost, workers, seed }: CheckOptions, { suites, r
   const shape = `${cluster.nodes.length} nodes of ${node?.cpu} CPUs and ${node?.memory}`
   return [
     `Checking ${read.manifests.length} of ${read.objects} objects from ${read.files} file${read.files === 1 ? '' : 's'} on ${shape}; ${budget}.`,
+    ...appliedLines(read),
   ]
 }
+
+/** What is applied, a line a kind; what is not, or not wholly, has a note of its own. */
+const appliedLines = ({ manifests }: ReadManifests): readonly string[] =>
+  Object.entries(groupBy(manifests, (manifest) => manifest.kind)).map(([kind, own]) => {
+    const names = own.map((manifest) => nameOf(manifest).slice(kind.length + 1))
+    return `  applied: ${kind} ${names.join(', ')}`
+  })
 
 const run = (
   workers: Workers,

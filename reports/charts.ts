@@ -19,10 +19,11 @@ export const convergenceChart = (report: Report): string | null => {
   if (points.length === 0) return null
   const suites = report.suites.filter((suite) => suite.convergedAfterMs.length > 0).map((suite) => suite.name)
   return drawn({
-    height: 70 + suites.length * 60,
-    marginLeft: 100,
+    height: 80 + suites.length * 60,
+    marginBottom: 44,
+    marginLeft: 110,
     x: { label: 'seconds of calm until everything was as asked for →', type: 'sqrt', nice: true, grid: true },
-    y: { domain: suites, label: null },
+    y: { axis: null },
     color: { domain: suites, range: COLOURS },
     marks: [
       Plot.dot(points, Plot.dodgeY({ x: 'seconds', fy: 'suite', fill: 'suite', r: 2.2, anchor: 'middle', fillOpacity: 0.65 })),
@@ -37,7 +38,8 @@ export const faultChart = (report: Report): string | null => {
   const rows = Object.entries(report.faults).map(([kind, times]) => ({ kind, times }))
   if (rows.length === 0) return null
   return drawn({
-    height: 50 + rows.length * 22,
+    height: 64 + rows.length * 22,
+    marginBottom: 44,
     marginLeft: 150,
     marginRight: 50,
     x: { label: 'times a fault struck →', grid: true },

@@ -67,7 +67,7 @@ const failures = (report: Report): string => report.failures.map((failure, index
 const failureSection = (failure: FailureRow, index: number): string => {
   const { trace } = failure
   const [first] = trace.violations
-  const { svg, steps, skipped } = diagramOf(trace, failure.history)
+  const { names, svg, steps, skipped } = diagramOf(trace, failure.history)
   const size = `${trace.plan.actions.length} action${trace.plan.actions.length === 1 ? '' : 's'}`
   const minimal =
     trace.shrinking === null
@@ -79,7 +79,7 @@ const failureSection = (failure: FailureRow, index: number): string => {
 <p>Suite ${escape(failure.suite)}, run ${failure.index}: ${size}${minimal}. Source of the rule: ${escape(first?.source ?? '')}</p>
 <pre>${escape(failure.digest.join('\n'))}</pre>
 <p>See it again: <code>${escape(failure.replay)}</code></p>
-<div class="scroll">${svg}</div>
+<div class="scroll">${names}${svg}</div>
 <p class="controls"><input type="range" min="0" max="${Math.max(0, steps.length - 1)}" value="${Math.max(0, steps.length - 1)}" aria-label="step"> <output></output>${skipped > 0 ? ` <span class="quiet">(${skipped} steps before these are in the trace)</span>` : ''}</p>
 <pre class="detail"></pre>
 <script type="application/json">${JSON.stringify(steps.map((step) => ({ atMs: step.atMs, lane: step.lane, lines: step.lines }))).replaceAll('<', '\\u003c')}</script>
@@ -144,9 +144,9 @@ main{max-width:1088px;margin:0 auto;padding:8px 24px 48px}section{background:#ff
 h2{margin:.1em 0 .5em;font-size:20px}h2 small{font-weight:400;color:var(--quiet);font-size:15px;margin-left:.4em}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:6px 10px 6px 0;border-bottom:1px solid var(--line)}th{font-size:13px;color:var(--quiet);font-weight:600}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .quiet{color:var(--quiet);font-size:13px}.bad{color:var(--bad);font-weight:700}.why{font-weight:600;color:var(--bad)}
-code,pre{font:13px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}pre{background:#f3f4f6;padding:10px 12px;border-radius:8px;overflow-x:auto}
+code,pre{font:13px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}pre{background:#f3f4f6;padding:10px 12px;border-radius:8px;overflow-x:auto;white-space:pre-wrap}
 .matrix tr.held td:first-child{border-left:5px solid var(--good);padding-left:8px}.matrix tr.violated td:first-child{border-left:5px solid var(--bad);padding-left:8px}.matrix tr.idle td:first-child{border-left:5px solid var(--line);padding-left:8px}.matrix tr.missed td:first-child{border-left:5px solid var(--warn);padding-left:8px}.matrix tr.idle{color:var(--quiet)}.matrix td:first-child{white-space:nowrap}
-figure{margin:0;overflow-x:auto}.scroll{overflow-x:auto;border:1px solid var(--line);border-radius:8px}.space-time .lane{stroke:var(--line)}.space-time .name{font:12px system-ui,sans-serif;text-anchor:end;fill:#374151}.space-time .time{font:10px system-ui,sans-serif;text-anchor:middle;fill:var(--quiet)}.space-time .arrow{stroke-width:1.5;opacity:.45}.space-time .cursor{stroke:#111827;stroke-width:1;stroke-dasharray:3 3}.space-time .step{cursor:pointer}.space-time .step.on circle,.space-time .step.on rect{stroke:#111827;stroke-width:2.5}
+figure{margin:0;overflow-x:auto}.scroll{display:flex;overflow-x:auto;border:1px solid var(--line);border-radius:8px}.space-time{flex:none}.space-time.names{position:sticky;left:0;background:#fff;border-right:1px solid var(--line)}.space-time .lane{stroke:var(--line)}.space-time .name{font:12px system-ui,sans-serif;text-anchor:end;fill:#374151}.space-time .time{font:10px system-ui,sans-serif;text-anchor:middle;fill:var(--quiet)}.space-time .arrow{stroke-width:1.5;opacity:.45}.space-time .cursor{stroke:#111827;stroke-width:1;stroke-dasharray:3 3}.space-time .step{cursor:pointer}.space-time .step.on circle,.space-time .step.on rect{stroke:#111827;stroke-width:2.5}
 .controls{display:flex;gap:12px;align-items:center}.controls input{flex:1}.detail{min-height:5.5em;white-space:pre-wrap}footer{color:var(--quiet);font-size:13px}
 `
 

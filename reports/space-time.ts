@@ -19,6 +19,8 @@ export interface DiagramStep {
 }
 
 export interface Diagram {
+  /** The names of the lanes, which stay in sight while the rest is scrolled. */
+  readonly names: string
   readonly svg: string
   readonly steps: readonly DiagramStep[]
   /** Steps left out at the beginning. */
@@ -28,7 +30,8 @@ export interface Diagram {
 const STEPS_MOST = 160
 const STEP = 22
 const LANE = 26
-const LEFT = 190
+const NAMES = 190
+const LEFT = 12
 const TOP = 16
 
 export const diagramOf = (trace: Trace, history: History): Diagram => {
@@ -36,7 +39,7 @@ export const diagramOf = (trace: Trace, history: History): Diagram => {
   const last = all.findLastIndex((step) => step.kind === 'broken')
   const shown = all.slice(0, last < 0 ? all.length : last + 1)
   const steps = shown.slice(-STEPS_MOST)
-  return { steps, skipped: shown.length - steps.length, svg: draw(steps) }
+  return { steps, skipped: shown.length - steps.length, ...draw(steps) }
 }
 
 const stepsOf = (trace: Trace, history: History): readonly DiagramStep[] => {
@@ -134,19 +137,15 @@ const rankOf = (lane: string): number => {
   return rank < 0 ? LANE_ORDER.length : rank
 }
 
-const draw = (steps: readonly DiagramStep[]): string => {
-  const names = [...new Set(steps.flatMap((step) => [step.lane, ...(step.to === null ? [] : [step.to])]))]
-  const lanes = names.toSorted((one, other) => rankOf(one) - rankOf(other) || (one < other ? -1 : 1))
+const draw = (steps: readonly DiagramStep[]): Pick<Diagram, 'names' | 'svg'> => {
+  const named = [...new Set(steps.flatMap((step) => [step.lane, ...(step.to === null ? [] : [step.to])]))]
+  const lanes = named.toSorted((one, other) => rankOf(one) - rankOf(other) || (one < other ? -1 : 1))
   const y = (lane: string): number => TOP + lanes.indexOf(lane) * LANE + LANE / 2
   const x = (index: number): number => LEFT + index * STEP + STEP / 2
   const width = LEFT + steps.length * STEP + 20
   const bottom = TOP + lanes.length * LANE
-  const parts: string[] = []
-  for (const lane of lanes) {
-    parts.push(
-      `<line x1="${LEFT - 8}" x2="${width}" y1="${y(lane)}" y2="${y(lane)}" class="lane"/><text x="${LEFT - 14}" y="${y(lane) + 4}" class="name">${escape(lane)}</text>`,
-    )
-  }
+  const names = lanes.map((lane) => `<text x="${NAMES - 10}" y="${y(lane) + 4}" class="name">${escape(lane)}</text>`)
+  const parts = lanes.map((lane) => `<line x1="0" x2="${width}" y1="${y(lane)}" y2="${y(lane)}" class="lane"/>`)
   let label = -1
   for (const [index, step] of steps.entries()) {
     const colour = COLOURS[step.kind]
@@ -167,7 +166,12 @@ const draw = (steps: readonly DiagramStep[]): string => {
     }
   }
   const cursor = `<line class="cursor" x1="${x(0)}" x2="${x(0)}" y1="${TOP - 6}" y2="${bottom}" data-left="${LEFT + STEP / 2}" data-step="${STEP}"/>`
-  return `<svg class="space-time" width="${width}" height="${bottom + 26}" viewBox="0 0 ${width} ${bottom + 26}" role="img" aria-label="space-time diagram">${cursor}${parts.join('')}</svg>`
+  const svg = (kind: string, wide: number, title: string, body: string): string =>
+    `<svg class="space-time ${kind}" width="${wide}" height="${bottom + 26}" viewBox="0 0 ${wide} ${bottom + 26}" role="img" aria-label="${title}">${body}</svg>`
+  return {
+    names: svg('names', NAMES, 'processes', names.join('')),
+    svg: svg('steps', width, 'space-time diagram', cursor + parts.join('')),
+  }
 }
 
 export const escape = (text: string): string =>

@@ -117,13 +117,15 @@ export const describeFault = (fault: Fault): string => {
   }
 }
 
+const many = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
 /** Two lines: the cluster, and the weather where it differs from a calm day. */
 export const describePlan = (plan: Plan): readonly string[] => {
   const { cluster, weather } = plan
   const parts = [
-    `${cluster.members} etcd member${cluster.members === 1 ? '' : 's'}`,
-    ...(cluster.apiservers === 0 ? [] : [`${cluster.apiservers} apiservers`, `${cluster.nodes.length} nodes`]),
-    ...(cluster.etcdClients === 0 ? [] : [`${cluster.etcdClients} clients`]),
+    many(cluster.members, 'etcd member'),
+    ...(cluster.apiservers === 0 ? [] : [many(cluster.apiservers, 'apiserver'), many(cluster.nodes.length, 'node')]),
+    ...(cluster.etcdClients === 0 ? [] : [many(cluster.etcdClients, 'client')]),
   ]
   const network = `latency ${weather.latencyMs.join('–')} ms, loss ${weather.lossPerMille} ‰, duplicates ${weather.duplicatePerMille} ‰, reordering ${weather.reorderPerMille} ‰`
   const rest = `disk sync ${weather.diskSyncMs.join('–')} ms${weather.tornWrites ? ', torn writes' : ''}, clocks off by ${span(weather.clockOffsetMs)} and ${weather.clockDriftPpm} ppm`

@@ -81,7 +81,7 @@ const judgeSizes = (deployment: Deployment, sets: readonly ReplicaSet[], { decid
 }
 
 /** What a controller did not do of itself voids the bounds of a rollout in the world until it is whole again. */
-const isHazard = ({ key, before, after, author }: Seen<'Commit'>): boolean => {
+const isHazard = ({ key, before, after, author }: Seen<'Commit'>, evicted: ReadonlySet<string>): boolean => {
   const resource = resourceOfKey(key)
   if (resource === 'deployments') {
     const was = objectOf<Deployment>(before)?.spec
@@ -100,8 +100,9 @@ const isHazard = ({ key, before, after, author }: Seen<'Commit'>): boolean => {
   const was = before.value as Pod
   const is = objectOf<Pod>(after)
   if (was.metadata.deletionTimestamp !== undefined) return false
-  // Deleted by somebody else, or failed by itself.
-  if (is === undefined || is.metadata.deletionTimestamp !== undefined) return !author.startsWith('kube-controller-manager')
+  // Deleted by somebody else or for the sake of its node, or failed by itself.
+  if (is === undefined || is.metadata.deletionTimestamp !== undefined)
+    return evicted.has(was.metadata.uid) || !author.startsWith('kube-controller-manager')
   return isTerminal(is) || (isReady(was) && !isReady(is))
 }
 
@@ -141,6 +142,8 @@ const boundsInTheWorld: Invariant = watching(
   () => {
     /** Deployments that were whole since the last thing that could excuse them. */
     const armed = new Set<string>()
+    /** Pods that are to leave their node: by their uids, since their deletion is written some time after it was decided. */
+    const evicted = new Set<string>()
     let faults = 0
     return {
       observe(next, { cluster, history }) {
@@ -157,7 +160,7 @@ const boundsInTheWorld: Invariant = watching(
             armed.clear()
             return 'vacuous'
           case 'Decision':
-            if (next.choice.kind === 'EvictPod' || next.choice.kind === 'ForceDeletePod') armed.clear()
+            if (next.choice.kind === 'EvictPod' || next.choice.kind === 'ForceDeletePod') evicted.add(next.choice.pod.uid)
             if (next.choice.kind === 'ScaleReplicaSet' && readsOldStatus(next.choice.owner, next.view, history, cluster.store))
               armed.delete(next.choice.owner.uid)
             return 'vacuous'
@@ -166,7 +169,7 @@ const boundsInTheWorld: Invariant = watching(
         if (next.kind !== 'Commit' || faults > 0) return 'vacuous'
         const resource = resourceOfKey(next.key)
         if (resource !== 'pods' && resource !== 'deployments' && resource !== 'replicasets') return 'vacuous'
-        if (isHazard(next)) armed.clear()
+        if (isHazard(next, evicted)) armed.clear()
         let verdict: Judgement = 'vacuous'
         for (const [key, stored] of cluster.store) {
           if (!key.startsWith('/registry/deployments/')) continue

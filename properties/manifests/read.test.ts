@@ -38,7 +38,7 @@ test('documents, lists and JSON are all read; what is not simulated is said', ()
   const read = readManifests([folder])
   expect([read.files, read.objects]).toEqual([2, 4])
   expect(read.manifests.map(({ kind }) => kind)).toEqual(['Namespace', 'ConfigMap', 'Pod'])
-  expect(read.notes.join('\n')).toContain('StatefulSet default/s: StatefulSet is not simulated yet: left out')
+  expect(read.notes.join('\n')).toContain('StatefulSet default/s: apps/v1 StatefulSet is not simulated yet: left out')
 })
 
 /** Kubernetes' own example manifests, where they are at hand: EVENKEEL_MANIFESTS names the folder. */

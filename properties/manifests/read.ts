@@ -86,7 +86,7 @@ const judge = ({ object, refusal }: Found): string | null => {
   const known = lookUp(apiVersion, kind)
   if (!known.known && known.removed !== null)
     return `${nameOf(object)}: ${apiVersion} is no longer served by Kubernetes (use ${known.removed}): left out`
-  if (!KINDS_IN_ORDER.includes(kind)) return `${nameOf(object)}: ${kind} is not simulated yet: left out`
+  if (!KINDS_IN_ORDER.includes(kind)) return `${nameOf(object)}: ${apiVersion} ${kind} is not simulated yet: left out`
   return null
 }
 
@@ -141,7 +141,10 @@ const readDocument = (path: string, number: number, document: Document, lines: L
   const [broken] = document.errors
   if (broken !== undefined) {
     const { line } = lines.linePos(broken.pos[0])
-    throw new InputError(`${path}:${line}`, `document ${number}: expected YAML: ${broken.message.split('\n')[0] ?? ''}`)
+    throw new InputError(
+      `${path}:${line}`,
+      `document ${number}: expected YAML: ${broken.message.replace(/ at line \d+, column \d+:[\s\S]*$/, '')}`,
+    )
   }
   const value: unknown = document.toJS()
   // Nothing between two separators, or only comments.
