@@ -61,6 +61,7 @@ export const describe = (seen: Observation): readonly string[] => {
     case 'Compacted':
       return [line(seen.atMs, 'etcd', `compacted at revision ${seen.revision}`)]
     case 'Applied':
+    case 'Hashed':
     case 'Committed':
     case 'Voted':
     case 'WatchOpened':

@@ -5,7 +5,7 @@
  * cycles: it can be written as JSON lines. Times are milliseconds since the start of the run.
  */
 import type { ObjectRef } from './cluster.ts'
-import type { EtcdError, EtcdRequest, EtcdResponse, Key, KeyRange, LeaseId, Revision, Stored } from './keyspace.ts'
+import type { EtcdError, EtcdRequest, EtcdResponse, Key, KeyRange, LeaseId, Revision, Stored, Value } from './keyspace.ts'
 import type { Uid } from './objects.ts'
 import type { Fault } from './plan.ts'
 import type { ResourceName } from './resources.ts'
@@ -138,6 +138,14 @@ export type Observation = { readonly atMs: number } &
       }
     | { readonly kind: 'Voted'; readonly member: ProcessName; readonly term: number; readonly candidate: ProcessName }
     | { readonly kind: 'SteppedDown'; readonly member: ProcessName; readonly term: number; readonly reason: string }
+    /** A member's own hash of its keys up to a revision (HashKV): equal for equal contents and compaction. */
+    | {
+        readonly kind: 'Hashed'
+        readonly member: ProcessName
+        readonly revision: Revision
+        readonly compactRevision: Revision
+        readonly hash: string
+      }
     | { readonly kind: 'LeaseGranted'; readonly lease: LeaseId; readonly ttlMs: number }
     /** expired: revoked by the leader because its time was up, not by a client. */
     | { readonly kind: 'LeaseRevoked'; readonly lease: LeaseId; readonly expired: boolean }
@@ -161,6 +169,8 @@ export type Observation = { readonly atMs: number } &
         readonly revision: Revision
         readonly events: readonly Delivered[]
         readonly progress: boolean
+        /** More of the same revision follows in the next response: the client asked for fragments. */
+        readonly fragment?: boolean
       }
     | {
         readonly kind: 'WatchClosed'
@@ -246,7 +256,7 @@ type OfKind<One, Kind extends string> = One extends { readonly kind: infer Own }
     : never
   : never
 
-/** One watch event by reference: what it says is in the commits. */
+/** One watch event. Where commits are seen they hold what it says; a subject without them gives the values too. */
 export interface Delivered {
   readonly type: 'PUT' | 'DELETE' | 'ADDED' | 'MODIFIED' | 'DELETED'
   readonly key: Key
@@ -255,6 +265,10 @@ export interface Delivered {
   readonly createRevision?: Revision
   readonly version?: number
   readonly prevRevision?: Revision
+  /** etcd without commits only: what the PUT wrote, and what the previous value was where it was asked for. */
+  readonly value?: Value
+  readonly lease?: LeaseId
+  readonly prevValue?: Value
 }
 
 export type History = readonly Observation[]
