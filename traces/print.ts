@@ -62,6 +62,10 @@ export const describe = (seen: Observation): readonly string[] => {
       return [line(seen.atMs, 'etcd', `compacted at revision ${seen.revision}`)]
     case 'Applied':
     case 'Hashed':
+    case 'Restored':
+    case 'Persisted':
+    case 'Spoke':
+    case 'SteppedBack':
     case 'Committed':
     case 'Voted':
     case 'WatchOpened':

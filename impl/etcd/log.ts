@@ -53,10 +53,10 @@ export class Log {
     return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex)
   }
 
-  /** [first index, term] of each run of entries of one term. */
-  runs(): readonly (readonly [number, number])[] {
+  /** [first index, term] of each run of entries of one term, from an index on. */
+  runs(from = 1): readonly (readonly [number, number])[] {
     const runs: [number, number][] = []
-    for (const entry of this.entries) {
+    for (const entry of this.slice(from, this.lastIndex)) {
       if (runs.at(-1)?.[1] !== entry.term) runs.push([entry.index, entry.term])
     }
     return runs

@@ -41,6 +41,8 @@ export interface RaftEvents {
   /** A read this member asked for may be served once `index` is applied. */
   readReady(context: number, index: number): void
   proposalsDropped(proposals: readonly Proposal[]): void
+  /** This leader sends `to` again from `next` on. */
+  steppedBack(to: string, match: number, next: number): void
 }
 
 export interface RaftOptions {
@@ -358,6 +360,7 @@ export class Raft {
       if (message.match < progress.match) return
       const agreed = this.log.lastIndexNotAfterTerm(message.hint, message.hintTerm)
       progress.next = Math.max(progress.match + 1, Math.min(agreed + 1, message.match))
+      this.events.steppedBack(from, progress.match, progress.next)
       this.sendAppend(from)
       return
     }
@@ -417,6 +420,7 @@ export class Raft {
     if (progress.match < this.log.lastIndex) {
       if (progress.stuck) {
         progress.next = progress.match + 1
+        this.events.steppedBack(from, progress.match, progress.next)
         this.sendAppend(from)
       }
       progress.stuck = true

@@ -6,6 +6,7 @@
  */
 import type { Connection, ConnectionHandler, Timer } from '../../sim/host.ts'
 import type { EtcdError, EtcdRequest, EtcdResponse, Header, KvRequest, LeaseId, Revision } from '../../model/state/keyspace.ts'
+import type { Disk } from '../../model/state/history.ts'
 import type { Timings } from '../../model/state/plan.ts'
 import type { ClusterHost, ClusterProcess, Message, Program } from '../wire.ts'
 import type { EtcdClientMessage } from './api.ts'
@@ -90,6 +91,7 @@ class Member implements ClusterProcess {
         steppedDown: (term, reason) => this.steppedDown(term, reason),
         committed: (index, entryTerm) => host.observe({ kind: 'Committed', member: host.name, term: this.raft.term, index, entryTerm }),
         readReady: (context, index) => this.readReady(context, index),
+        steppedBack: (to, match, next) => host.observe({ kind: 'SteppedBack', member: host.name, term: this.raft.term, to, match, next }),
         proposalsDropped: (proposals) => {
           for (const proposal of proposals) this.answer(proposal.id, NO_LEADER)
         },
@@ -110,6 +112,7 @@ class Member implements ClusterProcess {
     }
     if (records.at(-1)?.torn === true) this.host.disk.truncate(WAL, records.length - 1)
     this.raft.restore(hardState, entries)
+    this.host.observe({ kind: 'Restored', member: this.host.name, electionMs: this.electionMs, ...this.diskFrom(1) })
     this.raft.resetElectionTimer(this.host.elapsed())
     this.armElection()
   }
@@ -172,6 +175,7 @@ class Member implements ClusterProcess {
     const { raft, host } = this
     if (raft.hardStateChanged || raft.unwrittenFrom <= raft.log.lastIndex) {
       const entries = raft.log.slice(raft.unwrittenFrom, raft.log.lastIndex)
+      this.unsyncedFrom = Math.min(this.unsyncedFrom, raft.unwrittenFrom)
       const record: WalRecord = { hardState: raft.hardState, entries }
       host.disk.append(WAL, record)
       raft.hardStateChanged = false
@@ -190,6 +194,10 @@ class Member implements ClusterProcess {
   }
 
   private dirty = false
+  /** What was written since the last sync began starts here. */
+  private unsyncedFrom = Infinity
+  /** Sorts of message it has sent in its term, for the observer. */
+  private readonly spoken = new Set<string>()
 
   private transmit(to: string, message: RaftMessage): void {
     const { host } = this
@@ -198,7 +206,19 @@ class Member implements ClusterProcess {
       host.observe({ kind: 'Voted', member: host.name, term: message.term, candidate: to })
     if (message.kind === 'VoteRequest' && !message.pre)
       host.observe({ kind: 'Voted', member: host.name, term: message.term, candidate: host.name })
+    this.spoke(message)
     host.send(to, { kind: 'Raft', message })
+  }
+
+  private spoke(message: RaftMessage): void {
+    const { kind, term } = message
+    // As in etcd, what is only passed on to the leader speaks for no term.
+    if (kind === 'ReadIndex' || kind === 'Propose') return
+    const pre = (kind === 'VoteRequest' || kind === 'VoteReply') && message.pre
+    const sort = `${term} ${kind}${pre ? ' pre' : ''}`
+    if (this.spoken.has(sort)) return
+    this.spoken.add(sort)
+    this.host.observe({ kind: 'Spoke', member: this.host.name, term, message: kind, pre })
   }
 
   /** One sync at a time; what piles up meanwhile goes into the next. */
@@ -209,12 +229,21 @@ class Member implements ClusterProcess {
     const ready = this.afterSync.length
     const { lastIndex, lastTerm } = this.raft.log
     const { term } = this.raft
+    const disk = this.diskFrom(this.unsyncedFrom)
+    this.unsyncedFrom = lastIndex + 1
     this.host.disk.sync(() => {
       this.syncing = false
+      this.host.observe({ kind: 'Persisted', member: this.host.name, ...disk })
       this.sendAfterSync(ready)
       this.raft.wrote(lastIndex, lastTerm, term)
       this.flush()
     })
+  }
+
+  /** What a sync that begins now makes durable of the log from an index on. */
+  private diskFrom(from: number): Disk {
+    const { log, term, vote } = this.raft
+    return { term, vote, from, lastIndex: log.lastIndex, log: log.runs(from) }
   }
 
   private sendAfterSync(count: number): void {

@@ -79,6 +79,16 @@ export type Choice =
   | { readonly kind: 'ForceDeletePod'; readonly pod: ObjectRef; readonly node: string; readonly absentMs: number }
   | { readonly kind: 'WriteEndpoints'; readonly service: ObjectRef; readonly slice: string }
 
+/** What is durable of a member's Raft state. */
+export interface Disk {
+  readonly term: number
+  readonly vote: ProcessName | null
+  readonly from: number
+  readonly lastIndex: number
+  /** Runs [first index, entry term] from `from` up to lastIndex. */
+  readonly log: readonly (readonly [number, number])[]
+}
+
 /** Which faults ended, were skipped by the budget, or had no target. */
 export type FaultOutcome = 'begun' | 'ended' | 'skipped'
 
@@ -127,6 +137,21 @@ export type Observation = { readonly atMs: number } &
         readonly term: number
         readonly index: number
         readonly entryTerm: number
+      }
+    /** A member began: what its disk still held, and how long it waits for a leader. */
+    | ({ readonly kind: 'Restored'; readonly member: ProcessName; readonly electionMs: number } & Disk)
+    /** More of it became durable: `log` replaces what stood from `from` on. */
+    | ({ readonly kind: 'Persisted'; readonly member: ProcessName } & Disk)
+    /** The first message of its sort that a member sent in a term since it started. Requests passed on to the leader carry none. */
+    | { readonly kind: 'Spoke'; readonly member: ProcessName; readonly term: number; readonly message: string; readonly pre: boolean }
+    /** A leader went back in what it sends a member next, to find where their logs agree. */
+    | {
+        readonly kind: 'SteppedBack'
+        readonly member: ProcessName
+        readonly term: number
+        readonly to: ProcessName
+        readonly match: number
+        readonly next: number
       }
     /** log: runs [first index, entry term] of the new leader's log, ascending, up to lastIndex. */
     | {
