@@ -37,12 +37,18 @@ const orphansStay = deciding(
   ({ choice, process }, { history }) => {
     const made = history.versions(keyOfRef(choice.object)).find((version) => objectOf(version.after)?.metadata.uid === choice.object.uid)
     for (const owner of choice.owners) {
-      const asked = history.versions(keyOfRef(owner)).find((version) => {
-        const { uid, deletionTimestamp, finalizers } = objectOf(version.after)?.metadata ?? {}
+      const versions = history.versions(keyOfRef(owner))
+      const leaves = ({ after }: (typeof versions)[number]): boolean => {
+        const { uid, deletionTimestamp, finalizers } = objectOf(after)?.metadata ?? {}
         return uid === owner.uid && deletionTimestamp !== undefined && finalizers?.includes('orphan') === true
-      })
+      }
+      const asked = versions.find(leaves)
+      if (asked === undefined) continue
+      const ended = versions.find((version) => version.revision > asked.revision && !leaves(version))
+      // Who deletes it once more, in another manner, takes the wish back (apiserver pkg/registry/generic/registry/store.go).
+      if (ended !== undefined && !ended.author.startsWith('kube-controller-manager')) continue
       // What is made later is made on an old view of its owner: nobody was to leave it behind.
-      if (asked !== undefined && made !== undefined && made.revision < asked.revision)
+      if (made !== undefined && made.revision < asked.revision)
         return { why: `${process} collects ${choice.object.name}, which ${owner.name} was to leave behind` }
     }
     return 'notable'

@@ -46,6 +46,7 @@ export const convergence: Suite = {
             propagation: fc.constantFrom('Background', 'Foreground', 'Orphan'),
           }),
         },
+        { weight: 1, arbitrary: fc.record({ kind: fc.constant('DeleteNode'), node: fc.constantFrom(...NODE_NAMES.slice(1)) }) },
       ),
       usersMost: 12,
       faultKinds: ALL_FAULTS,
