@@ -78,6 +78,8 @@ export const describeRequest = (request: EtcdClientAction | EtcdRequest): string
       return `watch ${rangeOf(request)} from ${request.startBack === 0 ? 'now' : `${Math.abs(request.startBack)} ${request.startBack > 0 ? 'back' : 'ahead'}`}`
     case 'Reconnect':
       return 'reconnect'
+    case 'LeaseLeases':
+      return 'list leases'
     case 'Status':
       return 'status'
   }

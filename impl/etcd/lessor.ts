@@ -27,6 +27,10 @@ export class Lessor {
     return this.leases.has(lease)
   }
 
+  get ids(): readonly LeaseId[] {
+    return [...this.leases.keys()]
+  }
+
   /** The time to live that is granted: at least one and a half election timeouts. */
   grant(lease: LeaseId, ttlSeconds: number, nowMs: number): number {
     const granted = Math.max(ttlSeconds, this.ttlLeastSeconds)

@@ -312,6 +312,7 @@ class Member implements ClusterProcess {
       }
       case 'LeaseKeepAlive':
       case 'LeaseTimeToLive':
+      case 'LeaseLeases':
       case 'Status':
         throw new Error(`${request.kind} does not go through the log`)
     }
@@ -394,6 +395,9 @@ class Member implements ClusterProcess {
         answer({ kind: 'LeaseTimeToLive', header: this.header(), id: request.id, ttlSeconds })
         return
       }
+      case 'LeaseLeases':
+        answer({ kind: 'LeaseLeases', header: this.header(), leases: this.lessor.ids })
+        return
       case 'Compact':
         if (request.revision <= mvcc.compacted) answer(COMPACTED)
         else if (request.revision > mvcc.revision) answer(FUTURE)

@@ -32,7 +32,15 @@ export interface RangeRequest extends KeyRange {
   readonly kind: 'Range'
   /** 0 or absent: latest. */
   readonly revision?: Revision
+  /** 0 or absent: no limit. */
   readonly limit?: number
+  readonly sortOrder?: 'NONE' | 'ASCEND' | 'DESCEND'
+  readonly sortTarget?: 'KEY' | 'VERSION' | 'CREATE' | 'MOD' | 'VALUE'
+  /** Of these four, 0 or absent: no bound. */
+  readonly minModRevision?: Revision
+  readonly maxModRevision?: Revision
+  readonly minCreateRevision?: Revision
+  readonly maxCreateRevision?: Revision
   readonly countOnly?: boolean
   readonly keysOnly?: boolean
   /** Answer from the member's own applied state, perhaps stale. Default: linearizable. */
@@ -44,6 +52,10 @@ export interface PutRequest {
   readonly value: Value
   readonly lease?: LeaseId
   readonly prevKv?: boolean
+  /** Keep the value the key has; it must exist, and `value` be empty. */
+  readonly ignoreValue?: boolean
+  /** Keep the lease the key has; it must exist, and `lease` be none. */
+  readonly ignoreLease?: boolean
 }
 export interface DeleteRangeRequest extends KeyRange {
   readonly kind: 'DeleteRange'
@@ -72,13 +84,29 @@ export interface LeaseGrantRequest {
   readonly id: LeaseId
 }
 export interface LeaseRequest {
-  readonly kind: 'LeaseRevoke' | 'LeaseKeepAlive' | 'LeaseTimeToLive'
+  readonly kind: 'LeaseRevoke' | 'LeaseKeepAlive'
   readonly id: LeaseId
+}
+export interface LeaseTimeToLiveRequest {
+  readonly kind: 'LeaseTimeToLive'
+  readonly id: LeaseId
+  /** Say which keys are attached to it. */
+  readonly keys?: boolean
+}
+export interface LeaseLeasesRequest {
+  readonly kind: 'LeaseLeases'
 }
 export interface StatusRequest {
   readonly kind: 'Status'
 }
-export type EtcdRequest = KvRequest | CompactRequest | LeaseGrantRequest | LeaseRequest | StatusRequest
+export type EtcdRequest =
+  | KvRequest
+  | CompactRequest
+  | LeaseGrantRequest
+  | LeaseRequest
+  | LeaseTimeToLiveRequest
+  | LeaseLeasesRequest
+  | StatusRequest
 
 export interface Header {
   readonly revision: Revision
@@ -120,6 +148,16 @@ export interface LeaseResponse {
   readonly id: LeaseId
   /** Granted or remaining seconds; -1: expired or unknown. */
   readonly ttlSeconds: number
+  /** Of LeaseTimeToLive: 0 when there is no such lease. */
+  readonly grantedTtlSeconds?: number
+  /** Of LeaseTimeToLive, when asked for and there are any. */
+  readonly keys?: readonly Key[]
+}
+export interface LeaseLeasesResponse {
+  readonly kind: 'LeaseLeases'
+  readonly header: Header
+  /** In no order. */
+  readonly leases: readonly LeaseId[]
 }
 export interface StatusResponse {
   readonly kind: 'Status'
@@ -128,7 +166,7 @@ export interface StatusResponse {
   readonly raftIndex: number
   readonly raftAppliedIndex: number
 }
-export type EtcdResponse = KvResponse | CompactResponse | LeaseResponse | StatusResponse
+export type EtcdResponse = KvResponse | CompactResponse | LeaseResponse | LeaseLeasesResponse | StatusResponse
 
 /** `definite`: the request certainly had and will have no effect. Source: api/v3rpc/rpctypes/error.go. */
 export interface EtcdError {
