@@ -89,6 +89,14 @@ export class RunningHash {
     }
   }
 
+  /** Goes on from here by itself. */
+  copy(): RunningHash {
+    const copy = new RunningHash()
+    copy.high = this.high
+    copy.low = this.low
+    return copy
+  }
+
   get digest(): Digest {
     let high = this.high
     let low = this.low

@@ -42,6 +42,17 @@ export class Lessor {
     return this.leases.delete(lease)
   }
 
+  /** Every lease with its full time to live, as an image of the state keeps them. */
+  held(): readonly (readonly [LeaseId, number])[] {
+    return [...this.leases].map(([lease, { ttlSeconds }]) => [lease, ttlSeconds])
+  }
+
+  /** Instead of all leases so far. Nobody knows when they were last renewed: each has its full time again. */
+  restore(held: readonly (readonly [LeaseId, number])[], nowMs: number): void {
+    this.leases.clear()
+    for (const [lease, ttlSeconds] of held) this.leases.set(lease, { ttlSeconds, expiresMs: nowMs + ttlSeconds * 1000, expiring: false })
+  }
+
   promote(nowMs: number): void {
     this.primary = true
     for (const held of this.leases.values()) {

@@ -29,6 +29,15 @@ export interface Change {
   readonly after: Stored | null
 }
 
+/** All that a store holds. Immutable. */
+export interface StoreImage {
+  readonly revision: Revision
+  readonly compacted: Revision
+  readonly versions: readonly (readonly [Key, readonly Version[]])[]
+  readonly changes: readonly Change[]
+  readonly hash: RunningHash
+}
+
 interface Version {
   readonly revision: Revision
   readonly stored: Stored | null
@@ -57,13 +66,35 @@ export class Mvcc {
   /** Changes after the compacted revision, in order: what watches that start in the past are served from. */
   private changes: Change[] = []
   private readonly leaseKeys = new Map<LeaseId, Set<Key>>()
-  private readonly running = new RunningHash()
+  private running = new RunningHash()
   /** Of the transaction in progress. */
   private fresh: Change[] = []
 
   /** Equal for members that applied the same. */
   get digest(): string {
     return this.running.hex
+  }
+
+  image(): StoreImage {
+    const { revision, compacted, changes } = this
+    const versions = this.keys.map((key): [Key, Version[]] => [key, [...(this.versions.get(key) ?? [])]])
+    return { revision, compacted, versions, changes: [...changes], hash: this.running.copy() }
+  }
+
+  restore(image: StoreImage): void {
+    this.revision = image.revision
+    this.compacted = image.compacted
+    this.changes = [...image.changes]
+    this.running = image.hash.copy()
+    this.versions.clear()
+    this.leaseKeys.clear()
+    this.keys.length = 0
+    for (const [key, versions] of image.versions) {
+      this.keys.push(key)
+      this.versions.set(key, [...versions])
+      const lease = versions.at(-1)?.stored?.lease ?? 0
+      if (lease !== 0) this.attach(lease, key)
+    }
   }
 
   // Reading
@@ -221,14 +252,7 @@ export class Mvcc {
     const before = this.latest(key)
     const revision = this.revision + 1
     this.unlink(key, before)
-    if (lease !== 0) {
-      let keys = this.leaseKeys.get(lease)
-      if (keys === undefined) {
-        keys = new Set()
-        this.leaseKeys.set(lease, keys)
-      }
-      keys.add(key)
-    }
+    if (lease !== 0) this.attach(lease, key)
     const createRevision = before?.createRevision ?? revision
     const after: Stored = { value, createRevision, modRevision: revision, version: (before?.version ?? 0) + 1, lease }
     this.record({ revision, key, before, after })
@@ -239,6 +263,15 @@ export class Mvcc {
     if (before === null) return
     this.unlink(key, before)
     this.record({ revision: this.revision + 1, key, before, after: null })
+  }
+
+  private attach(lease: LeaseId, key: Key): void {
+    let keys = this.leaseKeys.get(lease)
+    if (keys === undefined) {
+      keys = new Set()
+      this.leaseKeys.set(lease, keys)
+    }
+    keys.add(key)
   }
 
   private unlink(key: Key, before: Stored | null): void {

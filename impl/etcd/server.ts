@@ -10,9 +10,9 @@ import type { Disk } from '../../model/state/history.ts'
 import type { Timings } from '../../model/state/plan.ts'
 import type { ClusterHost, ClusterProcess, Message, Program } from '../wire.ts'
 import type { EtcdClientMessage } from './api.ts'
-import { Lessor } from './lessor.ts'
-import { COMPACTED, FUTURE, isReadOnly, Mvcc, NO_LEASE, refusal, type Change } from './mvcc.ts'
-import type { Entry, Proposal, RaftMessage } from './raft-message.ts'
+import { Applier } from './applier.ts'
+import { COMPACTED, FUTURE, isReadOnly, NO_LEASE, refusal } from './mvcc.ts'
+import type { Entry, RaftMessage } from './raft-message.ts'
 import { Raft, type HardState } from './raft.ts'
 import { WatchHub } from './watch.ts'
 
@@ -35,8 +35,6 @@ const APPEND_ENTRIES = 256
 const REQUEST_TIMEOUT_MS = 5_000
 const READ_RETRY_MS = 500
 const LEASE_CHECK_LEAST_MS = 100
-/** How many ids of applied proposals are remembered to apply a duplicated one once. */
-const APPLIED_REMEMBERED = 4_096
 
 const unsure = (message: string): EtcdError => ({ kind: 'Error', message, definite: false })
 const TIMED_OUT = unsure('etcdserver: request timed out')
@@ -56,20 +54,16 @@ const needsNoDisk = (message: RaftMessage): boolean =>
 class Member implements ClusterProcess {
   private readonly host: ClusterHost
   private readonly raft: Raft
-  private readonly mvcc = new Mvcc()
-  private readonly hub = new WatchHub(this.mvcc)
-  private readonly lessor: Lessor
+  private readonly applier: Applier
+  private readonly hub: WatchHub
   private readonly electionMs: number
   private readonly heartbeatMs: number
-  private applied = 0
-  private appliedTerm = 0
   private syncing = false
   private afterSync: { readonly to: string; readonly message: RaftMessage }[] = []
   /** Changes what a proposal's id starts with, so that ids of two incarnations never meet. */
   private readonly incarnation: number
   private proposals = 0
   private readonly waiting = new Map<string, Answer>()
-  private readonly seen = new Set<string>()
   private reads: (() => void)[] = []
   private readsInFlight: { context: number; index: number | null; done: (() => void)[] } | null = null
   private contexts = 0
@@ -79,7 +73,8 @@ class Member implements ClusterProcess {
     this.host = host
     this.electionMs = options.timings.etcdElectionMs ?? ELECTION_MS
     this.heartbeatMs = options.timings.etcdHeartbeatMs ?? HEARTBEAT_MS
-    this.lessor = new Lessor(this.electionMs)
+    this.applier = new Applier(this.electionMs, (revision) => this.header(revision))
+    this.hub = new WatchHub(this.applier.mvcc)
     this.incarnation = host.random('incarnation').below(2 ** 32)
     this.raft = new Raft(
       host.name,
@@ -134,7 +129,7 @@ class Member implements ClusterProcess {
     const { host, raft } = this
     const { log } = raft
     host.observe({ kind: 'Elected', member: host.name, term, lastIndex: log.lastIndex, log: log.runs() })
-    this.lessor.promote(host.elapsed())
+    this.applier.lessor.promote(host.elapsed())
     this.armLeases()
     const still = (): boolean => raft.role === 'leader' && raft.term === term
     const beat = (): void => {
@@ -155,7 +150,7 @@ class Member implements ClusterProcess {
 
   private steppedDown(term: number, reason: string): void {
     this.host.observe({ kind: 'SteppedDown', member: this.host.name, term, reason })
-    this.lessor.demote()
+    this.applier.lessor.demote()
     this.raft.resetElectionTimer(this.host.elapsed())
   }
 
@@ -253,81 +248,35 @@ class Member implements ClusterProcess {
   // Applying
 
   private applyCommitted(): void {
-    const { raft } = this
-    while (this.applied < raft.commit) {
-      const entry = raft.log.get(this.applied + 1)
-      this.applied = entry.index
-      this.appliedTerm = entry.term
-      if (entry.proposal !== null) this.apply(entry, entry.proposal)
-      const { digest, revision } = this.mvcc
-      this.host.observe({ kind: 'Applied', member: this.host.name, index: entry.index, term: entry.term, revision, digest })
+    const { raft, applier, host } = this
+    while (applier.index < raft.commit) {
+      const entry = raft.log.get(applier.index + 1)
+      this.apply(entry)
+      const { digest } = applier
+      const { revision } = applier.mvcc
+      host.observe({ kind: 'Applied', member: host.name, index: entry.index, term: entry.term, revision, digest })
     }
     const read = this.readsInFlight
-    if (read !== null && read.index !== null && this.applied >= read.index) {
+    if (read !== null && read.index !== null && applier.index >= read.index) {
       this.readsInFlight = null
       for (const done of read.done) done()
       this.startReads()
     }
   }
 
-  private apply(entry: Entry, proposal: Proposal): void {
-    // The network may have duplicated it on its way to the leader.
-    if (this.seen.has(proposal.id)) return
-    this.seen.add(proposal.id)
-    if (this.seen.size > APPLIED_REMEMBERED) this.seen.delete(this.seen.values().next().value as string)
-    this.answer(proposal.id, this.applyRequest(entry, proposal))
+  private apply(entry: Entry): void {
+    const { host, hub } = this
+    const { response, changes, sightings } = this.applier.apply(entry, host.elapsed())
+    if (entry.proposal === null || response === null) return
+    const { id, author, via } = entry.proposal
+    for (const change of changes) host.observe({ kind: 'Commit', ...change, author, via, index: entry.index, term: entry.term })
+    if (changes.length > 0) hub.notify(changes)
+    for (const sighting of sightings) host.observe(sighting)
+    if (response.kind === 'LeaseGrant') this.armLeases()
+    this.answer(id, response)
   }
 
-  private applyRequest(entry: Entry, proposal: Proposal): EtcdResponse | EtcdError {
-    const { request } = proposal
-    const { mvcc, lessor, host } = this
-    switch (request.kind) {
-      case 'Put':
-      case 'DeleteRange':
-      case 'Txn':
-      case 'Range': {
-        const { response, changes } = mvcc.apply(request, (revision) => this.header(revision), lessor)
-        this.changed(changes, entry, proposal)
-        return response
-      }
-      case 'Compact': {
-        const problem = mvcc.compact(request.revision)
-        if (problem !== null) return problem
-        host.observe({ kind: 'Compacted', revision: request.revision })
-        return { kind: 'Compact', header: this.header() }
-      }
-      case 'LeaseGrant': {
-        const id = request.id === 0 ? entry.index * 1_000 + 1 : request.id
-        if (lessor.has(id)) return refusal('etcdserver: lease already exists')
-        const ttlSeconds = lessor.grant(id, request.ttlSeconds, host.elapsed())
-        host.observe({ kind: 'LeaseGranted', lease: id, ttlMs: ttlSeconds * 1000 })
-        this.armLeases()
-        return { kind: 'LeaseGrant', header: this.header(), id, ttlSeconds }
-      }
-      case 'LeaseRevoke': {
-        if (!lessor.revoke(request.id)) return NO_LEASE
-        this.changed(mvcc.dropLease(request.id), entry, proposal)
-        host.observe({ kind: 'LeaseRevoked', lease: request.id, expired: proposal.author === 'lessor' })
-        return { kind: 'LeaseRevoke', header: this.header(), id: request.id, ttlSeconds: -1 }
-      }
-      case 'LeaseKeepAlive':
-      case 'LeaseTimeToLive':
-      case 'LeaseLeases':
-      case 'Status':
-        throw new Error(`${request.kind} does not go through the log`)
-    }
-  }
-
-  private changed(changes: readonly Change[], entry: Entry, proposal: Proposal): void {
-    if (changes.length === 0) return
-    const { author, via } = proposal
-    for (const change of changes) {
-      this.host.observe({ kind: 'Commit', ...change, author, via, index: entry.index, term: entry.term })
-    }
-    this.hub.notify(changes)
-  }
-
-  private header(revision: Revision = this.mvcc.revision): Header {
+  private header(revision: Revision = this.applier.mvcc.revision): Header {
     return { revision, raftTerm: this.raft.term, member: this.host.name }
   }
 
@@ -368,7 +317,8 @@ class Member implements ClusterProcess {
   }
 
   private request(request: EtcdRequest, author: string, via: string, answer: Answer): void {
-    const { mvcc, raft } = this
+    const { raft } = this
+    const { mvcc } = this.applier
     switch (request.kind) {
       case 'Range':
         if (request.serializable === true) answer(mvcc.range(request, this.header()))
@@ -384,19 +334,19 @@ class Member implements ClusterProcess {
           header: this.header(),
           leader: raft.leader,
           raftIndex: raft.commit,
-          raftAppliedIndex: this.applied,
+          raftAppliedIndex: this.applier.index,
         })
         return
       case 'LeaseKeepAlive':
         this.keepAlive(request.id, answer)
         return
       case 'LeaseTimeToLive': {
-        const ttlSeconds = this.lessor.remaining(request.id, this.host.elapsed())
+        const ttlSeconds = this.applier.lessor.remaining(request.id, this.host.elapsed())
         answer({ kind: 'LeaseTimeToLive', header: this.header(), id: request.id, ttlSeconds })
         return
       }
       case 'LeaseLeases':
-        answer({ kind: 'LeaseLeases', header: this.header(), leases: this.lessor.ids })
+        answer({ kind: 'LeaseLeases', header: this.header(), leases: this.applier.lessor.ids })
         return
       case 'Compact':
         if (request.revision <= mvcc.compacted) answer(COMPACTED)
@@ -412,7 +362,7 @@ class Member implements ClusterProcess {
   }
 
   private readTxn(request: KvRequest): EtcdResponse | EtcdError {
-    return this.mvcc.apply(request, (revision) => this.header(revision), this.lessor).response
+    return this.applier.mvcc.apply(request, (revision) => this.header(revision), this.applier.lessor).response
   }
 
   private propose(request: EtcdRequest, author: string, via: string, answer: Answer): void {
@@ -494,7 +444,7 @@ class Member implements ClusterProcess {
   /** Only after a quorum has confirmed that this member still leads. */
   private renew(lease: LeaseId, done: (ttlSeconds: number) => void): void {
     this.linearizable(
-      () => done(this.lessor.renew(lease, this.host.elapsed()) ?? -1),
+      () => done(this.applier.lessor.renew(lease, this.host.elapsed()) ?? -1),
       () => {},
     )
   }
@@ -516,14 +466,14 @@ class Member implements ClusterProcess {
   }
 
   private armLeases(): void {
-    const next = this.lessor.nextExpiryMs()
+    const next = this.applier.lessor.nextExpiryMs()
     if (this.leaseTimer !== null) this.host.cancel(this.leaseTimer)
     this.leaseTimer = null
     if (next === null) return
     const waitMs = Math.max(LEASE_CHECK_LEAST_MS, next - this.host.elapsed())
     this.leaseTimer = this.host.after(waitMs, () => {
       this.leaseTimer = null
-      for (const id of this.lessor.expired(this.host.elapsed())) {
+      for (const id of this.applier.lessor.expired(this.host.elapsed())) {
         const proposal = { id: this.expectAnswer(() => {}), request: { kind: 'LeaseRevoke' as const, id } }
         this.raft.propose([{ ...proposal, author: 'lessor', via: this.host.name }])
       }
