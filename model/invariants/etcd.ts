@@ -4,7 +4,7 @@ import type { Compare, KeyRange, KvRequest, Stored } from '../state/keyspace.ts'
 import type { Seen } from '../state/history.ts'
 import type { StoreHistory } from '../state/cluster.ts'
 import { each, jsonOf, sameValue, watching } from './define.ts'
-import { entryTermAt } from './raft.ts'
+import { entryTermAt } from './raft/elections.ts'
 
 const GUARANTEES = 'https://etcd.io/docs/v3.6/learning/api_guarantees/'
 const DATA_MODEL = 'https://etcd.io/docs/v3.6/learning/data_model/'

@@ -86,6 +86,7 @@ class Simulation {
     const { plan, world } = this
     const endMs = plan.stormMs + plan.calmMs
     if (!this.asksConvergence) {
+      for (const ms of PROBES_MS) world.at(plan.stormMs + ms, () => this.probe())
       world.runUntil(Math.min(endMs, plan.stormMs + CALM_WITHOUT_API_MS))
       return
     }
@@ -100,6 +101,14 @@ class Simulation {
       }
       const quietSinceMs = Math.max(this.lastWriteMs, this.convergedMs ?? Infinity)
       if (world.now - quietSinceMs >= plan.quietMs) return
+    }
+  }
+
+  /** Whether the store still does what it is asked, and remembers all. */
+  private probe(): void {
+    for (let client = 0; client < this.plan.cluster.etcdClients; client++) {
+      this.cluster.act({ kind: 'Etcd', client, request: { kind: 'Range', key: '\0', rangeEnd: '\0' } })
+      this.cluster.act({ kind: 'Etcd', client, request: { kind: 'Put', key: 'probe', value: 'calm' } })
     }
   }
 
@@ -235,6 +244,8 @@ class Simulation {
 
 /** After the storm the clients of a bare store finish what they began. */
 const CALM_WITHOUT_API_MS = 30_000
+/** When they are asked once more: after elections have had their time, and before the end by more than an answer may take. */
+const PROBES_MS = [16_000, 19_000]
 
 const targetOf = (fault: WorldFault): string => (fault.kind === 'Partition' ? fault.side.join(', ') : fault.target)
 

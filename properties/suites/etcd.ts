@@ -83,7 +83,7 @@ export const etcd: Suite = {
   name: 'etcd',
   sentence: 'clients read, write, watch and lease while members crash, lose unsynced writes and are cut off',
   weight: 4,
-  concerns: ['ETCD-'],
+  concerns: ['ETCD-', 'RAFT-'],
   plans: planOf({
     suite: 'etcd',
     cluster: etcdShape,

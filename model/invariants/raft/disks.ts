@@ -1,0 +1,80 @@
+/**
+ * What is durable on each member, rebuilt from what its disk was seen to hold: the log that a crash of all would leave.
+ *
+ * A member's Raft state in memory may be ahead of it; nothing that others rely on may be.
+ */
+import type { Disk, Seen } from '../../state/history.ts'
+
+interface Held {
+  term: number
+  vote: string | null
+  /** What stands before is in a snapshot. */
+  first: number
+  /** Term of the entry at first + place. */
+  readonly terms: number[]
+}
+
+/** [index, entry term] of each entry that a report of a disk tells of. */
+export function* entriesOf({ log, lastIndex }: Pick<Disk, 'log' | 'lastIndex'>): Generator<readonly [number, number]> {
+  for (const [place, [from, term]] of log.entries()) {
+    const next = log[place + 1]?.[0] ?? lastIndex + 1
+    for (let index = from; index < next; index++) yield [index, term]
+  }
+}
+
+export class Disks {
+  private readonly disks = new Map<string, Held>()
+
+  /** Every member that was ever seen. */
+  get members(): readonly string[] {
+    return [...this.disks.keys()]
+  }
+
+  observe(next: Seen<'Restored' | 'Persisted'>): void {
+    const { member, from, term, vote } = next
+    let disk = this.disks.get(member)
+    if (disk === undefined || next.kind === 'Restored') {
+      disk = { term: 0, vote: null, first: from, terms: [] }
+      this.disks.set(member, disk)
+    }
+    disk.term = term
+    disk.vote = vote
+    if (from > disk.first + disk.terms.length || from < disk.first) {
+      disk.first = from
+      disk.terms.length = 0
+    }
+    disk.terms.length = from - disk.first
+    for (const [, entryTerm] of entriesOf(next)) disk.terms.push(entryTerm)
+  }
+
+  /** Null: never seen. */
+  of(member: string): Readonly<Pick<Held, 'term' | 'vote'>> | null {
+    return this.disks.get(member) ?? null
+  }
+
+  lastIndex(member: string): number {
+    const disk = this.disks.get(member)
+    return disk === undefined ? 0 : disk.first + disk.terms.length - 1
+  }
+
+  /** Null: what it holds there is in a snapshot, so it is committed. 0: it holds nothing there. */
+  termAt(member: string, index: number): number | null {
+    const disk = this.disks.get(member)
+    if (disk === undefined) return 0
+    return index < disk.first ? null : (disk.terms[index - disk.first] ?? 0)
+  }
+
+  /** Whether it holds that entry, or a snapshot that covers it. */
+  holds(member: string, index: number, term: number): boolean {
+    const held = this.termAt(member, index)
+    return held === null || held === term
+  }
+
+  lastTerm(member: string): number {
+    return this.disks.get(member)?.terms.at(-1) ?? 0
+  }
+
+  firstIndex(member: string): number {
+    return this.disks.get(member)?.first ?? 1
+  }
+}

@@ -1,0 +1,251 @@
+/** Once a majority is connected somebody leads, answers, and brings the others along; who reaches no majority gives up. */
+import type { Invariant, Judgement } from '../../invariant.ts'
+import type { Seen } from '../../state/history.ts'
+import { watching } from '../define.ts'
+import { THESIS } from './elections.ts'
+import { Reach } from './reach.ts'
+
+const liveness = { kind: 'convergence', strength: 'liveness' } as const
+
+/** From when on in the calm nothing may be unsettled any more, whatever the timings. */
+const SETTLED_MS = 15_000
+
+const leaderAfterStorm: Invariant = watching(
+  {
+    id: 'ETCD-L1',
+    sentence: 'with a majority connected a leader is elected, and stays: whoever comes back does not unseat it',
+    source: `etcd server/embed/config.go (election timeout); ${THESIS}, section 9.6 (pre-vote)`,
+    sometimes: 'the leader had changed during the storm',
+    ...liveness,
+  },
+  ['Elected', 'SteppedDown', 'ProcessEnded', 'PhaseBegan'],
+  () => {
+    let leader: string | null = null
+    let elections = 0
+    let calmMs = Infinity
+    return {
+      observe(next) {
+        switch (next.kind) {
+          case 'Elected':
+            leader = next.member
+            elections++
+            if (next.atMs > calmMs + SETTLED_MS)
+              return { why: `${next.member} was elected ${next.atMs - calmMs} ms after everything had been healed` }
+            return 'vacuous'
+          case 'SteppedDown':
+            if (leader === next.member) leader = null
+            return 'vacuous'
+          case 'ProcessEnded':
+            if (leader === next.process) leader = null
+            return 'vacuous'
+          default:
+            if (next.kind !== 'PhaseBegan') return 'vacuous'
+            if (next.phase === 'calm') calmMs = next.atMs
+            if (next.phase !== 'end' || next.atMs - calmMs < SETTLED_MS) return 'vacuous'
+            if (leader === null) return { why: 'no member leads at the end of the calm' }
+            return elections > 1 ? 'notable' : 'holds'
+        }
+      },
+    }
+  },
+)
+
+const electsInTime: Invariant = watching(
+  {
+    id: 'RAFT-L2',
+    sentence: 'a majority that is connected has a leader within a bounded number of election timeouts',
+    source: `${THESIS}, section 3.9 (randomized timeouts)`,
+    sometimes: 'nobody led when the calm began',
+    ...liveness,
+  },
+  ['Restored', 'Elected', 'SteppedDown', 'ProcessEnded', 'PhaseBegan'],
+  () => {
+    /** Timeouts are drawn up to twice as long, a pre-vote and a vote may each be split a few times. */
+    const TIMEOUTS = 10
+    let electionMs = 0
+    const leaders = new Set<string>()
+    let calmMs: number | null = null
+    /** Since when nobody led, in the calm. */
+    let sinceMs: number | null = null
+    const late = (nowMs: number): Judgement =>
+      sinceMs !== null && nowMs - sinceMs > TIMEOUTS * electionMs
+        ? { why: `nobody led for ${nowMs - sinceMs} ms of the calm, with election timeouts of ${electionMs} ms` }
+        : 'holds'
+    return {
+      observe(next) {
+        switch (next.kind) {
+          case 'Restored':
+            electionMs = Math.max(electionMs, next.electionMs)
+            return 'vacuous'
+          case 'Elected': {
+            leaders.add(next.member)
+            if (sinceMs === null) return 'vacuous'
+            const verdict = late(next.atMs)
+            sinceMs = null
+            return verdict === 'holds' ? 'notable' : verdict
+          }
+          case 'SteppedDown':
+          case 'ProcessEnded':
+            leaders.delete(next.kind === 'SteppedDown' ? next.member : next.process)
+            if (calmMs !== null && leaders.size === 0) sinceMs ??= next.atMs
+            return 'vacuous'
+          default:
+            if (next.kind !== 'PhaseBegan' || electionMs === 0) return 'vacuous'
+            if (next.phase === 'calm') {
+              calmMs = next.atMs
+              if (leaders.size === 0) sinceMs = next.atMs
+            }
+            return next.phase === 'end' ? late(next.atMs) : 'vacuous'
+        }
+      },
+    }
+  },
+)
+
+const stepsDown: Invariant = watching(
+  {
+    id: 'RAFT-L3',
+    sentence: 'a leader that reaches no majority steps down within two election timeouts',
+    source: `${THESIS}, section 6.2 (a leader steps down); etcd-io/raft CheckQuorum`,
+    sometimes: 'it stepped down',
+    ...liveness,
+  },
+  ['Restored', 'Elected', 'SteppedDown', 'ProcessStarted', 'ProcessEnded', 'FaultChanged', 'PhaseBegan'],
+  () => {
+    /** What was under way still arrives, on the slowest of links. */
+    const UNDER_WAY_MS = 6_000
+    const reach = new Reach()
+    let electionMs = 0
+    /** Leader → since when it has reached no majority, null: it does. */
+    const leaders = new Map<string, number | null>()
+    const look = (nowMs: number): Judgement => {
+      let judged: Judgement = 'vacuous'
+      for (const [leader, sinceMs] of leaders) {
+        if (sinceMs !== null) {
+          if (nowMs - sinceMs > 2 * electionMs + UNDER_WAY_MS)
+            return {
+              why: `${leader} has reached no majority for ${nowMs - sinceMs} ms and still leads, with election timeouts of ${electionMs} ms`,
+            }
+          judged = 'holds'
+        }
+        leaders.set(leader, reach.reachesMajority(leader) ? null : (sinceMs ?? nowMs))
+      }
+      return judged
+    }
+    return {
+      observe(next) {
+        switch (next.kind) {
+          case 'Restored':
+            electionMs = Math.max(electionMs, next.electionMs)
+            reach.joins(next.member)
+            return look(next.atMs)
+          case 'Elected':
+            leaders.set(next.member, null)
+            return look(next.atMs)
+          case 'SteppedDown': {
+            const lonely = (leaders.get(next.member) ?? null) !== null
+            const verdict = look(next.atMs)
+            leaders.delete(next.member)
+            return lonely && typeof verdict === 'string' ? 'notable' : verdict
+          }
+          case 'ProcessStarted':
+          case 'ProcessEnded':
+            if (next.kind === 'ProcessEnded') leaders.delete(next.process)
+            reach.heed(next)
+            return look(next.atMs)
+          case 'FaultChanged':
+            reach.heed(next)
+            return look(next.atMs)
+          default:
+            return look(next.atMs)
+        }
+      },
+    }
+  },
+)
+
+const answeredInCalm: Invariant = watching(
+  {
+    id: 'ETCD-L2',
+    sentence: 'with a leader and a majority every request made in the calm is answered',
+    source: 'https://etcd.io/docs/v3.6/learning/api_guarantees/',
+    sometimes: 'a request was made in the calm',
+    ...liveness,
+  },
+  ['Invoke', 'Reply', 'PhaseBegan'],
+  () => {
+    const ANSWER_MS = 9_000
+    const open = new Map<string, Seen<'Invoke'>>()
+    let calmMs = Infinity
+    let unanswered: string | null = null
+    let asked = 0
+    return {
+      observe(next) {
+        if (next.kind === 'Invoke') {
+          if (next.request.kind !== 'Api' && next.atMs > calmMs + SETTLED_MS) {
+            open.set(next.call, next)
+            asked++
+          }
+          return 'vacuous'
+        }
+        if (next.kind === 'Reply') {
+          if (open.delete(next.call) && next.outcome.kind === 'unknown') unanswered ??= `${next.call}: ${next.outcome.reason}`
+          return 'vacuous'
+        }
+        if (next.kind !== 'PhaseBegan') return 'vacuous'
+        if (next.phase === 'calm') calmMs = next.atMs
+        if (next.phase !== 'end' || asked === 0) return 'vacuous'
+        const late = [...open.values()].find((one) => next.atMs - one.atMs > ANSWER_MS)
+        if (late !== undefined) return { why: `call ${late.call} was made at ${late.atMs} ms, in the calm, and never answered` }
+        return unanswered === null ? 'notable' : { why: `in the calm the outcome of call ${unanswered} stayed open` }
+      },
+    }
+  },
+)
+
+const catchesUp: Invariant = watching(
+  {
+    id: 'ETCD-L3',
+    sentence: 'a member that was behind, or lost its disk and came back, reaches what the others have applied',
+    source: `${THESIS}, section 3.5; etcd op-guide/failures`,
+    sometimes: 'it had been down',
+    ...liveness,
+  },
+  ['Restored', 'Applied', 'PhaseBegan'],
+  () => {
+    const LAG_MS = 5_000
+    const applied = new Map<string, number>()
+    const restarted = new Set<string>()
+    /** [time, index] of each new highest one. */
+    const highest: (readonly [number, number])[] = []
+    let calmMs = Infinity
+    return {
+      observe(next) {
+        switch (next.kind) {
+          case 'Restored':
+            if (applied.has(next.member)) restarted.add(next.member)
+            applied.set(next.member, 0)
+            return 'vacuous'
+          case 'Applied':
+            applied.set(next.member, next.index)
+            if (next.index > (highest.at(-1)?.[1] ?? 0)) highest.push([next.atMs, next.index])
+            return 'vacuous'
+          default: {
+            if (next.kind !== 'PhaseBegan') return 'vacuous'
+            if (next.phase === 'calm') calmMs = next.atMs
+            if (next.phase !== 'end' || next.atMs - calmMs < SETTLED_MS) return 'vacuous'
+            const due = highest.findLast(([atMs]) => next.atMs - atMs > LAG_MS)?.[1] ?? 0
+            const behind = [...applied].find(([, index]) => index < due)
+            if (behind !== undefined)
+              return {
+                why: `${behind[0]} has applied up to ${behind[1]} at the end of the calm, ${due} had been applied ${LAG_MS} ms before`,
+              }
+            return due === 0 ? 'vacuous' : restarted.size > 0 ? 'notable' : 'holds'
+          }
+        }
+      },
+    }
+  },
+)
+
+export const LIVENESS: readonly Invariant[] = [leaderAfterStorm, answeredInCalm, catchesUp, electsInTime, stepsDown]

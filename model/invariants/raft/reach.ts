@@ -1,0 +1,56 @@
+/** Which members can exchange messages, by the faults that are said to be on and by who runs. */
+import type { Seen } from '../../state/history.ts'
+import type { Fault } from '../../state/plan.ts'
+
+export class Reach {
+  private readonly members = new Set<string>()
+  private readonly machines = new Map<string, string>()
+  private readonly down = new Set<string>()
+  /** Faults that are on, each with the name it was said to strike. */
+  private readonly faults = new Map<string, { readonly fault: Fault; readonly detail: string }>()
+
+  joins(member: string): void {
+    this.members.add(member)
+  }
+
+  heed(next: Seen<'ProcessStarted' | 'ProcessEnded'> | Seen<'FaultChanged'>): void {
+    switch (next.kind) {
+      case 'ProcessStarted':
+        this.machines.set(next.process, next.machine)
+        this.down.delete(next.process)
+        return
+      case 'ProcessEnded':
+        this.down.add(next.process)
+        return
+      case 'FaultChanged': {
+        const name = `${JSON.stringify(next.fault)} ${next.detail}`
+        if (next.outcome === 'begun') this.faults.set(name, next)
+        else if (next.outcome === 'ended') this.faults.delete(name)
+      }
+    }
+  }
+
+  /** It has not itself been stopped, and as many as make a majority with it hear it and are heard. */
+  reachesMajority(member: string): boolean {
+    // One that stands still cannot be expected to notice.
+    if (this.paused(member)) return true
+    const others = [...this.members].filter((other) => other !== member)
+    const reached = others.filter((other) => !this.down.has(other) && !this.paused(other) && !this.cut(member, other))
+    return reached.length + 1 >= Math.floor(this.members.size / 2) + 1
+  }
+
+  private paused(member: string): boolean {
+    return [...this.faults.values()].some(({ fault, detail }) => fault.kind === 'PauseProcess' && detail === member)
+  }
+
+  /** In either direction: a question without an answer is no contact. */
+  private cut(one: string, other: string): boolean {
+    const [here, there] = [this.machines.get(one) ?? '', this.machines.get(other) ?? '']
+    return [...this.faults.values()].some(({ fault, detail }) => {
+      if (fault.kind === 'DeposeElected') return (detail === one) !== (detail === other)
+      if (fault.kind !== 'Partition') return false
+      const side = detail.split(', ')
+      return side.includes(here) !== side.includes(there)
+    })
+  }
+}
