@@ -4,7 +4,7 @@
  * Nothing here depends on the member it runs on but the times to live that its lessor counts on its own clock.
  * Source: server/etcdserver/apply.
  */
-import type { EtcdError, EtcdResponse, Header, LeaseId, Revision } from '../../model/state/keyspace.ts'
+import type { EtcdError, EtcdResponse, Header, LeaseId, Revision, TxnRequest } from '../../model/state/keyspace.ts'
 import type { Sighting } from '../wire.ts'
 import { Lessor } from './lessor.ts'
 import { Mvcc, NO_LEASE, refusal, type Change, type StoreImage } from './mvcc.ts'
@@ -96,6 +96,11 @@ export class Applier {
       case 'Status':
         throw new Error(`${request.kind} does not go through the log`)
     }
+  }
+
+  /** A transaction that changes nothing, on the state as it is. */
+  read(request: TxnRequest): EtcdResponse | EtcdError {
+    return this.mvcc.apply(request, this.header, this.lessor).response
   }
 
   snapshot(): Snapshot {

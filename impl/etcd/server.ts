@@ -1,20 +1,18 @@
 /**
- * One etcd member: Raft below, the multi-version store above, clients and watches at the side.
+ * One etcd member: Raft below, the state machine above, the service to clients at the side.
  *
  * What is said that depends on the disk (votes, acknowledgements) waits until the disk has it.
  * Source: server/etcdserver/v3_server.go, server/etcdserver/raft.go.
  */
-import type { Connection, ConnectionHandler, Timer } from '../../sim/host.ts'
-import type { EtcdError, EtcdRequest, EtcdResponse, Header, KvRequest, LeaseId, Revision } from '../../model/state/keyspace.ts'
+import type { Connection, ConnectionHandler } from '../../sim/host.ts'
+import type { Header, Revision } from '../../model/state/keyspace.ts'
 import type { Disk } from '../../model/state/history.ts'
 import type { Timings } from '../../model/state/plan.ts'
 import type { ClusterHost, ClusterProcess, Message, Program } from '../wire.ts'
-import type { EtcdClientMessage } from './api.ts'
 import { Applier } from './applier.ts'
-import { COMPACTED, FUTURE, isReadOnly, NO_LEASE, refusal } from './mvcc.ts'
 import type { Entry, RaftMessage } from './raft-message.ts'
 import { Raft, type HardState } from './raft.ts'
-import { WatchHub } from './watch.ts'
+import { requestTimeoutMs, Service } from './service.ts'
 
 export interface MemberOptions {
   readonly members: readonly string[]
@@ -31,16 +29,7 @@ const WAL = 'wal'
 const HEARTBEAT_MS = 100
 const ELECTION_MS = 1_000
 const APPEND_ENTRIES = 256
-/** 5 s for disk and queue and two election timeouts, as etcd's ReqTimeout. */
-const REQUEST_TIMEOUT_MS = 5_000
 const READ_RETRY_MS = 500
-const LEASE_CHECK_LEAST_MS = 100
-
-const unsure = (message: string): EtcdError => ({ kind: 'Error', message, definite: false })
-const TIMED_OUT = unsure('etcdserver: request timed out')
-const NO_LEADER = refusal('etcdserver: no leader')
-
-type Answer = (response: EtcdResponse | EtcdError) => void
 
 export const etcdMember =
   (options: MemberOptions): Program =>
@@ -55,27 +44,20 @@ class Member implements ClusterProcess {
   private readonly host: ClusterHost
   private readonly raft: Raft
   private readonly applier: Applier
-  private readonly hub: WatchHub
+  private readonly service: Service
   private readonly electionMs: number
   private readonly heartbeatMs: number
   private syncing = false
   private afterSync: { readonly to: string; readonly message: RaftMessage }[] = []
-  /** Changes what a proposal's id starts with, so that ids of two incarnations never meet. */
-  private readonly incarnation: number
-  private proposals = 0
-  private readonly waiting = new Map<string, Answer>()
   private reads: (() => void)[] = []
   private readsInFlight: { context: number; index: number | null; done: (() => void)[] } | null = null
   private contexts = 0
-  private leaseTimer: Timer | null = null
 
   constructor(host: ClusterHost, options: MemberOptions) {
     this.host = host
     this.electionMs = options.timings.etcdElectionMs ?? ELECTION_MS
     this.heartbeatMs = options.timings.etcdHeartbeatMs ?? HEARTBEAT_MS
     this.applier = new Applier(this.electionMs, (revision) => this.header(revision))
-    this.hub = new WatchHub(this.applier.mvcc)
-    this.incarnation = host.random('incarnation').below(2 ** 32)
     this.raft = new Raft(
       host.name,
       options.members,
@@ -88,10 +70,16 @@ class Member implements ClusterProcess {
         readReady: (context, index) => this.readReady(context, index),
         steppedBack: (to, match, next) => host.observe({ kind: 'SteppedBack', member: host.name, term: this.raft.term, to, match, next }),
         proposalsDropped: (proposals) => {
-          for (const proposal of proposals) this.answer(proposal.id, NO_LEADER)
+          for (const { id } of proposals) this.service.dropped(id)
         },
       },
     )
+    this.service = new Service(host, this.applier, this.electionMs, {
+      raft: this.raft,
+      header: () => this.header(),
+      linearizable: (done, late) => this.linearizable(done, late),
+      flush: () => this.flush(),
+    })
   }
 
   start(): void {
@@ -129,8 +117,7 @@ class Member implements ClusterProcess {
     const { host, raft } = this
     const { log } = raft
     host.observe({ kind: 'Elected', member: host.name, term, lastIndex: log.lastIndex, log: log.runs() })
-    this.applier.lessor.promote(host.elapsed())
-    this.armLeases()
+    this.service.promote()
     const still = (): boolean => raft.role === 'leader' && raft.term === term
     const beat = (): void => {
       if (!still()) return
@@ -150,7 +137,7 @@ class Member implements ClusterProcess {
 
   private steppedDown(term: number, reason: string): void {
     this.host.observe({ kind: 'SteppedDown', member: this.host.name, term, reason })
-    this.applier.lessor.demote()
+    this.service.demote()
     this.raft.resetElectionTimer(this.host.elapsed())
   }
 
@@ -159,8 +146,8 @@ class Member implements ClusterProcess {
   receive(from: string, message: Message): void {
     if (message.kind !== 'Raft') return
     const raftMessage = message.message
-    if (raftMessage.kind === 'KeepAlive') this.keepAliveAsked(from, raftMessage.id, raftMessage.lease)
-    else if (raftMessage.kind === 'KeepAliveReply') this.keepAliveAnswered(raftMessage.id, raftMessage.lease, raftMessage.ttlSeconds)
+    if (raftMessage.kind === 'KeepAlive') this.service.keepAliveAsked(from, raftMessage.id, raftMessage.lease)
+    else if (raftMessage.kind === 'KeepAliveReply') this.service.keepAliveAnswered(raftMessage)
     else this.raft.step(from, raftMessage, this.host.elapsed())
     this.flush()
   }
@@ -265,136 +252,39 @@ class Member implements ClusterProcess {
   }
 
   private apply(entry: Entry): void {
-    const { host, hub } = this
-    const { response, changes, sightings } = this.applier.apply(entry, host.elapsed())
-    if (entry.proposal === null || response === null) return
-    const { id, author, via } = entry.proposal
-    for (const change of changes) host.observe({ kind: 'Commit', ...change, author, via, index: entry.index, term: entry.term })
-    if (changes.length > 0) hub.notify(changes)
-    for (const sighting of sightings) host.observe(sighting)
-    if (response.kind === 'LeaseGrant') this.armLeases()
-    this.answer(id, response)
+    const { host } = this
+    const applied = this.applier.apply(entry, host.elapsed())
+    if (entry.proposal === null || applied.response === null) return
+    const { author, via } = entry.proposal
+    for (const change of applied.changes) host.observe({ kind: 'Commit', ...change, author, via, index: entry.index, term: entry.term })
+    for (const sighting of applied.sightings) host.observe(sighting)
+    this.service.applied(entry.proposal, applied)
   }
 
   private header(revision: Revision = this.applier.mvcc.revision): Header {
     return { revision, raftTerm: this.raft.term, member: this.host.name }
   }
 
-  private answer(id: string, response: EtcdResponse | EtcdError): void {
-    const answer = this.waiting.get(id)
-    if (answer === undefined) return
-    this.waiting.delete(id)
-    answer(response)
-  }
-
   // Clients
 
   accept(connection: Connection<Message>): ConnectionHandler<Message> {
-    return {
-      message: (message) => this.asked(connection, message as EtcdClientMessage),
-      closed: () => this.hub.drop(connection),
-    }
-  }
-
-  private asked(connection: Connection<Message>, message: EtcdClientMessage): void {
-    switch (message.kind) {
-      case 'EtcdRequest':
-        this.request(message.request, message.author, connection.peer, (response) =>
-          connection.send({ kind: 'EtcdReply', id: message.id, response }),
-        )
-        break
-      case 'WatchCreate':
-        this.hub.create(connection, message.watch, message.create)
-        break
-      case 'WatchCancel':
-        this.hub.cancel(connection, message.watch)
-        break
-      case 'WatchProgress':
-        this.hub.progress(connection)
-        break
-    }
-    this.flush()
-  }
-
-  private request(request: EtcdRequest, author: string, via: string, answer: Answer): void {
-    const { raft } = this
-    const { mvcc } = this.applier
-    switch (request.kind) {
-      case 'Range':
-        if (request.serializable === true) answer(mvcc.range(request, this.header()))
-        else this.linearizable(() => answer(mvcc.range(request, this.header())), answer)
-        return
-      case 'Txn':
-        if (isReadOnly(request)) this.linearizable(() => answer(this.readTxn(request)), answer)
-        else this.propose(request, author, via, answer)
-        return
-      case 'Status':
-        answer({
-          kind: 'Status',
-          header: this.header(),
-          leader: raft.leader,
-          raftIndex: raft.commit,
-          raftAppliedIndex: this.applier.index,
-        })
-        return
-      case 'LeaseKeepAlive':
-        this.keepAlive(request.id, answer)
-        return
-      case 'LeaseTimeToLive': {
-        const ttlSeconds = this.applier.lessor.remaining(request.id, this.host.elapsed())
-        answer({ kind: 'LeaseTimeToLive', header: this.header(), id: request.id, ttlSeconds })
-        return
-      }
-      case 'LeaseLeases':
-        answer({ kind: 'LeaseLeases', header: this.header(), leases: this.applier.lessor.ids })
-        return
-      case 'Compact':
-        if (request.revision <= mvcc.compacted) answer(COMPACTED)
-        else if (request.revision > mvcc.revision) answer(FUTURE)
-        else this.propose(request, author, via, answer)
-        return
-      case 'Put':
-      case 'DeleteRange':
-      case 'LeaseGrant':
-      case 'LeaseRevoke':
-        this.propose(request, author, via, answer)
-    }
-  }
-
-  private readTxn(request: KvRequest): EtcdResponse | EtcdError {
-    return this.applier.mvcc.apply(request, (revision) => this.header(revision), this.applier.lessor).response
-  }
-
-  private propose(request: EtcdRequest, author: string, via: string, answer: Answer): void {
-    if (this.raft.leader === null) {
-      answer(NO_LEADER)
-      return
-    }
-    const id = this.expectAnswer(answer)
-    this.raft.propose([{ id, request, author, via }])
-  }
-
-  /** An id under which the answer will come, if it comes in time. */
-  private expectAnswer(answer: Answer): string {
-    const id = `${this.host.name}/${this.incarnation}/${this.proposals++}`
-    this.waiting.set(id, answer)
-    this.host.after(REQUEST_TIMEOUT_MS + 2 * this.electionMs, () => this.answer(id, TIMED_OUT))
-    return id
+    return this.service.accept(connection)
   }
 
   // Linearizable reads: one round at a time, for all that came before it
 
-  private linearizable(done: () => void, answer: Answer): void {
+  /** Runs `done` once this member has applied all that was committed before now; otherwise `late`. */
+  private linearizable(done: () => void, late: () => void): void {
     let open = true
     this.reads.push(() => {
       if (!open) return
       open = false
       done()
     })
-    this.host.after(REQUEST_TIMEOUT_MS + 2 * this.electionMs, () => {
+    this.host.after(requestTimeoutMs(this.electionMs), () => {
       if (!open) return
       open = false
-      answer(TIMED_OUT)
+      late()
     })
     if (this.readsInFlight === null) this.startReads()
   }
@@ -426,59 +316,5 @@ class Member implements ClusterProcess {
   private readReady(context: number, index: number): void {
     const round = this.readsInFlight
     if (round !== null && round.context === context) round.index = index
-  }
-
-  // Leases
-
-  private keepAlive(lease: LeaseId, answer: Answer): void {
-    const { leader } = this.raft
-    if (leader === this.host.name) {
-      this.renew(lease, (ttlSeconds) => answer(this.renewed(lease, ttlSeconds)))
-    } else if (leader === null) answer(NO_LEADER)
-    else {
-      const id = this.expectAnswer(answer)
-      this.host.send(leader, { kind: 'Raft', message: { kind: 'KeepAlive', term: this.raft.term, id, lease } })
-    }
-  }
-
-  /** Only after a quorum has confirmed that this member still leads. */
-  private renew(lease: LeaseId, done: (ttlSeconds: number) => void): void {
-    this.linearizable(
-      () => done(this.applier.lessor.renew(lease, this.host.elapsed()) ?? -1),
-      () => {},
-    )
-  }
-
-  private renewed(lease: LeaseId, ttlSeconds: number): EtcdResponse | EtcdError {
-    return ttlSeconds < 0 ? NO_LEASE : { kind: 'LeaseKeepAlive', header: this.header(), id: lease, ttlSeconds }
-  }
-
-  private keepAliveAsked(from: string, id: string, lease: LeaseId): void {
-    if (this.raft.role !== 'leader') return
-    this.renew(lease, (ttlSeconds) => {
-      const message: RaftMessage = { kind: 'KeepAliveReply', term: this.raft.term, id, lease, ttlSeconds }
-      this.host.send(from, { kind: 'Raft', message })
-    })
-  }
-
-  private keepAliveAnswered(id: string, lease: LeaseId, ttlSeconds: number): void {
-    this.answer(id, this.renewed(lease, ttlSeconds))
-  }
-
-  private armLeases(): void {
-    const next = this.applier.lessor.nextExpiryMs()
-    if (this.leaseTimer !== null) this.host.cancel(this.leaseTimer)
-    this.leaseTimer = null
-    if (next === null) return
-    const waitMs = Math.max(LEASE_CHECK_LEAST_MS, next - this.host.elapsed())
-    this.leaseTimer = this.host.after(waitMs, () => {
-      this.leaseTimer = null
-      for (const id of this.applier.lessor.expired(this.host.elapsed())) {
-        const proposal = { id: this.expectAnswer(() => {}), request: { kind: 'LeaseRevoke' as const, id } }
-        this.raft.propose([{ ...proposal, author: 'lessor', via: this.host.name }])
-      }
-      this.flush()
-      this.armLeases()
-    })
   }
 }
