@@ -23,7 +23,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   properties: ['impl', 'sim', 'model', 'model/components', 'model/state'],
   traces: ['properties', 'sim', 'model', 'model/state'],
   reports: ['traces', 'properties', 'model', 'model/state'],
-  bench: ['properties', 'impl', 'sim', 'model', 'model/components', 'model/state'],
+  bench: ['reports', 'properties', 'impl', 'sim', 'model', 'model/components', 'model/state'],
   cli: ['reports', 'traces', 'properties', 'model/state'],
 }
 

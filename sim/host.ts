@@ -37,8 +37,10 @@ export interface ConnectionHandler<Message> {
   closed(reason: string): void
 }
 
+/** A timer that was set, to cancel it by. */
 export interface Timer {
-  readonly dueMs: number
+  /** When it is due, in the world's time. */
+  readonly at: number
 }
 
 export interface Host<Message, Observation> {

@@ -8,21 +8,32 @@ import type { Random } from './random.ts'
 
 export type EventKind = 'call' | 'datagram' | 'timer' | 'message' | 'accept' | 'opened' | 'closed' | 'synced'
 
-export interface WorldEvent<Message, Observation> extends Timer {
+/** Something to happen to a process, or to the world itself. Which fields matter follows from its kind. */
+export class WorldEvent<Message, Observation> implements Timer {
   at: number
-  sequence: number
-  readonly dueMs: number
+  readonly sequence: number
   readonly kind: EventKind
   /** Null for the world's own calls. */
   readonly life: Life<Message, Observation> | null
   readonly incarnation: number
-  cancelled: boolean
-  readonly run: (() => void) | null
-  readonly message: Message | null
-  readonly end: End<Message, Observation> | null
+  cancelled = false
+  run: (() => void) | null = null
+  message: Message | null = null
+  /** What a datagram comes over; null: from the same machine. */
+  link: Link | null = null
+  end: End<Message, Observation> | null = null
   /** Sender of a datagram, or why a connection closed. */
-  readonly text: string
-  readonly position: number
+  text = ''
+  /** What of the disk a sync makes durable. */
+  position = 0
+
+  constructor(at: number, sequence: number, kind: EventKind, life: Life<Message, Observation> | null) {
+    this.at = at
+    this.sequence = sequence
+    this.kind = kind
+    this.life = life
+    this.incarnation = life === null ? 0 : life.incarnation
+  }
 }
 
 export interface MachineOptions {
@@ -44,6 +55,13 @@ export interface Machine<Message, Observation> {
   readonly stream: Random
 }
 
+/** Where the datagrams of a process to another one go. */
+export interface Route<Message, Observation> {
+  readonly target: Life<Message, Observation>
+  /** Null: the same machine. */
+  readonly link: Link | null
+}
+
 /** A process through all its incarnations. */
 export interface Life<Message, Observation> {
   readonly name: string
@@ -51,6 +69,8 @@ export interface Life<Message, Observation> {
   readonly machine: Machine<Message, Observation>
   readonly program: (host: Host<Message, Observation>) => Process<Message>
   process: Process<Message> | null
+  /** By the name of the process at the other end. */
+  readonly routes: Map<string, Route<Message, Observation>>
   incarnation: number
   paused: boolean
   /** Deliveries that wait for the end of a pause. */

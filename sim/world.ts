@@ -6,7 +6,7 @@ import { End } from './connection.ts'
 import { DiskState } from './disk.ts'
 import { RunningHash } from './hash.ts'
 import type { Connection, ConnectionHandler, Disk, Host, Process } from './host.ts'
-import type { EventKind, Life, Machine, MachineOptions, WorldEvent } from './life.ts'
+import { WorldEvent, type EventKind, type Life, type Machine, type MachineOptions, type Route } from './life.ts'
 import { KEEPALIVE_MS, Link, type NetworkWeather } from './network.ts'
 import { EventQueue } from './queue.ts'
 import { Streams, type Random } from './random.ts'
@@ -26,6 +26,8 @@ const PANIC_RESTART_MS = 1_000
 export class World<Message, Observation> {
   now = 0
   eventCount = 0
+  /** Of the events: datagrams, and messages of connections. */
+  messageCount = 0
   weather: NetworkWeather
   private readonly options: WorldOptions<Observation>
   private readonly streams: Streams
@@ -67,6 +69,7 @@ export class World<Message, Observation> {
       machine: this.machineNamed(machine),
       program,
       process: null,
+      routes: new Map(),
       incarnation: 0,
       paused: false,
       held: [],
@@ -140,7 +143,7 @@ export class World<Message, Observation> {
 
   /** Runs `run` at a time of the world; not stopped by anything. */
   at(atMs: number, run: () => void): void {
-    this.push('call', Math.max(atMs, this.now), null, run, null, null, '', 0)
+    this.push('call', Math.max(atMs, this.now), null).run = run
   }
 
   /** Delivers all events up to and including `untilMs`. */
@@ -189,8 +192,9 @@ export class World<Message, Observation> {
     this.running.number(life.index * 8 + event.kind.length)
     switch (event.kind) {
       case 'datagram':
+        this.messageCount++
         // What is under way when its link is cut does not arrive either.
-        if (this.linkTo(event.text, life)?.blocked !== true) process.receive(event.text, event.message as Message)
+        if (event.link?.blocked !== true) process.receive(event.text, event.message as Message)
         break
       case 'timer':
       case 'call':
@@ -201,6 +205,7 @@ export class World<Message, Observation> {
         event.run?.()
         break
       case 'message':
+        this.messageCount++
         if (event.end?.open === true) event.end.handler?.message(event.message as Message)
         break
       case 'accept':
@@ -223,30 +228,9 @@ export class World<Message, Observation> {
     if (restartMs !== null) this.at(this.now + restartMs, () => this.restart(life.name))
   }
 
-  private push(
-    kind: EventKind,
-    at: number,
-    life: Life<Message, Observation> | null,
-    run: (() => void) | null,
-    message: Message | null,
-    end: End<Message, Observation> | null,
-    text: string,
-    position: number,
-  ): WorldEvent<Message, Observation> {
-    const event: WorldEvent<Message, Observation> = {
-      at,
-      sequence: this.sequence++,
-      dueMs: at,
-      kind,
-      life,
-      incarnation: life === null ? 0 : life.incarnation,
-      cancelled: false,
-      run,
-      message,
-      end,
-      text,
-      position,
-    }
+  /** What its kind needs beside is filled in by the caller. */
+  private push(kind: EventKind, at: number, life: Life<Message, Observation> | null): WorldEvent<Message, Observation> {
+    const event = new WorldEvent<Message, Observation>(at, this.sequence++, kind, life)
     this.queue.push(event)
     return event
   }
@@ -269,7 +253,7 @@ export class World<Message, Observation> {
     this.options.lifeChanged(this.now, life.name, life.machine.name, true, reason)
     const process = life.program(this.hostOf(life))
     life.process = process
-    this.push('call', this.now, life, () => process.start(), null, null, '', 0)
+    this.push('call', this.now, life).run = () => process.start()
   }
 
   restart(name: string): void {
@@ -416,28 +400,41 @@ export class World<Message, Observation> {
     for (const send of this.linkBetween(from, to).unclog()) send()
   }
 
-  private linkTo(from: string, life: Life<Message, Observation>): Link | null {
-    return this.lifeNamed(from).machine.links.get(life.machine.name) ?? null
+  /** Undefined: there is no process of that name. */
+  private routeTo(life: Life<Message, Observation>, to: string): Route<Message, Observation> | undefined {
+    let route = life.routes.get(to)
+    const target = route === undefined ? this.lives.get(to) : undefined
+    if (target !== undefined) {
+      route = { target, link: this.link(life.machine, target.machine) }
+      life.routes.set(to, route)
+    }
+    return route
   }
 
   private datagram(life: Life<Message, Observation>, to: string, message: Message): void {
-    const target = this.lives.get(to)
-    if (target === undefined || life.silenced) return
+    const route = this.routeTo(life, to)
+    if (route === undefined || life.silenced) return
     this.leaving(life, message)
-    const link = this.link(life.machine, target.machine)
+    const { link } = route
     if (link === null) {
-      this.push('datagram', this.now, target, null, message, null, life.name, 0)
+      this.comeIn(null, this.now, life.name, route.target, message)
       return
     }
-    const { weather } = this
-    if (link.blocked || link.random.chance(weather.lossPerMille)) return
-    const arrive = (): void => {
-      const at = this.now + link.datagramLatency(weather)
-      this.push('datagram', at, target, null, message, null, life.name, 0)
-    }
-    const deliver = link.clogged ? (): void => link.hold(arrive) : arrive
-    deliver()
-    if (link.random.chance(weather.duplicatePerMille)) deliver()
+    if (link.blocked || link.random.chance(this.weather.lossPerMille)) return
+    this.travel(link, life.name, route.target, message)
+    if (link.random.chance(this.weather.duplicatePerMille)) this.travel(link, life.name, route.target, message)
+  }
+
+  private travel(link: Link, from: string, target: Life<Message, Observation>, message: Message): void {
+    if (link.clogged) link.hold(() => this.travel(link, from, target, message))
+    else this.comeIn(link, this.now + link.datagramLatency(this.weather), from, target, message)
+  }
+
+  private comeIn(link: Link | null, at: number, from: string, target: Life<Message, Observation>, message: Message): void {
+    const event = this.push('datagram', at, target)
+    event.link = link
+    event.text = from
+    event.message = message
   }
 
   // Connections
@@ -445,7 +442,10 @@ export class World<Message, Observation> {
   /** Something happens at one end of a connection. */
   arrive(at: number, end: End<Message, Observation>, kind: 'message' | 'closed', message: Message | null, text: string): void {
     if (end.life.incarnation !== end.incarnation) return
-    this.push(kind, at, end.life, null, message, end, text, 0)
+    const event = this.push(kind, at, end.life)
+    event.end = end
+    event.message = message
+    event.text = text
   }
 
   forget(end: End<Message, Observation>): void {
@@ -481,7 +481,7 @@ export class World<Message, Observation> {
     near.other = far
     far.other = near
     this.ends.add(far)
-    this.push('accept', near.acceptArrival(), target, null, null, far, '', 0)
+    this.push('accept', near.acceptArrival(), target).end = far
     return near
   }
 
@@ -490,7 +490,7 @@ export class World<Message, Observation> {
     if (near === null || !far.open) return
     far.handler = process.accept(far)
     if (near.open && near.life.incarnation === near.incarnation) {
-      this.push('opened', far.acceptArrival(), near.life, null, null, near, '', 0)
+      this.push('opened', far.acceptArrival(), near.life).end = near
     }
   }
 
@@ -507,7 +507,11 @@ export class World<Message, Observation> {
       now: () => clock.now(this.now),
       elapsed: () => clock.elapsed(this.now),
       random: (stream) => this.streams.stream('process', life.name, String(incarnation), stream),
-      after: (ms, run) => this.push('timer', this.now + clock.worldSpan(Math.max(0, ms)), life, run, null, null, '', 0),
+      after: (ms, run) => {
+        const timer = this.push('timer', this.now + clock.worldSpan(Math.max(0, ms)), life)
+        timer.run = run
+        return timer
+      },
       cancel: (timer) => {
         ;(timer as WorldEvent<Message, Observation>).cancelled = true
       },
@@ -538,7 +542,9 @@ export class World<Message, Observation> {
         if (!alive()) return
         const takes = Math.max(machine.stream.between(machine.diskSyncMs[0], machine.diskSyncMs[1]), ...machine.stalls)
         life.lastSyncMs = Math.max(life.lastSyncMs, this.now) + takes
-        this.push('synced', life.lastSyncMs, life, done, null, null, '', disk.position)
+        const synced = this.push('synced', life.lastSyncMs, life)
+        synced.run = done
+        synced.position = disk.position
       },
       read: (file) => disk.read(file),
     }

@@ -1,0 +1,64 @@
+/**
+ * Measures subject and baseline in turns, so that whatever else the machine does falls on both alike.
+ *
+ * The clock is the CPU time of the whole process, helper threads of the engine included: it stands still while another
+ * process has the core, and hides nothing of what a run costs.
+ */
+import type { Benchmark, Work } from './benchmark.ts'
+
+/** Of several repetitions. */
+export interface Spread {
+  readonly least: number
+  readonly median: number
+  readonly most: number
+}
+
+export interface Measurement {
+  readonly name: string
+  readonly sentence: string
+  readonly units: string
+  readonly baseline: string
+  readonly repetitions: number
+  /** Units a CPU second. */
+  readonly subjectPerSecond: Spread
+  readonly baselinePerSecond: Spread
+  /** Of each repetition: the subject's units a second by those of the baseline right after it. */
+  readonly ratio: Spread
+  /** Megabytes the process held at most, the engine included. */
+  readonly peakMemory: number
+}
+
+const spread = (values: readonly number[]): Spread => {
+  const sorted = values.toSorted((one, other) => one - other)
+  const at = (place: number): number => sorted[place] ?? Number.NaN
+  return { least: at(0), median: at(sorted.length >> 1), most: at(sorted.length - 1) }
+}
+
+/** Units a CPU second. What an earlier piece of work left behind is collected before, not meanwhile. */
+const rate = (work: Work): number => {
+  globalThis.gc?.()
+  const before = process.cpuUsage()
+  const units = work()
+  const { user, system } = process.cpuUsage(before)
+  return (units * 1_000_000) / Math.max(1, user + system)
+}
+
+/** The first round of both is thrown away: the engine compiles meanwhile. */
+export const measure = (benchmark: Benchmark, repetitions: number): Measurement => {
+  const { name, sentence, units, baseline } = benchmark
+  const work = benchmark.prepare()
+  work.subject()
+  work.baseline()
+  const rounds = Array.from({ length: repetitions }, () => ({ subject: rate(work.subject), baseline: rate(work.baseline) }))
+  return {
+    name,
+    sentence,
+    units,
+    baseline,
+    repetitions,
+    subjectPerSecond: spread(rounds.map((round) => round.subject)),
+    baselinePerSecond: spread(rounds.map((round) => round.baseline)),
+    ratio: spread(rounds.map((round) => round.subject / round.baseline)),
+    peakMemory: Math.ceil(process.resourceUsage().maxRSS / 1024),
+  }
+}

@@ -1,0 +1,8 @@
+/** All benchmarks, in the order they are printed. */
+import type { Benchmark } from './benchmark.ts'
+import { etcdCluster } from './benchmarks/etcd-cluster.ts'
+import { eventQueue } from './benchmarks/event-queue.ts'
+import { standardCluster } from './benchmarks/standard-cluster.ts'
+import { suites } from './benchmarks/suites.ts'
+
+export const BENCHMARKS: readonly Benchmark[] = [eventQueue, standardCluster, ...suites, etcdCluster]
