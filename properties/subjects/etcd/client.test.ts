@@ -76,6 +76,24 @@ describe.skipIf(!PRESENT)(`a real etcd of one member${absent}`, () => {
     ],
     [{ kind: 'LeaseGrant', ttlSeconds: 60, id: 7 }, { response: { kind: 'LeaseGrant', id: 7, ttlSeconds: 60 } }],
     [{ kind: 'LeaseKeepAlive', id: 7 }, { response: { id: 7, ttlSeconds: 60 } }],
+    [
+      { kind: 'Put', key: 'd', value: 'kept', lease: 7 },
+      { kind: 'done', revision: 5 },
+    ],
+    [
+      { kind: 'Put', key: 'd', value: '', ignoreValue: true },
+      { kind: 'done', revision: 6 },
+    ],
+    [
+      { kind: 'Put', key: 'd', value: '', ignoreValue: true, ignoreLease: true, lease: 7 },
+      { kind: 'refused', reason: 'etcdserver: lease is provided' },
+    ],
+    [{ kind: 'LeaseTimeToLive', id: 7, keys: true }, { response: { id: 7, grantedTtlSeconds: 60 } }],
+    [{ kind: 'LeaseLeases' }, { response: { leases: [7] } }],
+    [
+      { kind: 'Range', key: 'a', rangeEnd: 'z', sortOrder: 'DESCEND', sortTarget: 'CREATE', minModRevision: 5, limit: 1 },
+      { response: { kvs: [{ key: 'd', value: 'kept', version: 2 }], count: 2, more: false } },
+    ],
     [{ kind: 'LeaseRevoke', id: 7 }, { kind: 'done' }],
     [
       { kind: 'LeaseRevoke', id: 7 },
@@ -97,10 +115,8 @@ describe.skipIf(!PRESENT)(`a real etcd of one member${absent}`, () => {
       const open = client.watch(
         { key: 'a', rangeEnd: 'z', startRevision: 4, prevKv: true },
         {
-          delivered: ({ revision }, events) => {
-            seen.push(
-              `${revision}: ${events.map(({ type, kv, prevKv }) => `${type} ${kv.key} before ${String(prevKv?.value)}`).join(', ')}`,
-            )
+          delivered: (_header, events) => {
+            for (const { type, kv, prevKv } of events) seen.push(`${kv.modRevision}: ${type} ${kv.key}, before: ${String(prevKv?.value)}`)
             open.cancel()
           },
           closed: () => resolve(),
@@ -119,7 +135,13 @@ describe.skipIf(!PRESENT)(`a real etcd of one member${absent}`, () => {
         },
       )
     })
-    expect(seen).toEqual(['4: PUT c before undefined, DELETE a before b', 'compacted at 3'])
+    expect(seen).toEqual([
+      '4: PUT c, before: undefined',
+      '4: DELETE a, before: b',
+      '5: PUT d, before: undefined',
+      '6: PUT d, before: kept',
+      'compacted at 3',
+    ])
   })
 
   test('a member that is not there never got the request; one that stops answering may have', async () => {

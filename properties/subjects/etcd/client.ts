@@ -9,7 +9,18 @@ import { Metadata, type ServiceError } from '@grpc/grpc-js'
 import type { Outcome } from '../../../model/state/history.ts'
 import type { EtcdRequest, EtcdResponse, Header, LeaseResponse, WatchCreateRequest, WatchEvent } from '../../../model/state/keyspace.ts'
 import { outcomeOf } from './errors.ts'
-import { eventsIn, headerIn, hexadecimal, kvIn, kvOut, watchOut, type MemberNames, type WireKv } from './translate.ts'
+import {
+  eventsIn,
+  headerIn,
+  hexadecimal,
+  kvIn,
+  kvOut,
+  leaseIn,
+  watchOut,
+  type MemberNames,
+  type WireKv,
+  type WireLease,
+} from './translate.ts'
 import { Channel, type Answer, type Tls, type WireHeader, type WireStatus, type WireWatchResponse } from './wire.ts'
 
 export interface ClientOptions {
@@ -42,10 +53,9 @@ const TIMEOUT_MS = 5_000
 /** Numbers of JavaScript are exact up to here: an id that the server chose would not fit. */
 const LEASE_IDS = 2 ** 47
 
-interface WireLease {
-  readonly header: WireHeader | null
-  readonly ID: string
-  readonly TTL: string
+interface WireLeases {
+  readonly header: WireHeader
+  readonly leases: readonly { readonly ID: string }[]
 }
 
 export class EtcdClient {
@@ -145,8 +155,15 @@ export class EtcdClient {
         return this.lease('LeaseGrant', await this.call('Lease/LeaseGrant', { ID: id, TTL: request.ttlSeconds }), id)
       }
       case 'LeaseRevoke':
+        return this.lease(request.kind, await this.call('Lease/LeaseRevoke', { ID: request.id }), request.id)
       case 'LeaseTimeToLive':
-        return this.lease(request.kind, await this.call(`Lease/${request.kind}`, { ID: request.id }), request.id)
+        return this.lease(request.kind, await this.call('Lease/LeaseTimeToLive', { ID: request.id, keys: request.keys }), request.id)
+      case 'LeaseLeases':
+        return mapped(await this.call<WireLeases>('Lease/LeaseLeases'), ({ header, leases }) => ({
+          kind: 'LeaseLeases',
+          header: headerIn(header, this.names),
+          leases: leases.map(({ ID }) => Number(ID)),
+        }))
       case 'LeaseKeepAlive':
         return this.lease(request.kind, await this.keepAlive(request.id), request.id)
       case 'Status':
@@ -161,12 +178,7 @@ export class EtcdClient {
   }
 
   private lease(kind: LeaseResponse['kind'], answer: Answer<WireLease>, id: number): Answer<EtcdResponse> {
-    return mapped(answer, (wire) => ({
-      kind,
-      header: headerIn(wire.header, this.names),
-      id,
-      ttlSeconds: kind === 'LeaseRevoke' ? 0 : Number(wire.TTL),
-    }))
+    return mapped(answer, (wire) => leaseIn(kind, wire, id, this.names))
   }
 
   /** One renewal on a stream of its own, as `etcdctl lease keep-alive --once`. A time to live of 0: there is no such lease. */

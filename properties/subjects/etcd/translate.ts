@@ -11,6 +11,8 @@ import type {
   KeyValue,
   KvRequest,
   KvResponse,
+  LeaseId,
+  LeaseResponse,
   PutRequest,
   PutResponse,
   RangeRequest,
@@ -28,7 +30,7 @@ export type MemberNames = (id: string) => string
 export const hexadecimal: MemberNames = (id) => BigInt(id).toString(16)
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'utf8')
-const valueBytes = (value: unknown): Buffer => bytes(typeof value === 'string' ? value : JSON.stringify(value))
+const valueBytes = (value: unknown): Buffer => bytes(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
 const endOf = (rangeEnd: string | undefined): Buffer => (rangeEnd === undefined ? Buffer.alloc(0) : bytes(rangeEnd))
 
 // Requests
@@ -38,7 +40,7 @@ const rangeOut = ({ key, rangeEnd, ...options }: RangeRequest): object => ({
   key: bytes(key),
   rangeEnd: endOf(rangeEnd),
 })
-const putOut = ({ key, value, lease, prevKv }: PutRequest): object => ({ key: bytes(key), value: valueBytes(value), lease, prevKv })
+const putOut = ({ key, value, ...options }: PutRequest): object => ({ ...options, key: bytes(key), value: valueBytes(value) })
 const deleteOut = ({ key, rangeEnd, prevKv }: DeleteRangeRequest): object => ({ key: bytes(key), rangeEnd: endOf(rangeEnd), prevKv })
 
 const RESULTS = { '=': 'EQUAL', '!=': 'NOT_EQUAL', '<': 'LESS', '>': 'GREATER' } as const
@@ -86,6 +88,23 @@ export const watchOut = (request: WatchCreateRequest): object => {
 }
 
 // Responses
+
+export interface WireLease {
+  readonly header: WireHeader | null
+  readonly ID: string
+  readonly TTL: string
+  /** Of LeaseTimeToLive only. */
+  readonly grantedTTL?: string
+  readonly keys?: readonly Buffer[]
+}
+export const leaseIn = (kind: LeaseResponse['kind'], wire: WireLease, id: LeaseId, names: MemberNames): LeaseResponse => ({
+  kind,
+  header: headerIn(wire.header, names),
+  id,
+  ttlSeconds: kind === 'LeaseRevoke' ? 0 : Number(wire.TTL),
+  ...(wire.grantedTTL === undefined ? {} : { grantedTtlSeconds: Number(wire.grantedTTL) }),
+  ...(wire.keys === undefined || wire.keys.length === 0 ? {} : { keys: wire.keys.map((key) => key.toString('utf8')) }),
+})
 
 export const headerIn = (header: WireHeader | null, names: MemberNames): Header => ({
   revision: Number(header?.revision ?? 0),
