@@ -51,10 +51,12 @@ const noMoreThanMissing: Invariant = watching(
   () => {
     /** process/owner → pods it made: revision and time. What it expects is lost with it. */
     const made = new Map<string, { revision: number; atMs: number }[]>()
+    /** process/owner → pods it asked for that are not made yet: what an earlier life of it asked for is not its own. */
+    const asked = new Map<string, number>()
     return {
       observe(next, { history }) {
         if (next.kind === 'ProcessEnded' || next.kind === 'StoppedLeading') {
-          for (const key of made.keys()) if (key.startsWith(`${next.process}/`)) made.delete(key)
+          for (const notes of [made, asked]) for (const key of notes.keys()) if (key.startsWith(`${next.process}/`)) notes.delete(key)
           return 'vacuous'
         }
         if (next.kind === 'Commit') {
@@ -62,16 +64,21 @@ const noMoreThanMissing: Invariant = watching(
           const owner = pod === undefined ? undefined : controllerOf(pod)
           if (owner === undefined) return 'vacuous'
           const key = `${next.author}/${owner}`
+          const open = asked.get(key) ?? 0
+          if (open === 0) return 'vacuous'
+          asked.set(key, open - 1)
           made.set(key, [...(made.get(key) ?? []), { revision: next.revision, atMs: next.atMs }])
           return 'vacuous'
         }
         if (next.kind !== 'Decision' || (next.choice.kind !== 'CreatePod' && next.choice.kind !== 'DeletePod')) return 'vacuous'
         const { choice, view, process, atMs } = next
+        const own = `${process}/${choice.owner.uid}`
+        if (choice.kind === 'CreatePod') asked.set(own, (asked.get(own) ?? 0) + 1)
         const set = viewed<ReplicaSet>(history, view, choice.owner)
         if (set === undefined || set.metadata.uid !== choice.owner.uid)
           return { why: `${process} decided ${choice.kind} for ${choice.owner.name}, which was not in its view` }
         const active = listed<Pod>(history, view, 'pods').filter((pod) => controllerOf(pod) === choice.owner.uid && isActive(pod)).length
-        const unseen = (made.get(`${process}/${choice.owner.uid}`) ?? []).filter((one) => one.revision > (view['pods'] ?? 0))
+        const unseen = (made.get(own) ?? []).filter((one) => one.revision > (view['pods'] ?? 0))
         if (unseen.some((one) => atMs - one.atMs >= EXPECTATION_MS)) return 'vacuous'
         if (choice.kind === 'DeletePod')
           return active > set.spec.replicas
