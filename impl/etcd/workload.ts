@@ -105,6 +105,9 @@ export class Workload implements ClusterProcess {
   private marked(request: KvRequest): KvRequest {
     const mark = `${this.host.name}/${this.calls}`
     if (request.kind === 'Put') return { ...request, value: `${String(request.value)}@${mark}` }
+    // So many back from what it knows.
+    if (request.kind === 'Range' && (request.revision ?? 0) < 0)
+      return { ...request, revision: Math.max(1, this.revision + (request.revision as number)) }
     if (request.kind !== 'Txn') return request
     const all = (requests: readonly KvRequest[]): readonly KvRequest[] => requests.map((one) => this.marked(one))
     return { ...request, success: all(request.success), failure: all(request.failure) }

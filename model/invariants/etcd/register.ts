@@ -1,0 +1,7 @@
+/** What etcd promises of its keys, to clients that read, write and transact. SEMANTICS 2.1. */
+import type { Invariant } from '../../invariant.ts'
+import { READS } from './reads.ts'
+import { REVISIONS } from './revisions.ts'
+import { TRANSACTIONS } from './transactions.ts'
+
+export const ETCD: readonly Invariant[] = [...READS, ...REVISIONS, ...TRANSACTIONS]
