@@ -12,27 +12,27 @@ const rotate = (value: number, by: number): number => (value << by) | (value >>>
 const scratch = new Float64Array(1)
 const words = new Uint32Array(scratch.buffer)
 
-const known = new WeakMap<object, Digest>()
+const SEED_HIGH = 0x9e3779b9 | 0
+const SEED_LOW = 0x85ebca6b | 0
 
-/** Structural digest of a JSON-like value. Objects are taken to be immutable: theirs is remembered by identity. */
+/** Digests of large values, which are the ones that many others share. */
+const known = new WeakMap<object, Digest>()
+/** In characters. Below it a digest is made again faster than it is found again. */
+const LARGE = 256
+
+/** Structural digest of a JSON-like value. Objects are taken to be immutable: that of a large one is remembered by identity. */
 export const digest = (value: unknown): Digest => {
-  if (typeof value === 'object' && value !== null) {
-    const found = known.get(value)
-    if (found !== undefined) return found
-    const hash = new RunningHash()
-    hash.members(value)
-    const made = hash.digest
-    known.set(value, made)
-    return made
-  }
   const hash = new RunningHash()
+  if (typeof value === 'object' && value !== null) return hash.digestOf(value)
   hash.value(value)
   return hash.digest
 }
 
 export class RunningHash {
-  private high = 0x9e3779b9
-  private low = 0x85ebca6b
+  private high = SEED_HIGH
+  private low = SEED_LOW
+  /** Characters mixed in so far, those of remembered digests not counted. */
+  private characters = 0
 
   private mix(word: number): void {
     this.high = Math.imul(rotate(this.high ^ word, 13), 0xcc9e2d51)
@@ -49,8 +49,11 @@ export class RunningHash {
   }
 
   text(value: string): void {
-    this.mix(value.length)
-    for (let index = 0; index < value.length; index++) this.mix(value.charCodeAt(index))
+    const { length } = value
+    this.characters += length
+    this.mix(length)
+    for (let index = 1; index < length; index += 2) this.mix(value.charCodeAt(index - 1) | (value.charCodeAt(index) << 16))
+    if (length % 2 === 1) this.mix(value.charCodeAt(length - 1))
   }
 
   value(value: unknown): void {
@@ -65,13 +68,28 @@ export class RunningHash {
         return this.mix(value ? 3 : 4)
       case 'object': {
         if (value === null) return this.mix(5)
-        const made = digest(value)
+        const made = this.digestOf(value)
         this.mix(made.high)
         return this.mix(made.low)
       }
       default:
         return this.mix(6)
     }
+  }
+
+  /** Of an object by itself: what was mixed in before and after has no part in it. */
+  digestOf(value: object): Digest {
+    const found = known.get(value)
+    if (found !== undefined) return found
+    const { high, low, characters } = this
+    this.high = SEED_HIGH
+    this.low = SEED_LOW
+    this.members(value)
+    const made = this.digest
+    this.high = high
+    this.low = low
+    if (this.characters - characters >= LARGE) known.set(value, made)
+    return made
   }
 
   /** The members of an object or array themselves, not its remembered digest. Absent and undefined are the same. */

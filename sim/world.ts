@@ -513,7 +513,9 @@ export class World<Message, Observation> {
         return timer
       },
       cancel: (timer) => {
-        ;(timer as WorldEvent<Message, Observation>).cancelled = true
+        const event = timer as WorldEvent<Message, Observation>
+        event.run = null
+        this.queue.cancel(event)
       },
       send: (to, message) => this.datagram(life, to, message),
       dial: (to, handler) => this.dial(life, to, handler),
