@@ -178,8 +178,8 @@ class Member implements ClusterProcess {
   private dirty = false
   /** What was written since the last sync began starts here. */
   private unsyncedFrom = Infinity
-  /** Sorts of message it has sent in its term, for the observer. */
-  private readonly spoken = new Set<string>()
+  /** Term → sorts of message it has sent in it, for the observer. */
+  private readonly spoken = new Map<number, Set<string>>()
 
   private transmit(to: string, message: RaftMessage): void {
     const { host } = this
@@ -197,9 +197,11 @@ class Member implements ClusterProcess {
     // As in etcd, what is only passed on to the leader speaks for no term.
     if (kind === 'ReadIndex' || kind === 'Propose') return
     const pre = (kind === 'VoteRequest' || kind === 'VoteReply') && message.pre
-    const sort = `${term} ${kind}${pre ? ' pre' : ''}`
-    if (this.spoken.has(sort)) return
-    this.spoken.add(sort)
+    const sort = pre ? `${kind} pre` : kind
+    const sorts = this.spoken.get(term)
+    if (sorts === undefined) this.spoken.set(term, new Set([sort]))
+    else if (sorts.has(sort)) return
+    else sorts.add(sort)
     this.host.observe({ kind: 'Spoke', member: this.host.name, term, message: kind, pre })
   }
 
@@ -276,15 +278,14 @@ class Member implements ClusterProcess {
   /** Runs `done` once this member has applied all that was committed before now; otherwise `late`. */
   private linearizable(done: () => void, late: () => void): void {
     let open = true
-    this.reads.push(() => {
-      if (!open) return
-      open = false
-      done()
-    })
-    this.host.after(requestTimeoutMs(this.electionMs), () => {
-      if (!open) return
+    const timer = this.host.after(requestTimeoutMs(this.electionMs), () => {
       open = false
       late()
+    })
+    this.reads.push(() => {
+      if (!open) return
+      this.host.cancel(timer)
+      done()
     })
     if (this.readsInFlight === null) this.startReads()
   }

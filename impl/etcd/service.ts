@@ -44,7 +44,7 @@ export class Service {
   /** Changes what a proposal's id starts with, so that ids of two incarnations never meet. */
   private readonly incarnation: number
   private proposals = 0
-  private readonly waiting = new Map<string, Answer>()
+  private readonly waiting = new Map<string, { readonly answer: Answer; readonly timer: Timer }>()
   private leaseTimer: Timer | null = null
 
   constructor(host: ClusterHost, applier: Applier, electionMs: number, consensus: Consensus) {
@@ -150,16 +150,17 @@ export class Service {
   /** An id under which the answer will come, if it comes in time. */
   private expectAnswer(answer: Answer): string {
     const id = `${this.host.name}/${this.incarnation}/${this.proposals++}`
-    this.waiting.set(id, answer)
-    this.host.after(requestTimeoutMs(this.electionMs), () => this.answer(id, TIMED_OUT))
+    const timer = this.host.after(requestTimeoutMs(this.electionMs), () => this.answer(id, TIMED_OUT))
+    this.waiting.set(id, { answer, timer })
     return id
   }
 
   private answer(id: string, response: EtcdResponse | EtcdError): void {
-    const answer = this.waiting.get(id)
-    if (answer === undefined) return
+    const waiting = this.waiting.get(id)
+    if (waiting === undefined) return
     this.waiting.delete(id)
-    answer(response)
+    this.host.cancel(waiting.timer)
+    waiting.answer(response)
   }
 
   /** An entry was applied. */
