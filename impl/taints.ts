@@ -5,10 +5,17 @@ export const NOT_READY = 'node.kubernetes.io/not-ready'
 export const UNREACHABLE = 'node.kubernetes.io/unreachable'
 export const UNSCHEDULABLE = 'node.kubernetes.io/unschedulable'
 
+const WHOLE = /^(?:0|-?[1-9]\d*)$/
+
 export const tolerates = (toleration: Toleration, taint: Taint): boolean => {
   if (toleration.effect !== undefined && toleration.effect !== taint.effect) return false
   if (toleration.key !== undefined && toleration.key !== taint.key) return false
   if (toleration.operator === 'Exists') return true
+  if (toleration.operator === 'Lt' || toleration.operator === 'Gt') {
+    const [held, bound] = [taint.value ?? '', toleration.value ?? '']
+    if (!WHOLE.test(held) || !WHOLE.test(bound)) return false
+    return toleration.operator === 'Lt' ? Number(held) < Number(bound) : Number(held) > Number(bound)
+  }
   return toleration.key !== undefined && (toleration.value ?? '') === (taint.value ?? '')
 }
 

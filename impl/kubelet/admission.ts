@@ -4,8 +4,9 @@
  * Source: kubernetes/kubernetes pkg/kubelet/lifecycle/predicate.go.
  */
 import type { Node, Pod } from '../../model/state/objects.ts'
-import { milli } from '../quantity.ts'
-import { requestOf } from '../scheduler/request.ts'
+import { podInfoOf } from '../scheduler/node-info.ts'
+import { amountOf } from '../scheduler/request.ts'
+import { clash } from '../scheduler/plugins/basic.ts'
 import { noExecute, tolerates } from '../taints.ts'
 
 export interface Rejection {
@@ -16,12 +17,12 @@ export interface Rejection {
 /** Null: admitted. `held`: the pods that were, and still hold resources. */
 export const reject = (pod: Pod, node: Node, held: readonly Pod[]): Rejection | null => {
   const { allocatable } = node.status
-  const podsMost = Math.floor(milli(allocatable['pods'] ?? '110') / 1000)
+  const podsMost = amountOf('pods', allocatable['pods'] ?? '110')
   if (held.length + 1 > podsMost)
     return { reason: 'OutOfpods', message: `Node didn't have enough resource: pods, used: ${held.length}, capacity: ${podsMost}` }
-  for (const [name, asked] of requestOf(pod).resources) {
-    const used = held.reduce((sum, other) => sum + (requestOf(other).resources.get(name) ?? 0), 0)
-    const capacity = milli(allocatable[name] ?? '0')
+  for (const [name, asked] of podInfoOf(pod).requests) {
+    const used = held.reduce((sum, other) => sum + (podInfoOf(other).requests.get(name) ?? 0), 0)
+    const capacity = amountOf(name, allocatable[name] ?? '0')
     if (asked > 0 && used + asked > capacity) {
       return {
         reason: `OutOf${name}`,
@@ -31,8 +32,8 @@ export const reject = (pod: Pod, node: Node, held: readonly Pod[]): Rejection | 
   }
   const selected = Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => node.metadata.labels?.[key] === value)
   if (!selected) return { reason: 'NodeAffinity', message: 'Predicate NodeAffinity failed' }
-  const ports = requestOf(pod).hostPorts
-  if (held.some((other) => requestOf(other).hostPorts.some((port) => ports.includes(port)))) {
+  const ports = podInfoOf(pod).hostPorts
+  if (held.some((other) => podInfoOf(other).hostPorts.some((taken) => ports.some((wanted) => clash(taken, wanted))))) {
     return { reason: 'NodePorts', message: 'Predicate NodePorts failed' }
   }
   // Taints of a node's own making are not held against the pods it gets: their tolerations run in the control plane.

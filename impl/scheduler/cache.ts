@@ -1,56 +1,41 @@
 /**
  * The scheduler's picture of the nodes: what is bound, and what it has decided and not seen bound yet.
  *
- * Sums are kept as pods come and go. Source: kubernetes/kubernetes pkg/scheduler/internal/cache/cache.go.
+ * Sums are kept as pods come and go; lists for a cycle are made anew only when something changed.
+ * Source: kubernetes/kubernetes pkg/scheduler/internal/cache/{cache,snapshot}.go.
  */
 import type { Node, Pod } from '../../model/state/objects.ts'
-import { milli } from '../quantity.ts'
-import type { NodeInfo } from './framework.ts'
-import { requestOf } from './request.ts'
+import type { Snapshot } from './framework.ts'
+import type { Listers } from './listers.ts'
+import { boundTo, NodeState, podInfoOf, type NodeInfo, type PodInfo } from './node-info.ts'
+import { normalizedImage } from './plugins/image-locality.ts'
 
-class Slot implements NodeInfo {
-  node: Node
-  readonly pods = new Map<string, Pod>()
-  readonly requested = new Map<string, number>()
-  readonly requestedNonZero = { cpu: 0, memory: 0 }
-  allocatable: ReadonlyMap<string, number> = new Map()
-  podsMost = 0
-  /** False: only pods are known of it, or it is gone. */
-  known = false
-
-  constructor(node: Node) {
-    this.node = node
-  }
-
-  describe(node: Node): void {
-    this.node = node
-    this.known = true
-    const { allocatable } = node.status
-    this.allocatable = new Map(Object.entries(allocatable).map(([name, quantity]) => [name, milli(quantity)]))
-    this.podsMost = Math.floor((this.allocatable.get('pods') ?? 0) / 1000)
-  }
-
-  change(pod: Pod, sign: 1 | -1): void {
-    const { resources, nonZero } = requestOf(pod)
-    for (const [name, amount] of resources) this.requested.set(name, (this.requested.get(name) ?? 0) + sign * amount)
-    this.requestedNonZero.cpu += sign * nonZero.cpu
-    this.requestedNonZero.memory += sign * nonZero.memory
-    if (sign === 1) this.pods.set(pod.metadata.uid, pod)
-    else this.pods.delete(pod.metadata.uid)
-  }
+interface Lists {
+  readonly nodes: readonly NodeInfo[]
+  readonly images: ReadonlyMap<string, number>
+}
+interface AffinityLists {
+  readonly any: readonly NodeInfo[]
+  readonly anti: readonly NodeInfo[]
 }
 
-export class SchedulerCache {
-  private readonly slots = new Map<string, Slot>()
-  private list: readonly NodeInfo[] | null = null
+export class SchedulerCache implements Snapshot {
+  readonly objects: Listers
+  private readonly slots = new Map<string, NodeState>()
+  private lists: Lists | null = null
+  private affinity: AffinityLists | null = null
   /** Pod uid → node it counts on. */
   private readonly placed = new Map<string, string>()
   private readonly assumed = new Map<string, string>()
 
-  private slot(name: string): Slot {
+  constructor(objects: Listers) {
+    this.objects = objects
+  }
+
+  private slot(name: string): NodeState {
     let slot = this.slots.get(name)
     if (slot === undefined) {
-      slot = new Slot({ metadata: { name } } as Node)
+      slot = new NodeState({ metadata: { name } } as Node)
       this.slots.set(name, slot)
     }
     return slot
@@ -58,32 +43,84 @@ export class SchedulerCache {
 
   setNode(node: Node): void {
     this.slot(node.metadata.name).describe(node)
-    this.list = null
+    this.forgetLists()
   }
 
   removeNode(name: string): void {
     const slot = this.slots.get(name)
     if (slot === undefined) return
     slot.known = false
-    this.list = null
+    this.forgetLists()
     if (slot.pods.size === 0) this.slots.delete(name)
   }
 
-  /** In order of name. */
-  nodes(): readonly NodeInfo[] {
-    this.list ??= [...this.slots]
-      .filter(([, slot]) => slot.known)
-      .toSorted(([one], [other]) => (one < other ? -1 : 1))
-      .map(([, slot]) => slot)
-    return this.list
+  private forgetLists(): void {
+    this.lists = null
+    this.affinity = null
   }
+
+  // As a snapshot
+
+  /** In order of name. */
+  get nodes(): readonly NodeInfo[] {
+    return this.listed.nodes
+  }
+
+  node(name: string): NodeInfo | undefined {
+    const slot = this.slots.get(name)
+    return slot?.known === true ? slot : undefined
+  }
+
+  imageNodes(name: string): number {
+    return this.listed.images.get(name) ?? 0
+  }
+
+  get withAffinity(): readonly NodeInfo[] {
+    return this.affinityLists.any
+  }
+
+  get withRequiredAntiAffinity(): readonly NodeInfo[] {
+    return this.affinityLists.anti
+  }
+
+  private get listed(): Lists {
+    this.lists ??= this.list()
+    return this.lists
+  }
+
+  private list(): Lists {
+    const nodes = [...this.slots.values()].filter((slot) => slot.known).toSorted((one, other) => (one.name < other.name ? -1 : 1))
+    const images = new Map<string, number>()
+    for (const { node } of nodes) {
+      const names = new Set((node.status.images ?? []).flatMap((image) => image.names ?? []).map(normalizedImage))
+      for (const name of names) images.set(name, (images.get(name) ?? 0) + 1)
+    }
+    return { nodes, images }
+  }
+
+  private get affinityLists(): AffinityLists {
+    this.affinity ??= {
+      any: this.nodes.filter((node) => node.affinityPods > 0),
+      anti: this.nodes.filter((node) => node.antiAffinityPods > 0),
+    }
+    return this.affinity
+  }
+
+  // Pods
 
   /** A pod that holds resources on its node; what was assumed of it is confirmed or corrected. */
   setPod(pod: Pod): void {
-    const { uid } = pod.metadata
+    this.place(podInfoOf(pod))
+  }
+
+  private place(info: PodInfo): void {
+    const { uid } = info.pod.metadata
     this.dropPod(uid)
-    const node = pod.spec.nodeName ?? ''
-    this.slot(node).change(pod, 1)
+    const node = info.pod.spec.nodeName ?? ''
+    const slot = this.slot(node)
+    const before = slot.affinityPods
+    slot.add(info)
+    if (slot.affinityPods !== before) this.affinity = null
     this.placed.set(uid, node)
   }
 
@@ -93,16 +130,18 @@ export class SchedulerCache {
     if (node === undefined) return
     this.placed.delete(uid)
     const slot = this.slots.get(node)
-    const pod = slot?.pods.get(uid)
-    if (slot === undefined || pod === undefined) return
-    slot.change(pod, -1)
+    const info = slot?.pods.get(uid)
+    if (slot === undefined || info === undefined) return
+    const before = slot.affinityPods
+    slot.remove(info.pod)
+    if (slot.affinityPods !== before) this.affinity = null
     if (slot.pods.size === 0 && !slot.known) this.slots.delete(node)
   }
 
   /** From now on the pod counts on the node, though nobody else knows yet. */
-  assume(pod: Pod, node: string): void {
-    this.setPod({ ...pod, spec: { ...pod.spec, nodeName: node } })
-    this.assumed.set(pod.metadata.uid, node)
+  assume(info: PodInfo, node: string): void {
+    this.place(boundTo(info, node))
+    this.assumed.set(info.pod.metadata.uid, node)
   }
 
   isAssumed(uid: string): boolean {

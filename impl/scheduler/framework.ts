@@ -1,49 +1,78 @@
 /**
  * The scheduling framework: where plugins take part in placing a pod.
  *
- * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/
+ * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/,
+ * kubernetes/kubernetes pkg/scheduler/framework/interface.go.
  */
-import type { Node, Pod } from '../../model/state/objects.ts'
-import type { PodRequest } from './request.ts'
+import type { Pod } from '../../model/state/objects.ts'
+import type { Random } from '../../sim/random.ts'
+import type { Task } from '../task.ts'
+import type { NodeInfo, PodInfo } from './node-info.ts'
+import type { Listers } from './listers.ts'
 
-/** A node as the scheduler sees it: the object, and the pods that are bound to it or assumed to be. */
-export interface NodeInfo {
-  readonly node: Node
-  readonly pods: ReadonlyMap<string, Pod>
-  /** Thousandths by resource: what its pods ask for, and what there is. */
-  readonly requested: ReadonlyMap<string, number>
-  readonly allocatable: ReadonlyMap<string, number>
-  readonly podsMost: number
-  /** With what is not asked for counted at its usual size: for scores only. */
-  readonly requestedNonZero: { readonly cpu: number; readonly memory: number }
+export const SCORE_MOST = 100
+
+/** Why a plugin turned a pod away. A success is null. */
+export interface Status {
+  /** Unresolvable: nothing that preemption could do would change it. Wait and Skip say what they say upstream. */
+  readonly code: 'Unschedulable' | 'UnschedulableAndUnresolvable' | 'Skip' | 'Wait' | 'Pending' | 'Error'
+  /** In the words of the upstream plugin. */
+  readonly reasons: readonly string[]
+  /** Filled in by the framework. */
+  readonly plugin?: string
+}
+export const unschedulable = (...reasons: readonly string[]): Status => ({ code: 'Unschedulable', reasons })
+export const unresolvable = (...reasons: readonly string[]): Status => ({ code: 'UnschedulableAndUnresolvable', reasons })
+/** The plugin has nothing to do with this pod: its later points are left out. */
+export const SKIP: Status = { code: 'Skip', reasons: [] }
+export const isSkip = (result: unknown): boolean => (result as Status | undefined)?.code === 'Skip'
+
+/** The nodes as they were when the cycle began. */
+export interface Snapshot {
+  /** In the order in which they are examined. */
+  readonly nodes: readonly NodeInfo[]
+  node(name: string): NodeInfo | undefined
+  /** Those with a pod that has any affinity term, and any required anti-affinity term. */
+  readonly withAffinity: readonly NodeInfo[]
+  readonly withRequiredAntiAffinity: readonly NodeInfo[]
+  /** Image name → on how many nodes it is. */
+  imageNodes(name: string): number
+  readonly objects: Listers
 }
 
-export interface PodInfo {
-  readonly pod: Pod
-  readonly request: PodRequest
+/** What plugins note for themselves over one pod's cycle. Copied for each node that preemption tries out. */
+export class CycleState {
+  private readonly notes = new Map<string, unknown>()
+  readonly skipFilter = new Set<string>()
+  readonly skipScore = new Set<string>()
+
+  write(plugin: string, note: unknown): void {
+    this.notes.set(plugin, note)
+  }
+
+  read<Note>(plugin: string): Note {
+    return this.notes.get(plugin) as Note
+  }
+
+  /** A note with a `copy` method is copied, others are shared. */
+  copy(): CycleState {
+    const copy = new CycleState()
+    for (const [plugin, note] of this.notes) copy.notes.set(plugin, (note as { copy?(): unknown } | undefined)?.copy?.() ?? note)
+    for (const plugin of this.skipFilter) copy.skipFilter.add(plugin)
+    for (const plugin of this.skipScore) copy.skipScore.add(plugin)
+    return copy
+  }
 }
 
-/** Null: passes. Otherwise the reason, in the words of the upstream plugin. */
-export interface FilterPlugin {
-  readonly name: string
-  filter(pod: PodInfo, node: NodeInfo): string | null
+export interface Cycle {
+  readonly state: CycleState
+  readonly snapshot: Snapshot
+  readonly random: Random
 }
 
-/** 0 to 100 after normalizing, times the weight. */
-export interface ScorePlugin {
-  readonly name: string
-  readonly weight: number
-  score(pod: PodInfo, node: NodeInfo): number
-  normalize?(scores: readonly number[]): readonly number[]
-}
-
-export interface Profile {
-  /** Null: may enter the queue. Otherwise why not. */
-  preEnqueue(pod: Pod): string | null
-  /** Negative: the first pod comes first. */
-  queueSort(one: Queued, other: Queued): number
-  readonly filters: readonly FilterPlugin[]
-  readonly scores: readonly ScorePlugin[]
+/** Only these nodes need be looked at. */
+export interface PreFilterResult {
+  readonly nodeNames: ReadonlySet<string>
 }
 
 export interface Queued {
@@ -51,6 +80,62 @@ export interface Queued {
   /** When it first entered the queue, and how often it was tried. */
   readonly sinceMs: number
   attempts: number
+  /** Plugins that turned it away last: events that none of them waits for do not wake it. */
+  readonly rejectedBy?: ReadonlySet<string>
 }
 
-export const SCORE_MOST = 100
+/** What happened in the cluster, as far as it may help a pod. */
+export interface ClusterEvent {
+  readonly resource:
+    | 'Node'
+    | 'Pod'
+    | 'AssignedPod'
+    | 'PersistentVolume'
+    | 'PersistentVolumeClaim'
+    | 'StorageClass'
+    | 'CSINode'
+    | 'Namespace'
+  readonly action: 'Add' | 'Update' | 'Delete'
+  readonly before: unknown
+  readonly after: unknown
+}
+
+/** Each point is optional. Null and undefined are successes. */
+export interface Plugin {
+  readonly name: string
+  preEnqueue?(pod: Pod): Status | null
+  /** Negative: the first pod comes first. */
+  queueSort?(one: Queued, other: Queued): number
+  preFilter?(cycle: Cycle, pod: PodInfo): Status | PreFilterResult | null
+  /** Keep what preFilter noted in step with a pod that is added to, or taken from, a node on trial. */
+  addPod?(cycle: Cycle, pod: PodInfo, other: PodInfo, node: NodeInfo): void
+  removePod?(cycle: Cycle, pod: PodInfo, other: PodInfo, node: NodeInfo): void
+  filter?(cycle: Cycle, pod: PodInfo, node: NodeInfo): Status | null
+  preScore?(cycle: Cycle, pod: PodInfo, nodes: readonly NodeInfo[]): Status | null
+  /** Whole numbers; 0 to 100 once normalized. */
+  score?(cycle: Cycle, pod: PodInfo, node: NodeInfo): number
+  normalize?(cycle: Cycle, pod: PodInfo, scores: number[], nodes: readonly NodeInfo[]): void
+  reserve?(cycle: Cycle, pod: PodInfo, node: string): Status | null
+  unreserve?(cycle: Cycle, pod: PodInfo, node: string): void
+  /** Wait: `allow` or `reject` of the waiting pod is called later, or `timeoutMs` ends it. */
+  permit?(cycle: Cycle, pod: PodInfo, node: string): { readonly status: Status | null; readonly timeoutMs: number }
+  preBind?(cycle: Cycle, pod: PodInfo, node: string): Task<Status | null>
+  postBind?(cycle: Cycle, pod: PodInfo, node: string): void
+  /** Queueing hint: whether this event may help a pod that this plugin turned away. Absent: every event may. */
+  mayHelp?(pod: Pod, event: ClusterEvent): boolean
+}
+
+export interface WeightedPlugin {
+  readonly plugin: Plugin
+  readonly weight: number
+}
+
+/** 100 for the largest, in proportion for the rest; reversed: 100 for zero. Source: helper/normalize_score.go. */
+export const normalizeByMost = (scores: number[], reverse: boolean): void => {
+  let most = 0
+  for (const score of scores) most = Math.max(most, score)
+  for (const [index, score] of scores.entries()) {
+    const scaled = most === 0 ? 0 : Math.trunc((SCORE_MOST * score) / most)
+    scores[index] = reverse ? SCORE_MOST - scaled : scaled
+  }
+}

@@ -3,8 +3,17 @@
  *
  * Source: kubernetes/kubernetes pkg/scheduler/internal/queue/scheduling_queue.go.
  */
+import TinyQueue from 'tinyqueue'
 import type { Pod } from '../../model/state/objects.ts'
-import type { Profile, Queued } from './framework.ts'
+import type { ClusterEvent, Queued, Status } from './framework.ts'
+
+/** What the profiles say about pods that wait. */
+export interface QueueRules {
+  preEnqueue(pod: Pod): Status | null
+  queueSort(one: Queued, other: Queued): number
+  /** Whether an event may help a pod that these plugins turned away. */
+  mayHelp(pod: Pod, rejectedBy: ReadonlySet<string>, event: ClusterEvent): boolean
+}
 
 const BACK_OFF_LEAST_MS = 1_000
 const BACK_OFF_MOST_MS = 10_000
@@ -16,15 +25,18 @@ interface Parked {
 }
 
 export class SchedulingQueue {
-  private readonly profile: Profile
+  private readonly rules: QueueRules
   private readonly active = new Map<string, Queued>()
+  /** The same in the order in which they come; what has left `active` or was replaced there is passed over. */
+  private readonly order: TinyQueue<Queued>
   private readonly backingOff = new Map<string, { readonly queued: Queued; readonly dueMs: number }>()
   private readonly unschedulable = new Map<string, Parked>()
   /** Counts events that may help a pod: one that came while a pod was being tried sends it to back off, not to park. */
   private moves = 0
 
-  constructor(profile: Profile) {
-    this.profile = profile
+  constructor(rules: QueueRules) {
+    this.rules = rules
+    this.order = new TinyQueue<Queued>([], (one, other) => rules.queueSort(one, other))
   }
 
   get moment(): number {
@@ -35,12 +47,17 @@ export class SchedulingQueue {
     const { uid } = pod.metadata
     const held = this.find(uid)
     this.remove(uid)
-    if (this.profile.preEnqueue(pod) !== null) {
+    if (this.rules.preEnqueue(pod) !== null) {
       const queued = { pod, sinceMs: held?.sinceMs ?? nowMs, attempts: held?.attempts ?? 0 }
       this.unschedulable.set(uid, { queued, parkedMs: nowMs })
       return
     }
-    this.active.set(uid, { pod, sinceMs: held?.sinceMs ?? nowMs, attempts: held?.attempts ?? 0 })
+    this.activate({ pod, sinceMs: held?.sinceMs ?? nowMs, attempts: held?.attempts ?? 0 })
+  }
+
+  private activate(queued: Queued): void {
+    this.active.set(queued.pod.metadata.uid, queued)
+    this.order.push(queued)
   }
 
   /** The pod as it is now, without moving it. */
@@ -48,7 +65,7 @@ export class SchedulingQueue {
     const { uid } = pod.metadata
     const update = (queued: Queued): Queued => ({ ...queued, pod })
     const active = this.active.get(uid)
-    if (active !== undefined) this.active.set(uid, update(active))
+    if (active !== undefined) this.activate(update(active))
     const waiting = this.backingOff.get(uid)
     if (waiting !== undefined) this.backingOff.set(uid, { ...waiting, queued: update(waiting.queued) })
     const parked = this.unschedulable.get(uid)
@@ -71,20 +88,20 @@ export class SchedulingQueue {
 
   /** The pod to be tried next, counted as tried once more. */
   pop(): Queued | undefined {
-    let first: Queued | undefined
-    for (const queued of this.active.values()) {
-      if (first === undefined || this.profile.queueSort(queued, first) < 0) first = queued
+    for (;;) {
+      const first = this.order.pop()
+      if (first === undefined) return undefined
+      if (this.active.get(first.pod.metadata.uid) !== first) continue
+      this.active.delete(first.pod.metadata.uid)
+      first.attempts++
+      return first
     }
-    if (first === undefined) return undefined
-    this.active.delete(first.pod.metadata.uid)
-    first.attempts++
-    return first
   }
 
-  /** No node was found. sinceMoment: what `moment` was when it was popped. */
-  park(queued: Queued, sinceMoment: number, nowMs: number): void {
+  /** No node was found, for these plugins' sake. sinceMoment: what `moment` was when it was popped. */
+  park(queued: Queued, rejectedBy: ReadonlySet<string>, sinceMoment: number, nowMs: number): void {
     if (this.moves > sinceMoment) this.backOff(queued, nowMs)
-    else this.unschedulable.set(queued.pod.metadata.uid, { queued, parkedMs: nowMs })
+    else this.unschedulable.set(queued.pod.metadata.uid, { queued: { ...queued, rejectedBy }, parkedMs: nowMs })
   }
 
   backOff(queued: Queued, nowMs: number): void {
@@ -92,11 +109,13 @@ export class SchedulingQueue {
     this.backingOff.set(queued.pod.metadata.uid, { queued, dueMs: nowMs + Math.max(BACK_OFF_LEAST_MS, ms) })
   }
 
-  /** Something changed that may help pods that found no node. */
-  moveAll(nowMs: number): void {
+  /** Something changed: wakes the pods that found no node and that it may help. */
+  happened(event: ClusterEvent, nowMs: number): void {
     this.moves++
     for (const [uid, { queued }] of this.unschedulable) {
-      if (this.profile.preEnqueue(queued.pod) !== null) continue
+      if (this.rules.preEnqueue(queued.pod) !== null) continue
+      const { rejectedBy } = queued
+      if (rejectedBy !== undefined && !this.rules.mayHelp(queued.pod, rejectedBy, event)) continue
       this.unschedulable.delete(uid)
       this.backOff(queued, nowMs)
     }
@@ -107,12 +126,12 @@ export class SchedulingQueue {
     for (const [uid, { queued, dueMs }] of this.backingOff) {
       if (dueMs > nowMs) continue
       this.backingOff.delete(uid)
-      this.active.set(uid, queued)
+      this.activate(queued)
     }
     for (const [uid, { queued, parkedMs }] of this.unschedulable) {
-      if (parkedMs + FLUSH_MS > nowMs || this.profile.preEnqueue(queued.pod) !== null) continue
+      if (parkedMs + FLUSH_MS > nowMs || this.rules.preEnqueue(queued.pod) !== null) continue
       this.unschedulable.delete(uid)
-      this.active.set(uid, queued)
+      this.activate(queued)
     }
   }
 

@@ -4,7 +4,7 @@
  * Binding goes on in the background; until it is seen the pod is assumed to be there.
  * Source: kubernetes/kubernetes pkg/scheduler/{scheduler.go,schedule_one.go,eventhandlers.go}.
  */
-import type { Node, Pod } from '../../model/state/objects.ts'
+import type { ApiObject, Node, Pod } from '../../model/state/objects.ts'
 import type { Timings } from '../../model/state/plan.ts'
 import type { Controller, ControllerContext, Informer } from '../client/api.ts'
 import { runControllers, type ControllersProcess } from '../client/controller.ts'
@@ -14,64 +14,82 @@ import { spawn, wait, type Task } from '../task.ts'
 import { rfc3339 } from '../time.ts'
 import type { ClusterHost } from '../wire.ts'
 import { SchedulerCache } from './cache.ts'
-import type { NodeInfo, PodInfo, Profile, Queued } from './framework.ts'
-import { FILTERS } from './plugins/filters.ts'
-import { SCORES } from './plugins/scores.ts'
-import { SchedulingQueue } from './queue.ts'
-import { requestOf } from './request.ts'
+import { profilesOf, type Profile } from './config.ts'
+import { choose, preempt, search, unschedulableMessage } from './cycle.ts'
+import type { ClusterEvent, Cycle, Queued, Status } from './framework.ts'
+import { listersOf } from './listers.ts'
+import { podInfoOf, priorityOf, type PodInfo } from './node-info.ts'
+import type { Candidate } from './plugins/preemption.ts'
+import { SchedulingQueue, type QueueRules } from './queue.ts'
 
 export interface SchedulerOptions {
   readonly endpoints: readonly string[]
   readonly timings: Timings
 }
 
-const NAME = 'default-scheduler'
 const FLUSH_LEAST_MS = 100
 const ASK_AGAIN_MS = 1_000
-const NODES_LEAST = 100
-const SHARE_LEAST = 5
-
-export const DEFAULT_PROFILE: Profile = {
-  preEnqueue: (pod) => ((pod.spec.schedulingGates ?? []).length > 0 ? 'Scheduling is blocked due to non-empty scheduling gates' : null),
-  queueSort: (one, other) => (other.pod.spec.priority ?? 0) - (one.pod.spec.priority ?? 0) || one.sinceMs - other.sinceMs,
-  filters: FILTERS,
-  scores: SCORES,
-}
+/** No storage is served yet: pods that name claims start without them, so nothing here may wait for one. */
+const WITHOUT = ['VolumeRestrictions', 'NodeVolumeLimits', 'VolumeBinding', 'VolumeZone']
 
 export const scheduler =
   ({ endpoints, timings }: SchedulerOptions) =>
   (host: ClusterHost): ControllersProcess =>
-    runControllers(host, { endpoints, timings, lease: 'kube-scheduler', controllers: [schedulerLoop(DEFAULT_PROFILE)] })
+    runControllers(host, { endpoints, timings, lease: 'kube-scheduler', controllers: [schedulerLoop(profilesOf({}, {}, WITHOUT))] })
 
 const schedulerLoop =
-  (profile: Profile): Controller =>
+  (profiles: readonly Profile[]): Controller =>
   (context) => {
-    const loop = new Scheduler(context, profile)
+    const loop = new Scheduler(context, profiles)
     return { name: 'scheduler', start: () => loop.start() }
   }
 
 class Scheduler {
   private readonly context: ControllerContext
-  private readonly profile: Profile
+  /** By the scheduler name that pods ask for. */
+  private readonly profiles: ReadonlyMap<string, Profile>
   private readonly pods: Informer<Pod>
   private readonly nodes: Informer<Node>
-  private readonly cache = new SchedulerCache()
+  private readonly cache: SchedulerCache
   private readonly queue: SchedulingQueue
+  /** Pod uid → pod that a node was promised to. */
+  private readonly nominated = new Map<string, PodInfo>()
   private nextStart = 0
   private awake = false
   private flushDueMs = Infinity
 
-  constructor(context: ControllerContext, profile: Profile) {
+  constructor(context: ControllerContext, profiles: readonly Profile[]) {
     this.context = context
-    this.profile = profile
+    this.profiles = new Map(profiles.map((profile) => [profile.schedulerName, profile]))
     this.pods = context.informer('pods')
     this.nodes = context.informer('nodes')
-    this.queue = new SchedulingQueue(profile)
+    const watched: Readonly<Record<string, Informer<ApiObject>>> = { namespaces: context.informer('namespaces') }
+    this.cache = new SchedulerCache(
+      listersOf(
+        (resource, key) => watched[resource]?.get(key),
+        (resource) => watched[resource]?.list() ?? [],
+      ),
+    )
+    this.queue = new SchedulingQueue(this.rules(profiles))
+    const nominations = { on: (node: string) => [...this.nominated.values()].filter(({ pod }) => pod.status.nominatedNodeName === node) }
+    for (const { framework } of profiles) framework.nominations = nominations
   }
 
   start(): void {
     this.nodes.onChange((before, after) => this.nodeChanged(before, after))
     this.pods.onChange((before, after) => this.podChanged(before, after))
+  }
+
+  private rules(profiles: readonly Profile[]): QueueRules {
+    const [first] = profiles
+    return {
+      preEnqueue: (pod) => this.profiles.get(pod.spec.schedulerName)?.framework.preEnqueue(pod) ?? null,
+      queueSort: (one, other) => first?.framework.queueSort(one, other) ?? 0,
+      mayHelp: (pod, rejectedBy, event) =>
+        (this.profiles.get(pod.spec.schedulerName)?.framework.plugins ?? []).some(
+          ({ plugin }) => rejectedBy.has(plugin.name) && (plugin.mayHelp?.(pod, event) ?? true),
+        ),
+    }
   }
 
   // Events
@@ -83,7 +101,8 @@ class Scheduler {
     }
     this.cache.setNode(after)
     // Heartbeats help nobody.
-    if (before === null || mayHelp(before, after)) this.moved()
+    if (before === null || mayHelp(before, after))
+      this.happened({ resource: 'Node', action: before === null ? 'Add' : 'Update', before, after })
   }
 
   private podChanged(before: Pod | null, after: Pod | null): void {
@@ -92,24 +111,36 @@ class Scheduler {
     const { uid } = pod.metadata
     if (after === null || isTerminal(after)) {
       this.queue.remove(uid)
+      this.nominated.delete(uid)
       this.cache.dropPod(uid)
-      if ((pod.spec.nodeName ?? '') !== '') this.moved()
+      if ((pod.spec.nodeName ?? '') !== '') this.happened({ resource: 'AssignedPod', action: 'Delete', before, after })
       return
     }
     if ((after.spec.nodeName ?? '') !== '') {
       this.queue.remove(uid)
+      this.nominated.delete(uid)
+      const fresh = (before?.spec.nodeName ?? '') === ''
       this.cache.setPod(after)
+      // It may be one that others want to be with.
+      if (fresh || !same(before?.metadata.labels, after.metadata.labels))
+        this.happened({ resource: 'AssignedPod', action: fresh ? 'Add' : 'Update', before, after })
       return
     }
-    if (after.spec.schedulerName !== NAME || this.cache.isAssumed(uid)) return
+    if (!this.profiles.has(after.spec.schedulerName) || this.cache.isAssumed(uid)) return
+    this.nominate(after)
     if (isDeleting(after)) this.queue.remove(uid)
     else if (before === null || !this.queue.has(uid) || !same(before.spec, after.spec)) this.queue.add(after, this.context.elapsed())
     else this.queue.refresh(after)
     this.wake()
   }
 
-  private moved(): void {
-    this.queue.moveAll(this.context.elapsed())
+  private nominate(pod: Pod): void {
+    if ((pod.status.nominatedNodeName ?? '') === '' || isDeleting(pod)) this.nominated.delete(pod.metadata.uid)
+    else this.nominated.set(pod.metadata.uid, podInfoOf(pod))
+  }
+
+  private happened(event: ClusterEvent): void {
+    this.queue.happened(event, this.context.elapsed())
     this.wake()
   }
 
@@ -141,69 +172,77 @@ class Scheduler {
   private scheduleOne(queued: Queued): void {
     const pod = this.pods.get(`${queued.pod.metadata.namespace}/${queued.pod.metadata.name}`)
     if (pod === undefined || pod.metadata.uid !== queued.pod.metadata.uid || isDeleting(pod) || (pod.spec.nodeName ?? '') !== '') return
-    const info: PodInfo = { pod, request: requestOf(pod) }
+    const profile = this.profiles.get(pod.spec.schedulerName)
+    if (profile === undefined) return
+    const info = podInfoOf(pod)
     const moment = this.queue.moment
-    const { feasible, reasons } = this.filter(info)
-    if (feasible.length === 0) {
-      this.queue.park(queued, moment, this.context.elapsed())
-      spawn(this.sayUnschedulable(pod, message(this.cache.nodes().length, reasons)))
+    const { nodes } = this.cache
+    const found = search(profile, this.cache, info, this.nextStart, this.context.random('ties'))
+    this.nextStart = nodes.length === 0 ? 0 : (this.nextStart + found.examined) % nodes.length
+    if (found.feasible.length === 0) {
+      const candidate = preempt(profile, found, info)
+      this.queue.park(queued, pluginsOf(found.statuses), moment, this.context.elapsed())
+      spawn(this.sayUnschedulable(pod, unschedulableMessage(nodes.length, found.statuses), candidate))
       return
     }
-    const chosen = this.choose(info, feasible).node.metadata.name
-    const assumed = this.cache.assumptions()
-    this.cache.assume(pod, chosen)
-    spawn(this.bind(queued, pod, chosen, assumed))
-  }
-
-  private filter(info: PodInfo): { feasible: readonly NodeInfo[]; reasons: ReadonlyMap<string, number> } {
-    const nodes = this.cache.nodes()
-    const enough = enoughNodes(nodes.length)
-    const feasible: NodeInfo[] = []
-    const reasons = new Map<string, number>()
-    let examined = 0
-    while (examined < nodes.length && feasible.length < enough) {
-      const node = nodes[(this.nextStart + examined) % nodes.length] as NodeInfo
-      examined++
-      const reason = this.firstReason(info, node)
-      if (reason === null) feasible.push(node)
-      else for (const part of reason.split(', ')) reasons.set(part, (reasons.get(part) ?? 0) + 1)
+    const chosen = choose(profile, found, info, 'random').node.name
+    const refused = this.reserve(profile, found.cycle, info, chosen)
+    if (refused !== null) {
+      this.queue.park(queued, new Set([refused.plugin ?? '']), moment, this.context.elapsed())
+      spawn(this.sayUnschedulable(pod, refused.reasons.join(', '), null))
+      return
     }
-    this.nextStart = nodes.length === 0 ? 0 : (this.nextStart + examined) % nodes.length
-    return { feasible, reasons }
+    const assumed = this.cache.assumptions()
+    this.cache.assume(info, chosen)
+    this.nominated.delete(pod.metadata.uid)
+    spawn(this.bind(queued, profile, found.cycle, info, chosen, assumed))
   }
 
-  private firstReason(info: PodInfo, node: NodeInfo): string | null {
-    for (const plugin of this.profile.filters) {
-      const reason = plugin.filter(info, node)
-      if (reason !== null) return reason
+  /** Who reserved something gives it back when a later plugin refuses. */
+  private reserve(profile: Profile, cycle: Cycle, info: PodInfo, node: string): Status | null {
+    for (const { plugin } of profile.framework.plugins) {
+      const status = plugin.reserve?.(cycle, info, node) ?? null
+      if (status === null) continue
+      unreserve(profile, cycle, info, node)
+      return { ...status, plugin: plugin.name }
     }
     return null
   }
 
-  private choose(info: PodInfo, nodes: readonly NodeInfo[]): NodeInfo {
-    const totals = nodes.map(() => 0)
-    for (const plugin of this.profile.scores) {
-      const raw = nodes.map((node) => plugin.score(info, node))
-      const scores = plugin.normalize?.(raw) ?? raw
-      for (const [index, score] of scores.entries()) totals[index] = (totals[index] ?? 0) + score * plugin.weight
+  private *bind(
+    queued: Queued,
+    profile: Profile,
+    cycle: Cycle,
+    info: PodInfo,
+    node: string,
+    assumed: readonly { uid: string; node: string }[],
+  ): Task<void> {
+    const { client } = this.context
+    const { pod } = info
+    const { namespace, name, uid } = pod.metadata
+    for (const { plugin } of profile.framework.plugins) {
+      if (plugin.preBind === undefined) continue
+      if ((yield* plugin.preBind(cycle, info, node)) !== null) return this.takeBack(queued, profile, cycle, info, node)
     }
-    const best = Math.max(...totals)
-    return this.context.random('ties').pick(nodes.filter((_, index) => totals[index] === best))
+    client.decide(this.context.view('pods', 'nodes'), { kind: 'Bind', pod: refOf('pods', pod), node, assumed })
+    const reply = yield* client.bind({ resource: 'pods', namespace, name, uid }, node)
+    // As long as nobody knows whether it went through, the pod counts on the node.
+    if (reply.ok || (!reply.definite && (yield* this.isBound(namespace, name, uid)))) {
+      for (const { plugin } of profile.framework.plugins) plugin.postBind?.(cycle, info, node)
+      return
+    }
+    this.takeBack(queued, profile, cycle, info, node)
   }
 
-  private *bind(queued: Queued, pod: Pod, node: string, assumed: readonly { uid: string; node: string }[]): Task<void> {
-    const { client } = this.context
-    client.decide(this.context.view('pods', 'nodes'), { kind: 'Bind', pod: refOf('pods', pod), node, assumed })
-    const { namespace, name, uid } = pod.metadata
-    const reply = yield* client.bind({ resource: 'pods', namespace, name, uid }, node)
-    if (reply.ok) return
-    // As long as nobody knows whether it went through, the pod counts on the node.
-    if (!reply.definite && (yield* this.isBound(namespace, name, uid))) return
+  private takeBack(queued: Queued, profile: Profile, cycle: Cycle, info: PodInfo, node: string): void {
+    const { namespace, name, uid } = info.pod.metadata
+    unreserve(profile, cycle, info, node)
     if (this.cache.isAssumed(uid)) this.cache.dropPod(uid)
     const now = this.pods.get(`${namespace}/${name}`)
     if (now === undefined || now.metadata.uid !== uid || (now.spec.nodeName ?? '') !== '' || isDeleting(now)) return
     this.queue.backOff(queued, this.context.elapsed())
-    this.moved()
+    // Others may have found no room for its sake.
+    this.happened({ resource: 'AssignedPod', action: 'Delete', before: info.pod, after: null })
   }
 
   private *isBound(namespace: string | undefined, name: string, uid: string): Task<boolean> {
@@ -215,11 +254,14 @@ class Scheduler {
     }
   }
 
-  private *sayUnschedulable(pod: Pod, reason: string): Task<void> {
+  /** Says why no node was found, after those have been asked to go that are in the way. */
+  private *sayUnschedulable(pod: Pod, reason: string, candidate: Candidate | null): Task<void> {
     const { client } = this.context
     client.decide(this.context.view('pods', 'nodes'), { kind: 'Unschedulable', pod: refOf('pods', pod), reason })
+    if (candidate !== null) yield* this.evict(candidate, pod)
     const before = conditionOf(pod.status.conditions, 'PodScheduled')
-    if (before?.status === 'False' && before.message === reason) return
+    const nominatedNodeName = candidate?.node ?? pod.status.nominatedNodeName
+    if (before?.status === 'False' && before.message === reason && nominatedNodeName === pod.status.nominatedNodeName) return
     const next = {
       type: 'PodScheduled',
       status: 'False' as const,
@@ -228,27 +270,37 @@ class Scheduler {
       lastTransitionTime: rfc3339(this.context.now()),
     }
     const { namespace, name } = pod.metadata
-    const patch = { metadata: { uid: pod.metadata.uid }, status: { conditions: withCondition(pod.status.conditions, next) } }
+    const conditions = withCondition(pod.status.conditions, next)
+    const status = nominatedNodeName === undefined ? { conditions } : { conditions, nominatedNodeName }
+    const patch = { metadata: { uid: pod.metadata.uid }, status }
     yield* client.patch<Pod>({ resource: 'pods', namespace, name }, patch, { subresource: 'status', patchType: 'strategic' })
   }
+
+  private *evict({ node, victims }: Candidate, preemptor: Pod): Task<void> {
+    const { client } = this.context
+    for (const victim of victims) {
+      if (isDeleting(victim)) continue
+      const choice = { kind: 'Preempt', pod: refOf('pods', preemptor), node, victim: refOf('pods', victim) } as const
+      client.decide(this.context.view('pods', 'nodes'), choice)
+      const { namespace, name, uid } = victim.metadata
+      yield* client.delete({ resource: 'pods', namespace, name }, { preconditions: { uid } })
+    }
+    // Those of lower rank that were promised this node have to look again.
+    for (const [uid, { pod }] of this.nominated) {
+      if (pod.status.nominatedNodeName === node && priorityOf(pod) < priorityOf(preemptor)) this.nominated.delete(uid)
+    }
+  }
 }
+
+const unreserve = (profile: Profile, cycle: Cycle, info: PodInfo, node: string): void => {
+  for (const { plugin } of profile.framework.plugins.toReversed()) plugin.unreserve?.(cycle, info, node)
+}
+
+const pluginsOf = (statuses: ReadonlyMap<string, Status>): ReadonlySet<string> =>
+  new Set([...statuses.values()].flatMap(({ plugin }) => plugin ?? []))
 
 /** Whether a change of a node could make room or lift what kept pods off it. */
 const mayHelp = (before: Node, after: Node): boolean =>
   !same(before.spec, after.spec) ||
   !same(before.status.allocatable, after.status.allocatable) ||
   !same(before.metadata.labels, after.metadata.labels)
-
-/** All of few nodes; of many a share that falls with their number, and a hundred at least. */
-const enoughNodes = (count: number): number => {
-  if (count < NODES_LEAST) return count
-  const share = Math.max(SHARE_LEAST, 50 - Math.floor(count / 125))
-  return Math.max(NODES_LEAST, Math.floor((count * share) / 100))
-}
-
-/** '0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable.' */
-const message = (nodes: number, reasons: ReadonlyMap<string, number>): string => {
-  if (nodes === 0) return 'no nodes available to schedule pods'
-  const parts = [...reasons].map(([reason, count]) => `${count} ${reason}`).toSorted()
-  return `0/${nodes} nodes are available: ${parts.join(', ')}.`
-}

@@ -58,6 +58,8 @@ export type Choice =
     }
   /** The scheduler found no node. `reason` is the message of the PodScheduled condition. */
   | { readonly kind: 'Unschedulable'; readonly pod: ObjectRef; readonly reason: string }
+  /** The scheduler makes room on a node for a pod of higher priority. */
+  | { readonly kind: 'Preempt'; readonly pod: ObjectRef; readonly node: string; readonly victim: ObjectRef }
   | { readonly kind: 'CreatePod'; readonly owner: ObjectRef; readonly name: string }
   | { readonly kind: 'DeletePod'; readonly owner: ObjectRef; readonly pod: ObjectRef }
   | { readonly kind: 'AdoptPod' | 'ReleasePod'; readonly owner: ObjectRef; readonly pod: ObjectRef }

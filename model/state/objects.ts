@@ -87,6 +87,7 @@ export interface Container {
     readonly name?: string
     readonly protocol?: string
     readonly hostPort?: number
+    readonly hostIP?: string
   }[]
   readonly resources?: { readonly requests?: ResourceList; readonly limits?: ResourceList }
   readonly readinessProbe?: Probe
@@ -116,7 +117,8 @@ export interface EnvVar {
 export type TaintEffect = 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute'
 export interface Toleration {
   readonly key?: string
-  readonly operator?: 'Exists' | 'Equal'
+  /** Lt and Gt compare whole numbers (KEP-5471). */
+  readonly operator?: 'Exists' | 'Equal' | 'Lt' | 'Gt'
   readonly value?: string
   readonly effect?: TaintEffect
   readonly tolerationSeconds?: number
@@ -130,6 +132,49 @@ export interface NodeSelectorTerm {
   readonly matchExpressions?: readonly NodeSelectorRequirement[]
   readonly matchFields?: readonly NodeSelectorRequirement[]
 }
+export interface NodeAffinity {
+  readonly requiredDuringSchedulingIgnoredDuringExecution?: { readonly nodeSelectorTerms: readonly NodeSelectorTerm[] }
+  readonly preferredDuringSchedulingIgnoredDuringExecution?: readonly {
+    readonly weight: number
+    readonly preference: NodeSelectorTerm
+  }[]
+}
+export interface PodAffinityTerm {
+  readonly labelSelector?: LabelSelector
+  readonly topologyKey: string
+  readonly namespaces?: readonly string[]
+  /** Empty: all namespaces. Absent: none but those named. */
+  readonly namespaceSelector?: LabelSelector
+}
+/** Of either kind: affinity and anti-affinity have one shape. */
+export interface PodAffinity {
+  readonly requiredDuringSchedulingIgnoredDuringExecution?: readonly PodAffinityTerm[]
+  readonly preferredDuringSchedulingIgnoredDuringExecution?: readonly {
+    readonly weight: number
+    readonly podAffinityTerm: PodAffinityTerm
+  }[]
+}
+export interface TopologySpreadConstraint {
+  readonly maxSkew: number
+  readonly topologyKey: string
+  readonly whenUnsatisfiable: 'DoNotSchedule' | 'ScheduleAnyway'
+  readonly labelSelector?: LabelSelector
+  readonly minDomains?: number
+  readonly nodeAffinityPolicy?: 'Honor' | 'Ignore'
+  readonly nodeTaintsPolicy?: 'Honor' | 'Ignore'
+  readonly matchLabelKeys?: readonly string[]
+}
+/** A volume of a pod: the kinds whose place matters to a scheduler. */
+export interface Volume {
+  readonly name: string
+  readonly persistentVolumeClaim?: { readonly claimName: string; readonly readOnly?: boolean }
+  readonly ephemeral?: unknown
+  readonly gcePersistentDisk?: { readonly pdName: string; readonly readOnly?: boolean }
+  readonly awsElasticBlockStore?: { readonly volumeID: string; readonly readOnly?: boolean }
+  readonly iscsi?: { readonly iqn: string; readonly readOnly?: boolean }
+  readonly rbd?: { readonly monitors: readonly string[]; readonly image: string; readonly pool?: string; readonly readOnly?: boolean }
+  readonly [other: string]: unknown
+}
 export interface PodSpec {
   /** Empty or absent until bound. */
   readonly nodeName?: string
@@ -139,19 +184,18 @@ export interface PodSpec {
   readonly terminationGracePeriodSeconds: number
   readonly nodeSelector?: Labels
   readonly affinity?: {
-    readonly nodeAffinity?: {
-      readonly requiredDuringSchedulingIgnoredDuringExecution?: {
-        readonly nodeSelectorTerms: readonly NodeSelectorTerm[]
-      }
-      readonly [other: string]: unknown
-    }
-    readonly [other: string]: unknown
+    readonly nodeAffinity?: NodeAffinity
+    readonly podAffinity?: PodAffinity
+    readonly podAntiAffinity?: PodAffinity
   }
+  readonly topologySpreadConstraints?: readonly TopologySpreadConstraint[]
   readonly tolerations?: readonly Toleration[]
   readonly schedulerName: string
   readonly schedulingGates?: readonly { readonly name: string }[]
   readonly priority?: number
+  readonly preemptionPolicy?: 'PreemptLowerPriority' | 'Never'
   readonly overhead?: ResourceList
+  readonly volumes?: readonly Volume[]
   readonly [other: string]: unknown
 }
 export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown'
@@ -174,6 +218,8 @@ export interface PodStatus {
   readonly podIP?: string
   readonly hostIP?: string
   readonly startTime?: Time
+  /** The node that preemption makes room on for it. */
+  readonly nominatedNodeName?: string
   readonly qosClass?: 'Guaranteed' | 'Burstable' | 'BestEffort'
   readonly conditions?: readonly Condition[]
   readonly initContainerStatuses?: readonly ContainerStatus[]
@@ -205,6 +251,7 @@ export interface Node extends ApiObject {
     readonly allocatable: ResourceList
     readonly conditions: readonly Condition[]
     readonly addresses?: readonly { readonly type: string; readonly address: string }[]
+    readonly images?: readonly { readonly names?: readonly string[]; readonly sizeBytes?: number }[]
     readonly nodeInfo?: { readonly bootID: string; readonly kubeletVersion: string }
   }
 }
@@ -305,6 +352,54 @@ export interface EndpointSlice extends ApiObject {
   readonly addressType: 'IPv4'
   readonly endpoints: readonly Endpoint[]
   readonly ports: readonly { readonly name: string; readonly port: number; readonly protocol: string }[]
+}
+
+// What a scheduler asks about storage and disruption
+
+export interface PersistentVolume extends ApiObject {
+  readonly kind: 'PersistentVolume'
+  readonly spec: {
+    readonly capacity?: ResourceList
+    readonly accessModes?: readonly string[]
+    readonly storageClassName?: string
+    readonly volumeMode?: string
+    readonly claimRef?: { readonly namespace: string; readonly name: string; readonly uid?: Uid }
+    readonly nodeAffinity?: { readonly required?: { readonly nodeSelectorTerms: readonly NodeSelectorTerm[] } }
+    readonly csi?: { readonly driver: string; readonly volumeHandle: string }
+    readonly [other: string]: unknown
+  }
+  readonly status?: { readonly phase?: string }
+}
+export interface PersistentVolumeClaim extends ApiObject {
+  readonly kind: 'PersistentVolumeClaim'
+  readonly spec: {
+    readonly storageClassName?: string
+    readonly volumeName?: string
+    readonly accessModes?: readonly string[]
+    readonly volumeMode?: string
+    readonly selector?: LabelSelector
+    readonly resources?: { readonly requests?: ResourceList }
+  }
+  readonly status?: { readonly phase?: string }
+}
+export interface StorageClass extends ApiObject {
+  readonly kind: 'StorageClass'
+  readonly provisioner: string
+  readonly volumeBindingMode?: 'Immediate' | 'WaitForFirstConsumer'
+  readonly allowedTopologies?: readonly {
+    readonly matchLabelExpressions?: readonly { readonly key: string; readonly values: readonly string[] }[]
+  }[]
+}
+export interface CSINode extends ApiObject {
+  readonly kind: 'CSINode'
+  readonly spec: {
+    readonly drivers: readonly { readonly name: string; readonly nodeID: string; readonly allocatable?: { readonly count?: number } }[]
+  }
+}
+export interface PodDisruptionBudget extends ApiObject {
+  readonly kind: 'PodDisruptionBudget'
+  readonly spec: { readonly selector?: LabelSelector; readonly minAvailable?: IntOrPercent; readonly maxUnavailable?: IntOrPercent }
+  readonly status: { readonly disruptionsAllowed: number; readonly disruptedPods?: Readonly<Record<string, Time>> }
 }
 
 // Plain data

@@ -26,11 +26,26 @@ export const matchesPairs = (pairs: Labels | undefined, labels: Labels = {}): bo
   return entries.length > 0 && entries.every(([key, value]) => labels[key] === value)
 }
 
+/** KEP-5471: Lt and Gt compare the taint's value with the toleration's, both whole numbers. */
+const valueTolerated = ({ operator, value = '' }: Toleration, held: string): boolean => {
+  const numbers = [held, value].every((text) => /^(0|-?[1-9]\d*)$/.test(text))
+  switch (operator) {
+    case 'Exists':
+      return true
+    case 'Lt':
+      return numbers && Number(held) < Number(value)
+    case 'Gt':
+      return numbers && Number(held) > Number(value)
+    default:
+      return held === value
+  }
+}
+
 export const toleratesTaint = (tolerations: readonly Toleration[] | undefined, taint: Taint): boolean =>
   (tolerations ?? []).some((toleration) => {
     const effect = toleration.effect === undefined || toleration.effect === taint.effect
     const key = toleration.key === undefined ? toleration.operator === 'Exists' : toleration.key === taint.key
-    const value = toleration.operator === 'Exists' || (toleration.value ?? '') === (taint.value ?? '')
+    const value = valueTolerated(toleration, taint.value ?? '')
     return effect && key && value
   })
 

@@ -1,0 +1,241 @@
+/**
+ * PodTopologySpread: pods of a kind are kept even over zones, hosts or any other topology.
+ *
+ * Source: kubernetes/kubernetes pkg/scheduler/framework/plugins/podtopologyspread, KEP-895, KEP-3022, KEP-3094.
+ */
+import type { LabelSelector, Pod, Taint, TopologySpreadConstraint } from '../../../model/state/objects.ts'
+import { naturalLog } from '../../logarithm.ts'
+import { selects } from '../../selector.ts'
+import { tolerates } from '../../taints.ts'
+import { SCORE_MOST, SKIP, unresolvable, unschedulable, type Cycle, type Plugin } from '../framework.ts'
+import type { NodeInfo, PodInfo } from '../node-info.ts'
+import { nodeMatches } from './node-affinity.ts'
+
+export interface TopologySpreadArgs {
+  readonly defaultingType?: 'System' | 'List'
+  readonly defaultConstraints?: readonly TopologySpreadConstraint[]
+}
+
+const NAME = 'PodTopologySpread'
+const HOSTNAME = 'kubernetes.io/hostname'
+const SYSTEM_DEFAULTS: readonly TopologySpreadConstraint[] = [
+  { topologyKey: HOSTNAME, whenUnsatisfiable: 'ScheduleAnyway', maxSkew: 3 },
+  { topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway', maxSkew: 5 },
+]
+
+interface Constraint {
+  readonly maxSkew: number
+  readonly topologyKey: string
+  readonly selector: LabelSelector
+  readonly minDomains: number
+  readonly honorAffinity: boolean
+  readonly honorTaints: boolean
+}
+
+const constraintOf = (pod: Pod, given: TopologySpreadConstraint): Constraint => {
+  const labels = pod.metadata.labels ?? {}
+  const same = (given.matchLabelKeys ?? []).flatMap((key) =>
+    labels[key] === undefined ? [] : [{ key, operator: 'In' as const, values: [labels[key]] }],
+  )
+  const selector: LabelSelector | undefined =
+    same.length === 0
+      ? given.labelSelector
+      : { ...given.labelSelector, matchExpressions: [...(given.labelSelector?.matchExpressions ?? []), ...same] }
+  return {
+    maxSkew: given.maxSkew,
+    topologyKey: given.topologyKey,
+    // An absent selector is of nobody.
+    selector: selector ?? { matchExpressions: [{ key: '', operator: 'Exists' }] },
+    minDomains: given.minDomains ?? 1,
+    honorAffinity: (given.nodeAffinityPolicy ?? 'Honor') === 'Honor',
+    honorTaints: (given.nodeTaintsPolicy ?? 'Ignore') === 'Honor',
+  }
+}
+
+/** Those of the pod; where it has none, the defaults, over the pods that its own labels tell apart. */
+const constraintsOf = (
+  pod: Pod,
+  when: TopologySpreadConstraint['whenUnsatisfiable'],
+  defaults: readonly TopologySpreadConstraint[],
+): readonly Constraint[] => {
+  const own = pod.spec.topologySpreadConstraints ?? []
+  if (own.length > 0) return own.filter((one) => one.whenUnsatisfiable === when).map((one) => constraintOf(pod, one))
+  const { labels } = pod.metadata
+  // Upstream asks which services and workloads select the pod; a pod that nothing owns is not spread by default.
+  if (labels === undefined || (pod.metadata.ownerReferences ?? []).length === 0) return []
+  return defaults
+    .filter((one) => one.whenUnsatisfiable === when)
+    .map((one) => constraintOf(pod, { ...one, labelSelector: { matchLabels: labels } }))
+}
+
+const matching = (node: NodeInfo, selector: LabelSelector, namespace: string | undefined): number => {
+  let count = 0
+  for (const { pod } of node.pods.values()) {
+    if (pod.metadata.namespace === namespace && pod.metadata.deletionTimestamp === undefined && selects(selector, pod.metadata.labels))
+      count++
+  }
+  return count
+}
+
+const hardTaint = ({ effect }: Taint): boolean => effect === 'NoSchedule' || effect === 'NoExecute'
+
+/** Whether a node counts for a constraint. */
+const counts = ({ honorAffinity, honorTaints }: Constraint, pod: Pod, { node }: NodeInfo): boolean => {
+  if (honorAffinity && !nodeMatches(pod, node)) return false
+  if (!honorTaints) return true
+  const tolerations = pod.spec.tolerations ?? []
+  return (node.spec?.taints ?? []).every((taint) => !hardTaint(taint) || tolerations.some((toleration) => tolerates(toleration, taint)))
+}
+
+const hasAll = (constraints: readonly Constraint[], { node }: NodeInfo): boolean =>
+  constraints.every(({ topologyKey }) => node.metadata.labels?.[topologyKey] !== undefined)
+
+/** How many matching pods each domain has, for each constraint. */
+class Spread {
+  readonly constraints: readonly Constraint[]
+  readonly domains: readonly Map<string, number>[]
+
+  constructor(constraints: readonly Constraint[], domains: readonly Map<string, number>[]) {
+    this.constraints = constraints
+    this.domains = domains
+  }
+
+  /** The fewest in any domain; 0 where there are too few domains. */
+  least(index: number): number {
+    const { minDomains } = this.constraints[index] as Constraint
+    const domains = this.domains[index] as Map<string, number>
+    if (domains.size < minDomains) return 0
+    let least = Infinity
+    for (const count of domains.values()) if (count < least) least = count
+    return least
+  }
+
+  copy(): Spread {
+    return new Spread(
+      this.constraints,
+      this.domains.map((domains) => new Map(domains)),
+    )
+  }
+}
+
+const updated = ({ state }: Cycle, { pod }: PodInfo, other: PodInfo, node: NodeInfo, by: 1 | -1): void => {
+  const { constraints, domains } = state.read<Spread>(NAME)
+  if (other.pod.metadata.namespace !== pod.metadata.namespace || !hasAll(constraints, node)) return
+  for (const [index, constraint] of constraints.entries()) {
+    if (!counts(constraint, pod, node) || !selects(constraint.selector, other.pod.metadata.labels)) continue
+    const value = node.node.metadata.labels?.[constraint.topologyKey] as string
+    domains[index]?.set(value, (domains[index].get(value) ?? 0) + by)
+  }
+}
+
+interface ScoreNotes {
+  readonly constraints: readonly Constraint[]
+  /** Of each constraint: domain → pods; null for hosts, which are counted as they come. */
+  readonly domains: readonly (ReadonlyMap<string, number> | null)[]
+  /** Of each constraint: how much a pod weighs, the more the more domains there are. */
+  readonly weights: readonly number[]
+  readonly ignored: ReadonlySet<string>
+}
+
+export const podTopologySpread = ({ defaultingType = 'System', defaultConstraints = [] }: TopologySpreadArgs): Plugin => {
+  const defaults = defaultingType === 'System' ? SYSTEM_DEFAULTS : defaultConstraints
+  return {
+    name: NAME,
+    preFilter: ({ snapshot, state }, { pod }) => {
+      const constraints = constraintsOf(pod, 'DoNotSchedule', defaults)
+      if (constraints.length === 0) return SKIP
+      const domains = constraints.map(() => new Map<string, number>())
+      for (const node of snapshot.nodes) {
+        if (!hasAll(constraints, node)) continue
+        for (const [index, constraint] of constraints.entries()) {
+          if (!counts(constraint, pod, node)) continue
+          const value = node.node.metadata.labels?.[constraint.topologyKey] as string
+          const own = domains[index] as Map<string, number>
+          own.set(value, (own.get(value) ?? 0) + matching(node, constraint.selector, pod.metadata.namespace))
+        }
+      }
+      state.write(NAME, new Spread(constraints, domains))
+      return null
+    },
+    addPod: (cycle, pod, other, node) => updated(cycle, pod, other, node, 1),
+    removePod: (cycle, pod, other, node) => updated(cycle, pod, other, node, -1),
+    filter: ({ state }, { pod }, { node }) => {
+      const spread = state.read<Spread>(NAME)
+      for (const [index, constraint] of spread.constraints.entries()) {
+        const value = node.metadata.labels?.[constraint.topologyKey]
+        if (value === undefined) return unresolvable("node(s) didn't match pod topology spread constraints (missing required label)")
+        const self = selects(constraint.selector, pod.metadata.labels) ? 1 : 0
+        const skew = (spread.domains[index]?.get(value) ?? 0) + self - spread.least(index)
+        if (skew > constraint.maxSkew) return unschedulable("node(s) didn't match pod topology spread constraints")
+      }
+      return null
+    },
+    preScore: ({ snapshot, state }, { pod }, nodes) => {
+      const constraints = constraintsOf(pod, 'ScheduleAnyway', defaults)
+      if (constraints.length === 0) return SKIP
+      // The system's own defaults are no reason to leave a node without a zone out.
+      const all = (pod.spec.topologySpreadConstraints ?? []).length > 0 || defaultingType === 'List'
+      state.write(`${NAME} score`, scoreNotes(pod, constraints, nodes, snapshot.nodes, all))
+      return null
+    },
+    score: ({ state }, { pod }, node) => {
+      const { constraints, domains, weights, ignored } = state.read<ScoreNotes>(`${NAME} score`)
+      if (ignored.has(node.name)) return 0
+      let score = 0
+      for (const [index, { topologyKey, selector, maxSkew }] of constraints.entries()) {
+        const value = node.node.metadata.labels?.[topologyKey]
+        if (value === undefined) continue
+        const count = domains[index] === null ? matching(node, selector, pod.metadata.namespace) : (domains[index]?.get(value) ?? 0)
+        score += count * (weights[index] as number) + (maxSkew - 1)
+      }
+      return Math.round(score)
+    },
+    normalize: ({ state }, _pod, scores, nodes) => {
+      const { ignored } = state.read<ScoreNotes>(`${NAME} score`)
+      let least = Infinity
+      let most = 0
+      for (const [index, score] of scores.entries()) {
+        if (ignored.has((nodes[index] as NodeInfo).name)) continue
+        least = Math.min(least, score)
+        most = Math.max(most, score)
+      }
+      for (const [index, score] of scores.entries()) {
+        if (ignored.has((nodes[index] as NodeInfo).name)) scores[index] = 0
+        else scores[index] = most === 0 ? SCORE_MOST : Math.trunc((SCORE_MOST * (most + least - score)) / most)
+      }
+    },
+    mayHelp: (_pod, { resource }) => resource === 'Node' || resource === 'AssignedPod',
+  }
+}
+
+const scoreNotes = (
+  pod: Pod,
+  constraints: readonly Constraint[],
+  feasible: readonly NodeInfo[],
+  nodes: readonly NodeInfo[],
+  requireAll: boolean,
+): ScoreNotes => {
+  const ignored = new Set<string>()
+  const domains = constraints.map(({ topologyKey }) => (topologyKey === HOSTNAME ? null : new Map<string, number>()))
+  for (const node of feasible) {
+    if (requireAll && !hasAll(constraints, node)) {
+      ignored.add(node.name)
+      continue
+    }
+    for (const [index, { topologyKey }] of constraints.entries()) {
+      const value = node.node.metadata.labels?.[topologyKey]
+      if (value !== undefined) domains[index]?.set(value, 0)
+    }
+  }
+  for (const node of nodes) {
+    if (requireAll && !hasAll(constraints, node)) continue
+    for (const [index, constraint] of constraints.entries()) {
+      const own = domains[index]
+      const value = node.node.metadata.labels?.[constraint.topologyKey]
+      if (own === null || own === undefined || value === undefined || !own.has(value) || !counts(constraint, pod, node)) continue
+      own.set(value, (own.get(value) as number) + matching(node, constraint.selector, pod.metadata.namespace))
+    }
+  }
+  const weights = domains.map((own) => naturalLog((own === null ? feasible.length - ignored.size : own.size) + 2))
+  return { constraints, domains, weights, ignored }
+}

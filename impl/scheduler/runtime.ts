@@ -1,0 +1,135 @@
+/**
+ * A profile at work: runs the plugins of each point in order and puts together what they say.
+ *
+ * Source: kubernetes/kubernetes pkg/scheduler/framework/runtime/framework.go.
+ */
+import type { Pod } from '../../model/state/objects.ts'
+import { CycleState, isSkip, type Cycle, type Plugin, type Queued, type Snapshot, type Status, type WeightedPlugin } from './framework.ts'
+import { priorityOf, type NodeInfo, type NodeState, type PodInfo } from './node-info.ts'
+import type { Random } from '../../sim/random.ts'
+
+export interface ScoredNode {
+  readonly node: NodeInfo
+  readonly total: number
+  /** Plugin → its normalized score, before its weight. */
+  readonly scores: ReadonlyMap<string, number>
+}
+
+/** Which pods are to be given room on a node, though they are not there yet. */
+export interface Nominations {
+  on(node: string): readonly PodInfo[]
+}
+const NOBODY: Nominations = { on: () => [] }
+
+export class Framework {
+  readonly name: string
+  readonly plugins: readonly WeightedPlugin[]
+  nominations: Nominations = NOBODY
+  private readonly preFilters: readonly Plugin[]
+  private readonly filters: readonly Plugin[]
+  private readonly preScores: readonly Plugin[]
+  private readonly scorers: readonly WeightedPlugin[]
+  private readonly sorter: Plugin | undefined
+
+  constructor(name: string, plugins: readonly WeightedPlugin[]) {
+    this.name = name
+    this.plugins = plugins
+    const all = plugins.map(({ plugin }) => plugin)
+    this.preFilters = all.filter((plugin) => plugin.preFilter !== undefined)
+    this.filters = all.filter((plugin) => plugin.filter !== undefined)
+    this.preScores = all.filter((plugin) => plugin.preScore !== undefined)
+    this.scorers = plugins.filter(({ plugin, weight }) => plugin.score !== undefined && weight !== 0)
+    this.sorter = all.find((plugin) => plugin.queueSort !== undefined)
+  }
+
+  cycle(snapshot: Snapshot, random: Random): Cycle {
+    return { state: new CycleState(), snapshot, random }
+  }
+
+  preEnqueue(pod: Pod): Status | null {
+    for (const { plugin } of this.plugins) {
+      const status = plugin.preEnqueue?.(pod) ?? null
+      if (status !== null) return { ...status, plugin: plugin.name }
+    }
+    return null
+  }
+
+  queueSort(one: Queued, other: Queued): number {
+    return this.sorter?.queueSort?.(one, other) ?? one.sinceMs - other.sinceMs
+  }
+
+  /** A status: no node will do. Otherwise the names of those that may, null for all. */
+  preFilter(cycle: Cycle, pod: PodInfo): Status | { readonly nodeNames: ReadonlySet<string> | null } {
+    let nodeNames: ReadonlySet<string> | null = null
+    for (const plugin of this.preFilters) {
+      const result = plugin.preFilter?.(cycle, pod) ?? null
+      if (result === null) continue
+      if (isSkip(result)) cycle.state.skipFilter.add(plugin.name)
+      else if ('code' in result) return { ...result, plugin: plugin.name }
+      else {
+        const { nodeNames: own } = result
+        nodeNames = nodeNames === null ? own : nodeNames.intersection(own)
+      }
+    }
+    return { nodeNames }
+  }
+
+  filter(cycle: Cycle, pod: PodInfo, node: NodeInfo): Status | null {
+    for (const plugin of this.filters) {
+      if (cycle.state.skipFilter.has(plugin.name)) continue
+      const status = plugin.filter?.(cycle, pod, node) ?? null
+      if (status !== null) return { ...status, plugin: plugin.name }
+    }
+    return null
+  }
+
+  /** Must fit both with and without the pods of its rank or above that are promised room there. */
+  filterWithNominated(cycle: Cycle, pod: PodInfo, node: NodeInfo): Status | null {
+    const promised = this.nominations
+      .on(node.name)
+      .filter((other) => priorityOf(other.pod) >= priorityOf(pod.pod) && other.pod.metadata.uid !== pod.pod.metadata.uid)
+    if (promised.length > 0) {
+      const trial: Cycle = { ...cycle, state: cycle.state.copy() }
+      const crowded = (node as NodeState).copy()
+      for (const other of promised) {
+        crowded.add(other)
+        this.addPod(trial, pod, other, crowded)
+      }
+      const status = this.filter(trial, pod, crowded)
+      if (status !== null) return status
+    }
+    return this.filter(cycle, pod, node)
+  }
+
+  addPod(cycle: Cycle, pod: PodInfo, other: PodInfo, node: NodeInfo): void {
+    for (const plugin of this.preFilters) {
+      if (!cycle.state.skipFilter.has(plugin.name)) plugin.addPod?.(cycle, pod, other, node)
+    }
+  }
+
+  removePod(cycle: Cycle, pod: PodInfo, other: PodInfo, node: NodeInfo): void {
+    for (const plugin of this.preFilters) {
+      if (!cycle.state.skipFilter.has(plugin.name)) plugin.removePod?.(cycle, pod, other, node)
+    }
+  }
+
+  score(cycle: Cycle, pod: PodInfo, nodes: readonly NodeInfo[]): readonly ScoredNode[] {
+    for (const plugin of this.preScores) {
+      if (isSkip(plugin.preScore?.(cycle, pod, nodes))) cycle.state.skipScore.add(plugin.name)
+    }
+    const totals = nodes.map(() => 0)
+    const columns: (readonly [string, readonly number[]])[] = []
+    for (const { plugin, weight } of this.scorers) {
+      if (cycle.state.skipScore.has(plugin.name)) continue
+      const scores = nodes.map((node) => plugin.score?.(cycle, pod, node) ?? 0)
+      plugin.normalize?.(cycle, pod, scores, nodes)
+      columns.push([plugin.name, scores])
+      for (const [index, score] of scores.entries()) totals[index] = (totals[index] as number) + score * weight
+    }
+    return nodes.map((node, index) => ({
+      node,
+      total: totals[index] as number,
+      scores: new Map(columns.map(([name, scores]) => [name, scores[index] as number])),
+    }))
+  }
+}

@@ -1,0 +1,42 @@
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { schedulerCases } from './scheduler.ts'
+
+/** Kubernetes' own tables, re-expressed, where they are at hand: EVENKEEL_SCHEDULER_CASES names the folder. */
+const published = process.env['EVENKEEL_SCHEDULER_CASES'] ?? join(import.meta.dirname, '../../../shared/cases/scheduler')
+test.runIf(existsSync(published))('every published case has the answer that Kubernetes gives', () => {
+  const results = schedulerCases(published)
+  expect(results.filter(({ difference }) => difference !== null)).toEqual([])
+  expect(results.length).toBeGreaterThan(0)
+})
+if (!existsSync(published))
+  console.log(`absent, so not tested: the published scheduler cases (${published}; EVENKEEL_SCHEDULER_CASES names the folder)`)
+
+const CASE = {
+  id: 'NodeName/other',
+  kind: 'filter',
+  pluginConfig: {},
+  nodes: [{ apiVersion: 'v1', kind: 'Node', metadata: { name: 'a' }, status: { allocatable: {} } }],
+  existingPods: [],
+  pod: { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'default' }, spec: { nodeName: 'b', containers: [] } },
+  expect: { a: { feasible: false, reasons: ["node(s) didn't match the requested node name"], resolvable: false } },
+}
+const folderWith = (content: unknown): string => {
+  const folder = mkdtempSync(join(tmpdir(), 'cases-'))
+  writeFileSync(join(folder, 'NodeName.json'), typeof content === 'string' ? content : JSON.stringify(content))
+  return folder
+}
+
+test('a case that holds passes, and one whose answer is changed is told apart by what was found', () => {
+  expect(schedulerCases(folderWith([CASE]))).toEqual([{ id: 'NodeName/other', difference: null }])
+  const [result] = schedulerCases(folderWith([{ ...CASE, expect: { a: { feasible: true, reasons: [] } } }]))
+  expect(result?.difference?.[1]).toContain('requested node name')
+})
+
+test('what is no folder of cases is one line that names file and field', () => {
+  expect(() => schedulerCases(join(tmpdir(), 'no-such-folder'))).toThrow('expected a folder of scheduler cases')
+  expect(() => schedulerCases(folderWith('{'))).toThrow('NodeName.json: expected JSON')
+  expect(() => schedulerCases(folderWith([{ id: 'x' }]))).toThrow('case 0: kind: expected it, found nothing')
+})
