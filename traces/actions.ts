@@ -1,5 +1,6 @@
 /** Actions and faults in one line each, as a person would say them. */
 import type { Action, EtcdClientAction, Fault, Plan, UserAction } from '../model/state/plan.ts'
+import type { AuthRequest } from '../model/state/auth.ts'
 import type { EtcdRequest } from '../model/state/keyspace.ts'
 
 /** 1234 → '1.234' */
@@ -80,9 +81,25 @@ export const describeRequest = (request: EtcdClientAction | EtcdRequest): string
       return 'reconnect'
     case 'LeaseLeases':
       return 'list leases'
+    case 'Alarm':
+      return `alarm ${request.action.toLowerCase()} ${request.alarm}`
+    case 'HashKv':
+      return `hash at ${request.revision === 0 ? 'the current revision' : `revision ${request.revision}`}`
+    case 'Defragment':
+    case 'Snapshot':
     case 'Status':
-      return 'status'
+      return request.kind.toLowerCase()
+    default:
+      return describeAuth(request)
   }
+}
+/** What an administrator asks, in the words of etcdctl. */
+const describeAuth = (request: AuthRequest): string => {
+  const { kind, ...given } = request
+  const words = kind.replaceAll(/(?!^)[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).toLowerCase()
+  return [words, ...Object.values(given).map((one) => (typeof one === 'object' ? `${one.permType} ${rangeOf(one)}` : String(one)))].join(
+    ' ',
+  )
 }
 const LEASE_WORDS = { LeaseRevoke: 'revoke', LeaseKeepAlive: 'keep alive', LeaseTimeToLive: 'time to live of' } as const
 const rangeOf = (range: { readonly key: string; readonly rangeEnd?: string }): string =>

@@ -1,17 +1,18 @@
 import { expect, test } from 'vitest'
-import type { EtcdRequest, KvRequest, RangeResponse } from '../../model/state/keyspace.ts'
+import type { KvRequest, RangeResponse } from '../../model/state/keyspace.ts'
 import { Applier } from './applier.ts'
+import type { LogRequest } from './log-request.ts'
 import type { Entry } from './raft-message.ts'
 
 const ELECTION_MS = 1_000
 
-const applier = (): Applier => new Applier(ELECTION_MS, (revision) => ({ revision, raftTerm: 1, member: 'etcd-0' }))
-const entry = (index: number, request: EtcdRequest): Entry => ({
+const applier = (): Applier => new Applier({ electionMs: ELECTION_MS }, (revision) => ({ revision, raftTerm: 1, member: 'etcd-0' }))
+const entry = (index: number, request: LogRequest): Entry => ({
   index,
   term: 1,
   proposal: { id: `${index}`, request, author: 'user', via: 'client-0' },
 })
-const REQUESTS: readonly EtcdRequest[] = [
+const REQUESTS: readonly LogRequest[] = [
   { kind: 'Put', key: 'a', value: '1' },
   { kind: 'LeaseGrant', ttlSeconds: 5, id: 7 },
   { kind: 'Put', key: 'b', value: '2', lease: 7 },

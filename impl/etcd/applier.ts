@@ -1,14 +1,21 @@
 /**
  * The state machine that the log drives: the same entries in the same order give every member the same state.
  *
- * Nothing here depends on the member it runs on but the times to live that its lessor counts on its own clock.
+ * Nothing here depends on the member it runs on but how its lessor counts times to live, how much of its disk it uses, and
+ * that it leaves out reads which nobody there waits for.
  * Source: server/etcdserver/apply.
  */
-import type { EtcdError, EtcdResponse, Header, LeaseId, Revision, TxnRequest } from '../../model/state/keyspace.ts'
+import type { EtcdError, EtcdResponse, Header, KvRequest, Revision } from '../../model/state/keyspace.ts'
+import type { AlarmMember } from '../../model/state/maintenance.ts'
 import type { Sighting } from '../wire.ts'
-import { Lessor } from './lessor.ts'
-import { Mvcc, NO_LEASE, refusal, type Change, type StoreImage } from './mvcc.ts'
+import { Alarms } from './alarm.ts'
+import { AuthStore, type AuthImage, type AuthInfo } from './auth.ts'
+import { CORRUPT, LEASE_EXISTS, LEASE_TOO_LONG, NO_LEASE, NO_SPACE, NO_SPACE_LEFT } from './errors.ts'
+import { Lessor, TTL_MOST, type LeaseImage } from './lessor.ts'
+import { Mvcc, type Change, type StoreImage } from './mvcc.ts'
+import { Quota } from './quota.ts'
 import type { Entry, Proposal } from './raft-message.ts'
+import { Tokens } from './tokens.ts'
 
 export interface Applied {
   /** Null: the entry was applied before, its proposal having been duplicated on its way to the leader. */
@@ -24,8 +31,18 @@ export interface Snapshot {
   readonly index: number
   readonly term: number
   readonly store: StoreImage
-  readonly leases: readonly (readonly [LeaseId, number])[]
+  readonly leases: readonly LeaseImage[]
+  readonly auth: AuthImage
+  readonly alarms: readonly AlarmMember[]
   readonly proposals: readonly string[]
+}
+
+export interface ApplierOptions {
+  readonly electionMs: number
+  /** Absent: leases are not checkpointed. */
+  readonly leaseCheckpointMs?: number | undefined
+  readonly compactionBatch?: number | undefined
+  readonly quotaBytes?: number | undefined
 }
 
 /** How many ids of applied proposals are remembered to apply a duplicated one once. */
@@ -33,16 +50,23 @@ const REMEMBERED = 4_096
 const NOTHING: Applied = { response: null, changes: [], sightings: [] }
 
 export class Applier {
-  readonly mvcc = new Mvcc()
+  readonly mvcc: Mvcc
   readonly lessor: Lessor
+  readonly auth = new AuthStore()
+  readonly alarms = new Alarms()
+  readonly quota: Quota
+  /** Known to this member only, while it runs. */
+  readonly tokens = new Tokens()
   /** The consistent index: of the last entry that was applied. */
   index = 0
   term = 0
   private readonly header: (revision: Revision) => Header
   private proposals = new Set<string>()
 
-  constructor(electionMs: number, header: (revision: Revision) => Header) {
-    this.lessor = new Lessor(electionMs)
+  constructor(options: ApplierOptions, header: (revision: Revision) => Header) {
+    this.mvcc = new Mvcc(options.compactionBatch)
+    this.lessor = new Lessor(options.electionMs, options.leaseCheckpointMs)
+    this.quota = new Quota(this.mvcc, options.quotaBytes)
     this.header = header
   }
 
@@ -51,8 +75,8 @@ export class Applier {
     return this.mvcc.digest
   }
 
-  /** nowMs: on the clock by which this member counts times to live. */
-  apply(entry: Entry, nowMs: number): Applied {
+  /** nowMs: on the clock by which this member counts times to live. wanted: somebody here waits for the answer. */
+  apply(entry: Entry, nowMs: number, wanted = true): Applied {
     if (entry.index !== this.index + 1) throw new Error('entries are applied in order, each once')
     this.index = entry.index
     this.term = entry.term
@@ -60,52 +84,122 @@ export class Applier {
     if (proposal === null || this.proposals.has(proposal.id)) return NOTHING
     this.proposals.add(proposal.id)
     if (this.proposals.size > REMEMBERED) this.proposals.delete(this.proposals.values().next().value as string)
-    return this.perform(entry, proposal, nowMs)
+    return this.perform(entry, proposal, nowMs, wanted)
   }
 
-  private perform(entry: Entry, { request, author }: Proposal, nowMs: number): Applied {
-    const { mvcc, lessor } = this
+  private perform(entry: Entry, { request, auth: info, author }: Proposal, nowMs: number, wanted: boolean): Applied {
+    const { mvcc, lessor, auth, alarms } = this
     switch (request.kind) {
       case 'Put':
       case 'DeleteRange':
       case 'Txn':
       case 'Range':
-        return { ...mvcc.apply(request, this.header, lessor), sightings: [] }
+        return this.write(request, info, wanted)
       case 'Compact': {
-        const problem = mvcc.compact(request.revision)
+        const problem = this.refusesAll() ?? mvcc.compact(request.revision)
         if (problem !== null) return refused(problem)
-        return done({ kind: 'Compact', header: this.header(mvcc.revision) }, { kind: 'Compacted', revision: request.revision })
+        return done({ kind: 'Compact', header: this.now }, { kind: 'Compacted', revision: request.revision })
       }
       case 'LeaseGrant': {
         const id = request.id === 0 ? entry.index * 1_000 + 1 : request.id
-        if (lessor.has(id)) return refused(refusal('etcdserver: lease already exists'))
+        const problem = this.refusesAll() ?? (alarms.has('NOSPACE') ? NO_SPACE : null) ?? this.grantable(id, request.ttlSeconds)
+        if (problem !== null) return refused(problem)
         const ttlSeconds = lessor.grant(id, request.ttlSeconds, nowMs)
-        const response: EtcdResponse = { kind: 'LeaseGrant', header: this.header(mvcc.revision), id, ttlSeconds }
+        mvcc.note(['granted', id, ttlSeconds])
+        const response: EtcdResponse = { kind: 'LeaseGrant', header: this.now, id, ttlSeconds }
         return done(response, { kind: 'LeaseGranted', lease: id, ttlMs: ttlSeconds * 1000 })
       }
       case 'LeaseRevoke': {
         const { id } = request
+        const problem = this.refusesAll() ?? this.mayWriteKeysOf(id, info)
+        if (problem !== null) return refused(problem)
         if (!lessor.revoke(id)) return refused(NO_LEASE)
+        mvcc.note(['revoked', id])
         const changes = mvcc.dropLease(id)
-        const response: EtcdResponse = { kind: 'LeaseRevoke', header: this.header(mvcc.revision), id, ttlSeconds: -1 }
+        const response: EtcdResponse = { kind: 'LeaseRevoke', header: this.now, id, ttlSeconds: -1 }
         return { response, changes, sightings: [{ kind: 'LeaseRevoked', lease: id, expired: author === 'lessor' }] }
       }
-      case 'LeaseKeepAlive':
-      case 'LeaseTimeToLive':
-      case 'LeaseLeases':
-      case 'Status':
-        throw new Error(`${request.kind} does not go through the log`)
+      case 'LeaseCheckpoint':
+        for (const { id, remainingTtl } of request.checkpoints) lessor.checkpoint(id, remainingTtl)
+        mvcc.note(request.checkpoints)
+        return done({ kind: 'LeaseCheckpoint', header: this.now })
+      case 'Alarm': {
+        const raised = alarms.apply(request)
+        if (request.action !== 'GET') mvcc.note(alarms.all)
+        return done({ kind: 'Alarm', header: this.now, alarms: raised })
+      }
+      case 'Authenticate': {
+        const token = `${request.token}.${entry.index}`
+        this.tokens.assign(token, request.name, nowMs)
+        return done({ kind: 'Authenticate', header: this.now, token })
+      }
+      default: {
+        const { enabled, revision } = auth
+        const response = auth.apply(request, info, this.now)
+        if (auth.revision !== revision || auth.enabled !== enabled) {
+          mvcc.note(request)
+          this.tokens.changed(request)
+        }
+        return { response, changes: [], sightings: [] }
+      }
     }
   }
 
-  /** A transaction that changes nothing, on the state as it is. */
-  read(request: TxnRequest): EtcdResponse | EtcdError {
+  private get now(): Header {
+    return this.header(this.mvcc.revision)
+  }
+
+  private write(request: KvRequest, info: AuthInfo | undefined, wanted: boolean): Applied {
+    const { mvcc, lessor, alarms, auth, quota } = this
+    const cost = quota.cost(request)
+    const problem =
+      this.refusesAll() ??
+      (cost > 0 && alarms.has('NOSPACE') ? NO_SPACE : null) ??
+      auth.check(info, request) ??
+      (request.kind === 'Put' ? this.mayWriteKeysOf(request.lease ?? 0, info) : null)
+    if (problem !== null) return refused(problem)
+    const fits = quota.fits(cost)
+    const { response, changes } = mvcc.apply(request, this.header, lessor, wanted)
+    // It is too late to refuse it: the other members may have had the room.
+    return { response: fits || response.kind === 'Error' ? response : NO_SPACE_LEFT, changes, sightings: [] }
+  }
+
+  /** A cluster whose members were found to differ does nothing more. */
+  refusesAll(): EtcdError | null {
+    return this.alarms.has('CORRUPT') ? CORRUPT : null
+  }
+
+  private grantable(id: number, ttlSeconds: number): EtcdError | null {
+    if (ttlSeconds > TTL_MOST) return LEASE_TOO_LONG
+    return this.lessor.has(id) ? LEASE_EXISTS : null
+  }
+
+  /** Who may not write a key may not end it by way of its lease either, nor put his keys beside it. */
+  private mayWriteKeysOf(lease: number, info: AuthInfo | undefined): EtcdError | null {
+    if (lease === 0 || this.auth.isAdmin(info) === null) return null
+    for (const key of this.mvcc.keysOf(lease)) {
+      const problem = this.auth.isPermitted(info, { key }, 'WRITE')
+      if (problem !== null) return problem
+    }
+    return null
+  }
+
+  /** A request that changes nothing, on the state as it is. */
+  read(request: KvRequest): EtcdResponse | EtcdError {
     return this.mvcc.apply(request, this.header, this.lessor).response
   }
 
   snapshot(): Snapshot {
-    const { index, term, mvcc, lessor, proposals } = this
-    return { index, term, store: mvcc.image(), leases: lessor.held(), proposals: [...proposals] }
+    const { index, term, mvcc, lessor, auth, alarms, proposals } = this
+    return {
+      index,
+      term,
+      store: mvcc.image(),
+      leases: lessor.image(),
+      auth: auth.image(),
+      alarms: alarms.all,
+      proposals: [...proposals],
+    }
   }
 
   /** Instead of all that was applied so far. */
@@ -114,9 +208,12 @@ export class Applier {
     this.term = snapshot.term
     this.mvcc.restore(snapshot.store)
     this.lessor.restore(snapshot.leases, nowMs)
+    this.auth.restore(snapshot.auth)
+    this.alarms.restore(snapshot.alarms)
     this.proposals = new Set(snapshot.proposals)
+    this.quota.defragment()
   }
 }
 
 const refused = (response: EtcdError): Applied => ({ response, changes: [], sightings: [] })
-const done = (response: EtcdResponse, sighting: Sighting): Applied => ({ response, changes: [], sightings: [sighting] })
+const done = (response: EtcdResponse, ...sightings: readonly Sighting[]): Applied => ({ response, changes: [], sightings })

@@ -8,7 +8,7 @@ import type { Connection } from '../../sim/host.ts'
 import type { EtcdError, EtcdRequest, EtcdResponse, Revision, WatchCreateRequest, WatchEvent } from '../../model/state/keyspace.ts'
 import { wait, type Task } from '../task.ts'
 import type { ClusterHost, Message } from '../wire.ts'
-import type { EtcdServerMessage } from './api.ts'
+import { ALL_WATCHES, type EtcdServerMessage } from './api.ts'
 
 export interface WatchHandler {
   created(revision: Revision): void
@@ -30,7 +30,11 @@ export class EtcdClient {
   private place: number
   private connection: Connection<Message> | null = null
   private readonly pending = new Map<number, Pending>()
-  private readonly watches = new Map<number, WatchHandler>()
+  private readonly watches = new Map<number, { readonly handler: WatchHandler; parts: readonly WatchEvent[] }>()
+  /** Responses to watches that were read and not told of yet; how many there may be. */
+  private unacknowledged = 0
+  private acknowledgeAt = 1
+  private token: string | undefined
   private ids = 0
   private dialling = false
 
@@ -72,13 +76,14 @@ export class EtcdClient {
     const watches = [...this.watches.values()]
     this.pending.clear()
     this.watches.clear()
+    this.unacknowledged = 0
     this.dialling = true
     this.host.after(RECONNECT_MS, () => {
       this.dialling = false
       this.connect()
     })
     for (const resume of pending) resume(unknown(`connection lost: ${reason}`))
-    for (const watch of watches) watch.ended(`connection lost: ${reason}`, null)
+    for (const { handler } of watches) handler.ended(`connection lost: ${reason}`, null)
   }
 
   private received(message: EtcdServerMessage): void {
@@ -90,17 +95,50 @@ export class EtcdClient {
         return
       }
       case 'WatchCreated':
-        this.watches.get(message.watch)?.created(message.revision)
+        this.acknowledgeAt = Math.ceil(message.window / 2)
+        this.watches.get(message.watch)?.handler.created(message.revision)
         return
       case 'WatchEvents':
-        this.watches.get(message.watch)?.events(message.revision, message.events)
+        this.told(message)
         return
       case 'WatchCanceled': {
         const watch = this.watches.get(message.watch)
         this.watches.delete(message.watch)
-        watch?.ended(message.reason, message.compactRevision ?? null)
+        if (message.compactRevision !== undefined) this.read()
+        watch?.handler.ended(message.reason, message.compactRevision ?? null)
       }
     }
+  }
+
+  private told({ watch: id, revision, events, fragment }: EtcdServerMessage & { kind: 'WatchEvents' }): void {
+    if (fragment !== true) this.read()
+    if (id === ALL_WATCHES) {
+      for (const { handler } of this.watches.values()) handler.events(revision, [])
+      return
+    }
+    const watch = this.watches.get(id)
+    if (watch === undefined) return
+    // The parts of one response are one response again.
+    const whole = watch.parts.length > 0 ? [...watch.parts, ...events] : events
+    watch.parts = fragment === true ? whole : []
+    if (fragment !== true) watch.handler.events(revision, whole)
+  }
+
+  /** One more response was read. The server hears of it before it has to stop. */
+  private read(): void {
+    this.unacknowledged++
+    if (this.unacknowledged < this.acknowledgeAt) return
+    this.connection?.send({ kind: 'WatchReceived', responses: this.unacknowledged })
+    this.unacknowledged = 0
+  }
+
+  /** From now on it asks as the user the token stands for; undefined: as nobody. */
+  authenticate(token: string | undefined): void {
+    this.token = token
+  }
+
+  private get credentials(): { readonly token?: string } {
+    return this.token === undefined ? {} : { token: this.token }
   }
 
   /** author: on whose behalf. */
@@ -122,7 +160,7 @@ export class EtcdClient {
         this.host.cancel(timer)
         resume(result)
       })
-      connection.send({ kind: 'EtcdRequest', id, request, author })
+      connection.send({ kind: 'EtcdRequest', id, request, author, ...this.credentials })
     })
   }
 
@@ -132,9 +170,13 @@ export class EtcdClient {
     const { connection } = this
     if (connection === null) return null
     const watch = this.ids++
-    this.watches.set(watch, handler)
-    connection.send({ kind: 'WatchCreate', watch, create })
+    this.watches.set(watch, { handler, parts: [] })
+    connection.send({ kind: 'WatchCreate', watch, create, ...this.credentials })
     return watch
+  }
+
+  cancel(watch: number): void {
+    this.connection?.send({ kind: 'WatchCancel', watch })
   }
 
   /** Asks that every watch says up to where it has sent everything. */

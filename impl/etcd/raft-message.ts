@@ -1,12 +1,16 @@
 /** What Raft members say to each other, as datagrams. Every message carries its sender's term. */
-import type { EtcdRequest } from '../../model/state/keyspace.ts'
+import type { EtcdError, EtcdRequest, EtcdResponse } from '../../model/state/keyspace.ts'
+import type { AuthInfo } from './auth.ts'
+import type { LogRequest } from './log-request.ts'
 
 /** A request on its way through the log. */
 export interface Proposal {
   /** Unique for ever: member, incarnation, number. */
   readonly id: string
-  readonly request: EtcdRequest
+  readonly request: LogRequest
   readonly author: string
+  /** On whose behalf, where users are told apart. */
+  readonly auth?: AuthInfo
   /** The client process that asked. */
   readonly via: string
 }
@@ -37,9 +41,9 @@ export type RaftMessage = { readonly term: number } & (
   | { readonly kind: 'ReadIndex'; readonly context: number }
   | { readonly kind: 'ReadIndexReply'; readonly context: number; readonly index: number }
   | { readonly kind: 'Propose'; readonly proposals: readonly Proposal[] }
-  /** Lease keep-alives are answered by the leader alone. */
-  | { readonly kind: 'KeepAlive'; readonly id: string; readonly lease: number }
-  | { readonly kind: 'KeepAliveReply'; readonly id: string; readonly lease: number; readonly ttlSeconds: number }
+  /** What only the leader can answer, such as how long a lease still lasts. */
+  | { readonly kind: 'Ask'; readonly id: string; readonly request: EtcdRequest }
+  | { readonly kind: 'Answer'; readonly id: string; readonly response: EtcdResponse | EtcdError }
 )
 /** A message before its sender has put its term on it. */
 export type Unsent = RaftMessage extends infer Message ? (Message extends unknown ? Omit<Message, 'term'> : never) : never

@@ -276,8 +276,8 @@ export class Raft {
       case 'Propose':
         return this.propose(message.proposals)
       case 'VoteRequest':
-      case 'KeepAlive':
-      case 'KeepAliveReply':
+      case 'Ask':
+      case 'Answer':
         return
     }
   }

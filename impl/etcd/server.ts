@@ -57,7 +57,15 @@ class Member implements ClusterProcess {
     this.host = host
     this.electionMs = options.timings.etcdElectionMs ?? ELECTION_MS
     this.heartbeatMs = options.timings.etcdHeartbeatMs ?? HEARTBEAT_MS
-    this.applier = new Applier(this.electionMs, (revision) => this.header(revision))
+    this.applier = new Applier(
+      {
+        electionMs: this.electionMs,
+        leaseCheckpointMs: options.timings.etcdLeaseCheckpointMs,
+        compactionBatch: options.timings.etcdCompactionBatch,
+        quotaBytes: options.timings.etcdQuotaBytes,
+      },
+      (revision) => this.header(revision),
+    )
     this.raft = new Raft(
       host.name,
       options.members,
@@ -74,7 +82,8 @@ class Member implements ClusterProcess {
         },
       },
     )
-    this.service = new Service(host, this.applier, this.electionMs, {
+    this.service = new Service(host, this.applier, this.electionMs, options.timings, {
+      peers: options.members.filter((member) => member !== host.name),
       raft: this.raft,
       header: () => this.header(),
       linearizable: (done, late) => this.linearizable(done, late),
@@ -146,8 +155,8 @@ class Member implements ClusterProcess {
   receive(from: string, message: Message): void {
     if (message.kind !== 'Raft') return
     const raftMessage = message.message
-    if (raftMessage.kind === 'KeepAlive') this.service.keepAliveAsked(from, raftMessage.id, raftMessage.lease)
-    else if (raftMessage.kind === 'KeepAliveReply') this.service.keepAliveAnswered(raftMessage)
+    if (raftMessage.kind === 'Ask') this.service.memberAsked(from, raftMessage.id, raftMessage.request)
+    else if (raftMessage.kind === 'Answer') this.service.answer(raftMessage.id, raftMessage.response)
     else this.raft.step(from, raftMessage, this.host.elapsed())
     this.flush()
   }
@@ -255,7 +264,8 @@ class Member implements ClusterProcess {
 
   private apply(entry: Entry): void {
     const { host } = this
-    const applied = this.applier.apply(entry, host.elapsed())
+    const wanted = entry.proposal !== null && this.service.awaits(entry.proposal.id)
+    const applied = this.applier.apply(entry, host.elapsed(), wanted)
     if (entry.proposal === null || applied.response === null) return
     const { author, via } = entry.proposal
     for (const change of applied.changes) host.observe({ kind: 'Commit', ...change, author, via, index: entry.index, term: entry.term })

@@ -1,23 +1,30 @@
 /**
- * What a member does for its clients: requests, watches, and the leases whose time is up.
+ * What a member does for its clients: requests, watches, and on whose behalf they are made.
  *
  * What changes the state goes through the log; what reads it waits until this member has caught up with the moment it was
  * asked, or is answered at once where the client does not mind an old answer.
  * Source: server/etcdserver/v3_server.go, server/etcdserver/api/v3rpc.
  */
 import type { Connection, ConnectionHandler, Timer } from '../../sim/host.ts'
-import type { EtcdError, EtcdRequest, EtcdResponse, Header, LeaseId } from '../../model/state/keyspace.ts'
+import type { EtcdError, EtcdRequest, EtcdResponse, Header, KvRequest } from '../../model/state/keyspace.ts'
+import type { Timings } from '../../model/state/plan.ts'
 import type { ClusterHost, Message } from '../wire.ts'
 import type { EtcdClientMessage } from './api.ts'
 import type { Applied, Applier } from './applier.ts'
-import { COMPACTED, FUTURE, isReadOnly, NO_LEASE, refusal } from './mvcc.ts'
-import type { Proposal, RaftMessage } from './raft-message.ts'
+import type { AuthInfo } from './auth.ts'
+import { INVALID_TOKEN, NO_LEADER, NO_SPACE, NO_SPACE_LEFT, REQUEST_TOO_LARGE, TIMED_OUT } from './errors.ts'
+import { LeaseService } from './lease-service.ts'
+import type { LogRequest } from './log-request.ts'
+import { Maintenance } from './maintenance.ts'
+import type { Proposal } from './raft-message.ts'
 import type { Raft } from './raft.ts'
+import { checkRequest, isReadOnly, requestSize } from './request.ts'
 import { WatchHub } from './watch.ts'
 
 /** What the service needs of the member that it is a part of. */
 export interface Consensus {
   readonly raft: Raft
+  readonly peers: readonly string[]
   header(): Header
   /** Runs `done` once this member has applied all that was committed before now; `late` if that takes too long. */
   linearizable(done: () => void, late: () => void): void
@@ -25,34 +32,43 @@ export interface Consensus {
   flush(): void
 }
 
-const unsure = (message: string): EtcdError => ({ kind: 'Error', message, definite: false })
-const TIMED_OUT = unsure('etcdserver: request timed out')
-const NO_LEADER = refusal('etcdserver: no leader')
-const LEASE_CHECK_LEAST_MS = 100
-
 /** 5 s for disk and queue and two election timeouts, as etcd's ReqTimeout. */
 export const requestTimeoutMs = (electionMs: number): number => 5_000 + 2 * electionMs
 
-type Answer = (response: EtcdResponse | EtcdError) => void
+/** Who asks: for the history, and for what he may do. */
+export interface Asker {
+  readonly author: string
+  readonly via: string
+  readonly auth: AuthInfo | undefined
+}
+export type Answer = (response: EtcdResponse | EtcdError) => void
+
+const REQUEST_BYTES_MOST = 1_572_864
+const TOKEN_LETTERS = 16
 
 export class Service {
   private readonly host: ClusterHost
   private readonly applier: Applier
-  private readonly electionMs: number
+  private readonly timeoutMs: number
   private readonly consensus: Consensus
   private readonly hub: WatchHub
+  private readonly leases: LeaseService
+  private readonly maintenance: Maintenance
+  private readonly requestBytesMost: number
   /** Changes what a proposal's id starts with, so that ids of two incarnations never meet. */
   private readonly incarnation: number
   private proposals = 0
   private readonly waiting = new Map<string, { readonly answer: Answer; readonly timer: Timer }>()
-  private leaseTimer: Timer | null = null
 
-  constructor(host: ClusterHost, applier: Applier, electionMs: number, consensus: Consensus) {
+  constructor(host: ClusterHost, applier: Applier, electionMs: number, timings: Timings, consensus: Consensus) {
     this.host = host
     this.applier = applier
-    this.electionMs = electionMs
+    this.timeoutMs = requestTimeoutMs(electionMs)
     this.consensus = consensus
-    this.hub = new WatchHub(applier.mvcc)
+    this.requestBytesMost = timings.etcdMaxRequestBytes ?? REQUEST_BYTES_MOST
+    this.hub = new WatchHub(host, applier.mvcc, timings, this.requestBytesMost)
+    this.leases = new LeaseService(host, this, applier, consensus)
+    this.maintenance = new Maintenance(host, this, applier, consensus, timings)
     this.incarnation = host.random('incarnation').below(2 ** 32)
   }
 
@@ -67,95 +83,154 @@ export class Service {
 
   private asked(connection: Connection<Message>, message: EtcdClientMessage): void {
     switch (message.kind) {
-      case 'EtcdRequest':
-        this.request(message.request, message.author, connection.peer, (response) =>
-          connection.send({ kind: 'EtcdReply', id: message.id, response }),
-        )
+      case 'EtcdRequest': {
+        const { id, request, author, token } = message
+        const answer: Answer = (response) => connection.send({ kind: 'EtcdReply', id, response })
+        this.recognize(token, answer, (auth) => this.request(request, { author, via: connection.peer, auth }, answer))
         break
-      case 'WatchCreate':
-        this.hub.create(connection, message.watch, message.create)
+      }
+      case 'WatchCreate': {
+        const { watch, create, token } = message
+        const refuse = (error: EtcdError): void => connection.send({ kind: 'WatchCanceled', watch, reason: error.message })
+        this.recognize(token, refuse, (auth) => {
+          const problem = this.applier.auth.isPermitted(auth, create, 'READ')
+          if (problem === null) this.hub.create(connection, watch, create)
+          else refuse(problem)
+        })
         break
+      }
       case 'WatchCancel':
         this.hub.cancel(connection, message.watch)
         break
       case 'WatchProgress':
         this.hub.progress(connection)
         break
+      case 'WatchReceived':
+        this.hub.received(connection, message.responses)
+        break
     }
     this.consensus.flush()
   }
 
-  private request(request: EtcdRequest, author: string, via: string, answer: Answer): void {
-    const { consensus, applier } = this
-    const { mvcc, lessor } = applier
-    switch (request.kind) {
-      case 'Range':
-        if (request.serializable === true) answer(mvcc.range(request, consensus.header()))
-        else this.linearizable(() => answer(mvcc.range(request, consensus.header())), answer)
-        return
-      case 'Txn':
-        if (isReadOnly(request)) this.linearizable(() => answer(applier.read(request)), answer)
-        else this.propose(request, author, via, answer)
-        return
-      case 'Status':
-        answer(this.status())
-        return
-      case 'LeaseKeepAlive':
-        this.keepAlive(request.id, answer)
-        return
-      case 'LeaseTimeToLive': {
-        const ttlSeconds = lessor.remaining(request.id, this.host.elapsed())
-        answer({ kind: 'LeaseTimeToLive', header: consensus.header(), id: request.id, ttlSeconds })
+  /** Whom a token stands for. A member that has not applied as much as the one that gave it out waits until it has. */
+  private recognize(token: string | undefined, refuse: (error: EtcdError) => void, go: (auth: AuthInfo | undefined) => void): void {
+    const { auth, tokens, index } = this.applier
+    if (token === undefined) {
+      go(undefined)
+      return
+    }
+    const look = (): void => {
+      if (!auth.enabled) {
+        go(undefined)
         return
       }
-      case 'LeaseLeases':
-        answer({ kind: 'LeaseLeases', header: consensus.header(), leases: lessor.ids })
-        return
-      case 'Compact':
-        if (request.revision <= mvcc.compacted) answer(COMPACTED)
-        else if (request.revision > mvcc.revision) answer(FUTURE)
-        else this.propose(request, author, via, answer)
-        return
+      const user = tokens.user(token, this.host.elapsed())
+      if (user === undefined) refuse(INVALID_TOKEN)
+      else go({ user, revision: auth.revision })
+    }
+    if (Number(token.split('.')[1]) <= index) look()
+    else this.consensus.linearizable(look, () => refuse(INVALID_TOKEN))
+  }
+
+  private request(request: EtcdRequest, asker: Asker, answer: Answer): void {
+    switch (request.kind) {
+      case 'Range':
+      case 'Txn':
       case 'Put':
-      case 'DeleteRange':
+      case 'DeleteRange': {
+        const wrong = checkRequest(request)
+        if (wrong !== null) answer(wrong)
+        else if (isReadOnly(request)) this.read(request, asker.auth, answer)
+        else this.write(request, asker, answer)
+        return
+      }
       case 'LeaseGrant':
-      case 'LeaseRevoke':
-        this.propose(request, author, via, answer)
+        this.write(request, asker, answer)
+        return
+      case 'LeaseKeepAlive':
+      case 'LeaseTimeToLive':
+      case 'LeaseLeases':
+        this.leases.request(request, asker, answer)
+        return
+      case 'HashKv':
+      case 'Defragment':
+      case 'Snapshot':
+      case 'Status':
+        this.maintenance.request(request, asker, answer)
+        return
+      case 'Authenticate':
+        this.authenticate(request.name, request.password, asker, answer)
+        return
+      default:
+        this.propose(request, asker, answer)
     }
   }
 
-  private status(): EtcdResponse {
-    const { raft } = this.consensus
-    return {
-      kind: 'Status',
-      header: this.consensus.header(),
-      leader: raft.leader,
-      raftIndex: raft.commit,
-      raftAppliedIndex: this.applier.index,
+  private read(request: KvRequest, info: AuthInfo | undefined, answer: Answer): void {
+    const { applier } = this
+    const look = (): void => {
+      const problem = applier.refusesAll() ?? applier.auth.check(info, request)
+      answer(problem ?? applier.read(request))
     }
+    if (request.kind === 'Range' && request.serializable === true) look()
+    else this.linearizable(look, answer)
   }
 
-  private linearizable(done: () => void, answer: Answer): void {
+  linearizable(done: () => void, answer: Answer): void {
     this.consensus.linearizable(done, () => answer(TIMED_OUT))
   }
 
   // The log
 
-  private propose(request: EtcdRequest, author: string, via: string, answer: Answer): void {
+  /** What needs room: refused by the first member that has none left, which tells the others. */
+  private write(request: LogRequest, asker: Asker, answer: Answer): void {
+    const { quota } = this.applier
+    if (quota.fits(quota.cost(request))) {
+      this.propose(request, asker, answer)
+      return
+    }
+    this.maintenance.raise({ memberId: this.host.name, alarm: 'NOSPACE' })
+    answer(NO_SPACE)
+  }
+
+  propose(request: LogRequest, { author, via, auth }: Asker, answer: Answer): void {
     const { raft } = this.consensus
-    if (raft.leader === null) answer(NO_LEADER)
-    else raft.propose([{ id: this.expectAnswer(answer), request, author, via }])
+    if (requestSize(request) > this.requestBytesMost) answer(REQUEST_TOO_LARGE)
+    else if (raft.leader === null) answer(NO_LEADER)
+    else raft.propose([{ id: this.expectAnswer(answer), request, author, via, ...(auth === undefined ? {} : { auth }) }])
+  }
+
+  /** Asks another member what only it can answer. */
+  ask(member: string, request: EtcdRequest, answer: Answer): void {
+    const { term } = this.consensus.raft
+    this.host.send(member, { kind: 'Raft', message: { kind: 'Ask', term, id: this.expectAnswer(answer), request } })
+  }
+
+  memberAsked(from: string, id: string, request: EtcdRequest): void {
+    const { raft } = this.consensus
+    const forLeader = request.kind === 'LeaseKeepAlive' || request.kind === 'LeaseTimeToLive'
+    // Who asked will ask the leader again once he has heard of it.
+    if (forLeader && raft.role !== 'leader') return
+    this.request(request, this.asItself('member'), (response) =>
+      this.host.send(from, { kind: 'Raft', message: { kind: 'Answer', term: raft.term, id, response } }),
+    )
+  }
+
+  /** The member on its own behalf: it may do everything. */
+  asItself(author: string): Asker {
+    const { enabled, revision } = this.applier.auth
+    return { author, via: this.host.name, auth: enabled ? { user: 'root', revision } : undefined }
   }
 
   /** An id under which the answer will come, if it comes in time. */
   private expectAnswer(answer: Answer): string {
     const id = `${this.host.name}/${this.incarnation}/${this.proposals++}`
-    const timer = this.host.after(requestTimeoutMs(this.electionMs), () => this.answer(id, TIMED_OUT))
+    const timer = this.host.after(this.timeoutMs, () => this.answer(id, TIMED_OUT))
     this.waiting.set(id, { answer, timer })
     return id
   }
 
-  private answer(id: string, response: EtcdResponse | EtcdError): void {
+  answer(id: string, response: EtcdResponse | EtcdError): void {
     const waiting = this.waiting.get(id)
     if (waiting === undefined) return
     this.waiting.delete(id)
@@ -163,12 +238,25 @@ export class Service {
     waiting.answer(response)
   }
 
+  /** Whether somebody here waits for what becomes of a proposal. */
+  awaits(id: string): boolean {
+    return this.waiting.has(id)
+  }
+
   /** An entry was applied. */
-  applied({ id }: Proposal, { response, changes }: Applied): void {
+  applied({ id, request }: Proposal, { response, changes }: Applied): void {
     if (changes.length > 0) this.hub.notify(changes)
     if (response === null) return
-    if (response.kind === 'LeaseGrant') this.armLeases()
+    this.leases.applied(request, response)
+    if (request.kind === 'Compact' && response.kind === 'Compact') this.maintenance.compacted(request.physical === true && this.awaits(id))
+    if (response === NO_SPACE_LEFT) this.maintenance.raise({ memberId: this.host.name, alarm: 'NOSPACE' })
     this.answer(id, response)
+  }
+
+  /** The whole state was replaced by a snapshot, or is what the disk held. */
+  restored(): void {
+    this.hub.restored()
+    this.maintenance.compacted(false)
   }
 
   /** A proposal never got into a log: there was no leader to take it. */
@@ -176,71 +264,37 @@ export class Service {
     this.answer(id, NO_LEADER)
   }
 
-  // Leases
-
-  /** This member leads from now on: it is the one to decide when leases end. */
+  /** This member leads from now on. */
   promote(): void {
-    this.applier.lessor.promote(this.host.elapsed())
-    this.armLeases()
+    this.leases.promote()
+    this.maintenance.promote()
   }
 
   demote(): void {
-    this.applier.lessor.demote()
+    this.leases.demote()
   }
 
-  private keepAlive(lease: LeaseId, answer: Answer): void {
-    const { leader, term } = this.consensus.raft
-    if (leader === this.host.name) {
-      this.renew(lease, (ttlSeconds) => answer(this.renewed(lease, ttlSeconds)))
-    } else if (leader === null) answer(NO_LEADER)
-    else {
-      const id = this.expectAnswer(answer)
-      this.host.send(leader, { kind: 'Raft', message: { kind: 'KeepAlive', term, id, lease } })
-    }
-  }
+  // Users
 
-  /** Only after a quorum has confirmed that this member still leads. */
-  private renew(lease: LeaseId, done: (ttlSeconds: number) => void): void {
-    this.consensus.linearizable(
-      () => done(this.applier.lessor.renew(lease, this.host.elapsed()) ?? -1),
-      () => {},
-    )
-  }
-
-  private renewed(lease: LeaseId, ttlSeconds: number): EtcdResponse | EtcdError {
-    return ttlSeconds < 0 ? NO_LEASE : { kind: 'LeaseKeepAlive', header: this.consensus.header(), id: lease, ttlSeconds }
-  }
-
-  /** By a member that does not lead, on behalf of its client. */
-  keepAliveAsked(from: string, id: string, lease: LeaseId): void {
-    const { raft } = this.consensus
-    if (raft.role !== 'leader') return
-    this.renew(lease, (ttlSeconds) => {
-      const message: RaftMessage = { kind: 'KeepAliveReply', term: raft.term, id, lease, ttlSeconds }
-      this.host.send(from, { kind: 'Raft', message })
-    })
-  }
-
-  keepAliveAnswered({ id, lease, ttlSeconds }: RaftMessage & { kind: 'KeepAliveReply' }): void {
-    this.answer(id, this.renewed(lease, ttlSeconds))
-  }
-
-  private armLeases(): void {
-    const { host, consensus } = this
-    const { lessor } = this.applier
-    const next = lessor.nextExpiryMs()
-    if (this.leaseTimer !== null) host.cancel(this.leaseTimer)
-    this.leaseTimer = null
-    if (next === null) return
-    const waitMs = Math.max(LEASE_CHECK_LEAST_MS, next - host.elapsed())
-    this.leaseTimer = host.after(waitMs, () => {
-      this.leaseTimer = null
-      for (const id of lessor.expired(host.elapsed())) {
-        const request = { kind: 'LeaseRevoke' as const, id }
-        consensus.raft.propose([{ id: this.expectAnswer(() => {}), request, author: 'lessor', via: host.name }])
+  /** Until the password that was found right is that of the auth revision at which the token is made. */
+  private authenticate(name: string, password: string, asker: Asker, answer: Answer): void {
+    const { auth } = this.applier
+    this.linearizable(() => {
+      const wrong = auth.checkPassword(name, password)
+      if (wrong !== null) {
+        answer(wrong)
+        return
       }
-      consensus.flush()
-      this.armLeases()
-    })
+      const { revision } = auth
+      this.propose({ kind: 'Authenticate', name, token: this.token() }, asker, (response) => {
+        if (response.kind === 'Error' || auth.revision === revision) answer(response)
+        else this.authenticate(name, password, asker, answer)
+      })
+    }, answer)
+  }
+
+  private token(): string {
+    const random = this.host.random('token')
+    return Array.from({ length: TOKEN_LETTERS }, () => String.fromCharCode(97 + random.below(26))).join('')
   }
 }

@@ -2,8 +2,11 @@
  * What a client of etcd can ask and be told: keys, revisions, transactions, leases, watches.
  *
  * Values are immutable JSON values kept by reference (Kubernetes objects, or plain strings in the etcd suite).
- * Source: https://etcd.io/docs/v3.6/learning/api/ and api/etcdserverpb/rpc.proto. Subset: see `Request`.
+ * Source: https://etcd.io/docs/v3.6/learning/api/ and api/etcdserverpb/rpc.proto. Subset: see `EtcdRequest`.
  */
+import type { AuthRequest, AuthResponse } from './auth.ts'
+import type { MaintenanceRequest, MaintenanceResponse, StatusRequest } from './maintenance.ts'
+
 export type Key = string
 export type Revision = number
 export type LeaseId = number
@@ -76,6 +79,8 @@ export interface TxnRequest {
 export interface CompactRequest {
   readonly kind: 'Compact'
   readonly revision: Revision
+  /** Answer only when what is compacted is also gone from the disk. */
+  readonly physical?: boolean
 }
 export interface LeaseGrantRequest {
   readonly kind: 'LeaseGrant'
@@ -83,10 +88,15 @@ export interface LeaseGrantRequest {
   /** 0: the server chooses. */
   readonly id: LeaseId
 }
-export interface LeaseRequest {
-  readonly kind: 'LeaseRevoke' | 'LeaseKeepAlive'
+export interface LeaseRevokeRequest {
+  readonly kind: 'LeaseRevoke'
   readonly id: LeaseId
 }
+export interface LeaseKeepAliveRequest {
+  readonly kind: 'LeaseKeepAlive'
+  readonly id: LeaseId
+}
+export type LeaseRequest = LeaseRevokeRequest | LeaseKeepAliveRequest
 export interface LeaseTimeToLiveRequest {
   readonly kind: 'LeaseTimeToLive'
   readonly id: LeaseId
@@ -96,10 +106,8 @@ export interface LeaseTimeToLiveRequest {
 export interface LeaseLeasesRequest {
   readonly kind: 'LeaseLeases'
 }
-export interface StatusRequest {
-  readonly kind: 'Status'
-}
-export type EtcdRequest =
+/** What is asked of the store itself. */
+export type StoreRequest =
   | KvRequest
   | CompactRequest
   | LeaseGrantRequest
@@ -107,6 +115,7 @@ export type EtcdRequest =
   | LeaseTimeToLiveRequest
   | LeaseLeasesRequest
   | StatusRequest
+export type EtcdRequest = StoreRequest | AuthRequest | MaintenanceRequest
 
 export interface Header {
   readonly revision: Revision
@@ -159,14 +168,19 @@ export interface LeaseLeasesResponse {
   /** In no order. */
   readonly leases: readonly LeaseId[]
 }
-export interface StatusResponse {
-  readonly kind: 'Status'
+/** Among members only. */
+export interface LeaseCheckpointResponse {
+  readonly kind: 'LeaseCheckpoint'
   readonly header: Header
-  readonly leader: string | null
-  readonly raftIndex: number
-  readonly raftAppliedIndex: number
 }
-export type EtcdResponse = KvResponse | CompactResponse | LeaseResponse | LeaseLeasesResponse | StatusResponse
+export type EtcdResponse =
+  | KvResponse
+  | CompactResponse
+  | LeaseResponse
+  | LeaseLeasesResponse
+  | LeaseCheckpointResponse
+  | AuthResponse
+  | MaintenanceResponse
 
 /** `definite`: the request certainly had and will have no effect. Source: api/v3rpc/rpctypes/error.go. */
 export interface EtcdError {
@@ -181,6 +195,8 @@ export interface WatchCreateRequest extends KeyRange {
   readonly prevKv?: boolean
   readonly progressNotify?: boolean
   readonly filters?: readonly ('NOPUT' | 'NODELETE')[]
+  /** A response that is larger than a request may be comes in parts. */
+  readonly fragment?: boolean
 }
 /** A DELETE carries only key and modRevision (that of the deletion); value undefined, version 0. */
 export interface WatchEvent {

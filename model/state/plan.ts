@@ -23,6 +23,19 @@ export interface Timings {
   readonly etcdElectionMs?: number
   /** Entries a leader sends in one message; a number, not a time. */
   readonly etcdAppendEntries?: number
+  /** Absent: leases are not checkpointed. */
+  readonly etcdLeaseCheckpointMs?: number
+  /** Records looked through at a time when what is compacted is taken away; a number, not a time. */
+  readonly etcdCompactionBatch?: number
+  readonly etcdQuotaBytes?: number
+  readonly etcdMaxRequestBytes?: number
+  /** Responses to watches of one connection that may be on their way; a number, not a time. */
+  readonly etcdWatchWindow?: number
+  /** Revisions a watch that lags is told of at a time; a number, not a time. */
+  readonly etcdWatchBatch?: number
+  readonly etcdProgressNotifyMs?: number
+  /** How often the leader compares the others with itself. Absent: never. */
+  readonly etcdCorruptCheckMs?: number
   readonly nodeMonitorGraceMs?: number
   readonly nodeMonitorPeriodMs?: number
   /** tolerationSeconds that admission adds for not-ready and unreachable; default 300 s. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { EtcdRequest } from '../../../model/state/keyspace.ts'
+import type { StoreRequest } from '../../../model/state/keyspace.ts'
 import { EtcdClient } from './client.ts'
 import { EtcdCluster } from './cluster.ts'
 
@@ -28,7 +28,7 @@ describe.skipIf(!PRESENT)(`a real etcd of one member${absent}`, () => {
   })
 
   // Each: a request, and what the outcome must hold. Goal: every kind of request and reply crosses the wire unchanged.
-  test.for<readonly [EtcdRequest, object]>([
+  test.for<readonly [StoreRequest, object]>([
     [
       { kind: 'Put', key: 'a', value: 'ä' },
       { kind: 'done', revision: 2, response: { kind: 'Put', header: { revision: 2, member: 'etcd-0' } } },

@@ -7,7 +7,7 @@
 import { randomInt } from 'node:crypto'
 import { Metadata, type ServiceError } from '@grpc/grpc-js'
 import type { Outcome } from '../../../model/state/history.ts'
-import type { EtcdRequest, EtcdResponse, Header, LeaseResponse, WatchCreateRequest, WatchEvent } from '../../../model/state/keyspace.ts'
+import type { EtcdResponse, Header, LeaseResponse, StoreRequest, WatchCreateRequest, WatchEvent } from '../../../model/state/keyspace.ts'
 import { outcomeOf } from './errors.ts'
 import {
   eventsIn,
@@ -80,7 +80,7 @@ export class EtcdClient {
     return 'error' in answer ? answer.error.details : null
   }
 
-  async request(request: EtcdRequest): Promise<Outcome> {
+  async request(request: StoreRequest): Promise<Outcome> {
     const answer = await this.send(request)
     return 'error' in answer
       ? outcomeOf(answer.error)
@@ -138,7 +138,7 @@ export class EtcdClient {
     this.channel.close()
   }
 
-  private async send(request: EtcdRequest): Promise<Answer<EtcdResponse>> {
+  private async send(request: StoreRequest): Promise<Answer<EtcdResponse>> {
     switch (request.kind) {
       case 'Range':
       case 'Put':

@@ -1,0 +1,38 @@
+/** A change of a key as a watch is told of it. Source: server/etcdserver/api/v3rpc/watch.go. */
+import type { WatchCreateRequest, WatchEvent } from '../../model/state/keyspace.ts'
+import type { Change } from './mvcc.ts'
+import { sizeOf } from './request.ts'
+
+export const isAsked = ({ after }: Change, { filters }: WatchCreateRequest): boolean =>
+  filters === undefined || !filters.includes(after === null ? 'NODELETE' : 'NOPUT')
+
+export const eventOf = ({ key, before, after, revision }: Change, withPrevious: boolean): WatchEvent => {
+  const gone = { key, value: undefined, createRevision: 0, modRevision: revision, version: 0, lease: 0 }
+  return {
+    type: after === null ? 'DELETE' : 'PUT',
+    kv: after === null ? gone : { key, ...after },
+    ...(withPrevious && before !== null ? { prevKv: { key, ...before } } : {}),
+  }
+}
+
+const EVENT_BYTES = 48
+const bytesOf = ({ kv, prevKv }: WatchEvent): number => {
+  const previous = prevKv === undefined ? 0 : prevKv.key.length + sizeOf(prevKv.value)
+  return EVENT_BYTES + kv.key.length + sizeOf(kv.value) + previous
+}
+
+/** In parts of at most so many bytes, or of one event. */
+export const split = (events: readonly WatchEvent[], bytesMost: number): readonly (readonly WatchEvent[])[] => {
+  const parts: WatchEvent[][] = []
+  let bytes = 0
+  for (const event of events) {
+    const part = parts.at(-1)
+    bytes += bytesOf(event)
+    if (part !== undefined && bytes <= bytesMost) part.push(event)
+    else {
+      parts.push([event])
+      bytes = bytesOf(event)
+    }
+  }
+  return parts
+}
