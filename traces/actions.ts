@@ -84,7 +84,14 @@ export const describeRequest = (request: EtcdClientAction | EtcdRequest): string
     case 'Alarm':
       return `alarm ${request.action.toLowerCase()} ${request.alarm}`
     case 'HashKv':
+      if ('back' in request) return `hash ${request.back} revisions back`
       return `hash at ${request.revision === 0 ? 'the current revision' : `revision ${request.revision}`}`
+    case 'CancelWatch':
+      return `cancel watch number ${request.nth}`
+    case 'AskProgress':
+      return 'ask for progress'
+    case 'LogOut':
+      return 'log out'
     case 'Defragment':
     case 'Snapshot':
     case 'Status':

@@ -49,7 +49,7 @@ export class Maintenance {
         host.disk.sync(() => answer({ kind: 'Defragment', header: consensus.header() }))
         return
       case 'Snapshot':
-        answer({ kind: 'Snapshot', header: consensus.header(), blob: applier.snapshot() })
+        answer({ kind: 'Snapshot', header: consensus.header(), hash: applier.mvcc.hashAt(applier.mvcc.revision), blob: applier.snapshot() })
     }
   }
 

@@ -16,6 +16,9 @@ export interface WorkloadOptions {
   readonly members: readonly string[]
 }
 
+/** What is asked for and answered. */
+type Asking = Exclude<EtcdClientAction, { kind: 'Reconnect' | 'Watch' | 'CancelWatch' | 'AskProgress' | 'LogOut' }>
+
 const TIMEOUT_MS = 8_000
 const PROGRESS_MS = 2_000
 const PAUSE_MS = 200
@@ -33,6 +36,7 @@ export class Workload implements ClusterProcess {
   private calls = 0
   private renamed = 0
   private streams = 0
+  private watches: number[] = []
   private readonly leases = new Map<number, LeaseId>()
   /** Highest revision it was ever told of. */
   private revision: Revision = 1
@@ -67,26 +71,51 @@ export class Workload implements ClusterProcess {
     if (this.busy) return
     const action = this.todo.shift()
     if (action === undefined) return
-    if (action.kind === 'Reconnect') {
-      this.client.reconnect()
+    if (this.doneAtOnce(action)) {
       this.next()
-    } else if (action.kind === 'Watch') {
-      this.watch(action)
-      this.next()
-    } else {
-      const request = this.requestOf(action)
-      if (request === null) this.next()
-      else this.ask(request, action)
+      return
+    }
+    const request = this.requestOf(action as Asking)
+    if (request === null) this.next()
+    else this.ask(request, action)
+  }
+
+  /** What has no answer to wait for. */
+  private doneAtOnce(action: EtcdClientAction): boolean {
+    switch (action.kind) {
+      case 'Reconnect':
+        this.client.reconnect()
+        return true
+      case 'Watch':
+        this.watch(action)
+        return true
+      case 'CancelWatch':
+        this.cancelWatch(action.nth)
+        return true
+      case 'AskProgress':
+        this.client.askProgress()
+        return true
+      case 'LogOut':
+        this.client.authenticate(undefined)
+        return true
+      default:
+        return false
     }
   }
 
   /** Null: it speaks of a lease that was never granted. */
-  private requestOf(action: Exclude<EtcdClientAction, { kind: 'Reconnect' | 'Watch' }>): EtcdRequest | null {
+  private requestOf(action: Asking): EtcdRequest | null {
     switch (action.kind) {
       case 'Compact':
-        return { kind: 'Compact', revision: Math.max(1, this.revision - action.back) }
+        return { kind: 'Compact', revision: Math.max(1, this.revision - action.back), physical: action.physical === true }
+      case 'HashKv':
+        return { kind: 'HashKv', revision: action.back === 0 ? 0 : Math.max(1, this.revision - action.back) }
       case 'LeaseGrant':
         return { kind: 'LeaseGrant', ttlSeconds: action.ttlSeconds, id: 0 }
+      case 'LeaseTimeToLive': {
+        const id = this.leases.get(action.slot)
+        return id === undefined ? null : { kind: action.kind, id, keys: action.keys }
+      }
       case 'LeaseRevoke':
       case 'LeaseKeepAlive': {
         const id = this.leases.get(action.slot)
@@ -96,15 +125,20 @@ export class Workload implements ClusterProcess {
         const lease = this.leases.get(action.slot)
         return lease === undefined ? null : this.marked({ kind: 'Put', key: action.key, value: action.value, lease })
       }
-      default:
+      case 'Put':
+      case 'Range':
+      case 'DeleteRange':
+      case 'Txn':
         return this.marked(action)
+      default:
+        return action
     }
   }
 
   /** Every value names the call that wrote it: two writes are never alike. */
   private marked(request: KvRequest): KvRequest {
     const mark = `${this.host.name}/${this.calls}`
-    if (request.kind === 'Put') return { ...request, value: `${String(request.value)}@${mark}` }
+    if (request.kind === 'Put') return request.ignoreValue === true ? request : { ...request, value: `${String(request.value)}@${mark}` }
     // So many back from what it knows.
     if (request.kind === 'Range' && (request.revision ?? 0) < 0)
       return { ...request, revision: Math.max(1, this.revision + (request.revision as number)) }
@@ -138,22 +172,31 @@ export class Workload implements ClusterProcess {
   private learn(response: EtcdResponse, action: EtcdClientAction): void {
     this.revision = Math.max(this.revision, response.header.revision)
     if (response.kind === 'LeaseGrant' && action.kind === 'LeaseGrant') this.leases.set(action.slot, response.id)
+    if (response.kind === 'Authenticate') this.client.authenticate(response.token)
+  }
+
+  private cancelWatch(nth: number): void {
+    const watch = this.watches[nth % this.watches.length]
+    if (watch !== undefined) this.client.cancel(watch)
   }
 
   private watch(action: EtcdClientAction & { kind: 'Watch' }): void {
     const { host } = this
     const startRevision = action.startBack === 0 ? 0 : Math.max(1, this.revision - action.startBack)
     const range = { key: action.key, ...(action.rangeEnd === undefined ? {} : { rangeEnd: action.rangeEnd }) }
+    const { filters, progressNotify = false, fragment = false } = action
+    const options = { ...(filters === undefined ? {} : { filters }), progressNotify, fragment }
     const stream = `${host.name}/watch-${this.streams++}`
     const from = this.client.endpoint
     let opened = false
     const watch = this.client.watch(
-      { ...range, startRevision, prevKv: action.prevKv },
+      { ...range, startRevision, prevKv: action.prevKv, ...options },
       {
         created: (revision) => {
           opened = true
           const start = startRevision === 0 ? revision + 1 : startRevision
-          host.observe({ kind: 'WatchOpened', layer: 'etcd', stream, process: host.name, from, range, startRevision: start })
+          const filtered = filters === undefined ? {} : { filters }
+          host.observe({ kind: 'WatchOpened', layer: 'etcd', stream, process: host.name, from, range, startRevision: start, ...filtered })
         },
         events: (revision, events) => {
           const delivered = events.map(deliveredOf)
@@ -161,6 +204,7 @@ export class Workload implements ClusterProcess {
           host.observe({ kind: 'WatchDelivered', layer: 'etcd', stream, revision, events: delivered, progress })
         },
         ended: (reason, compactRevision) => {
+          this.watches = this.watches.filter((one) => one !== watch)
           if (!opened) return
           const compacted = compactRevision === null ? {} : { compactRevision }
           host.observe({ kind: 'WatchClosed', layer: 'etcd', stream, reason, ...compacted })
@@ -168,6 +212,7 @@ export class Workload implements ClusterProcess {
       },
     )
     if (watch === null) this.host.after(TIMEOUT_MS, () => this.act(action))
+    else this.watches.push(watch)
   }
 }
 
@@ -181,6 +226,11 @@ export const deliveredOf = (event: WatchEvent): Delivered => ({
 })
 
 export const outcomeOf = (response: EtcdResponse | EtcdError): Outcome => {
+  if (response.kind === 'Snapshot') {
+    // It is the server's own matter what it holds.
+    const { blob: _blob, ...said } = response
+    return { kind: 'done', revision: response.header.revision, response: said }
+  }
   if (response.kind !== 'Error') return { kind: 'done', revision: response.header.revision, response }
   return response.definite ? { kind: 'refused', reason: response.message, error: response } : { kind: 'unknown', reason: response.message }
 }

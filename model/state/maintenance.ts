@@ -51,8 +51,10 @@ export interface HashKvResponse {
 export interface SnapshotResponse {
   readonly kind: 'Snapshot'
   readonly header: Header
-  /** What it holds is the server's own matter. */
-  readonly blob: unknown
+  /** Of the keys in it, as HashKv. */
+  readonly hash: string
+  /** What it holds is the server's own matter; absent in histories. */
+  readonly blob?: unknown
 }
 export interface StatusResponse {
   readonly kind: 'Status'

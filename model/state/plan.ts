@@ -3,7 +3,9 @@
  *
  * It is generated, shrunk, stored in a trace, replayed, and edited by hand. Times are milliseconds of virtual time.
  */
-import type { KvRequest } from './keyspace.ts'
+import type { AuthRequest } from './auth.ts'
+import type { KvRequest, LeaseLeasesRequest } from './keyspace.ts'
+import type { HashKvRequest, MaintenanceRequest } from './maintenance.ts'
 import type { ApiObject, Labels, Taint } from './objects.ts'
 
 export interface NodeShape {
@@ -138,13 +140,34 @@ export type UserAction =
   | { readonly kind: 'Etcd'; readonly client: number; readonly request: EtcdClientAction }
 export type EtcdClientAction =
   | KvRequest
-  | { readonly kind: 'Compact'; readonly back: number }
+  | { readonly kind: 'Compact'; readonly back: number; readonly physical?: boolean }
   | { readonly kind: 'LeaseGrant'; readonly slot: number; readonly ttlSeconds: number }
   /** On the lease this client last granted in that slot. */
   | { readonly kind: 'LeaseRevoke' | 'LeaseKeepAlive'; readonly slot: number }
   | { readonly kind: 'PutWithLease'; readonly key: string; readonly value: string; readonly slot: number }
   /** startBack: how many revisions back to start; 0: now. A negative number starts in the future. */
-  | { readonly kind: 'Watch'; readonly key: string; readonly rangeEnd?: string; readonly startBack: number; readonly prevKv: boolean }
+  | {
+      readonly kind: 'Watch'
+      readonly key: string
+      readonly rangeEnd?: string
+      readonly startBack: number
+      readonly prevKv: boolean
+      readonly filters?: readonly ('NOPUT' | 'NODELETE')[]
+      readonly progressNotify?: boolean
+      readonly fragment?: boolean
+    }
+  /** The n-th of the watches this client has open, modulo how many they are. */
+  | { readonly kind: 'CancelWatch'; readonly nth: number }
+  /** Asks for a progress notice. */
+  | { readonly kind: 'AskProgress' }
+  | { readonly kind: 'LeaseTimeToLive'; readonly slot: number; readonly keys: boolean }
+  | LeaseLeasesRequest
+  /** The hash of the keys so many revisions back; 0: now. */
+  | { readonly kind: 'HashKv'; readonly back: number }
+  | Exclude<MaintenanceRequest, HashKvRequest>
+  /** Who has been authenticated asks as that user, until he asks as nobody again. */
+  | AuthRequest
+  | { readonly kind: 'LogOut' }
   | { readonly kind: 'Reconnect' }
 
 export type Action = UserAction | Fault
