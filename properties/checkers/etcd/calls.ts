@@ -154,7 +154,7 @@ const rangeText = ({ key, rangeEnd }: { readonly key: string; readonly rangeEnd?
 export const requestText = (request: EtcdRequest): string => {
   switch (request.kind) {
     case 'Put':
-      return `put ${request.key}=${JSON.stringify(request.value)}${request.lease ? ` with lease ${request.lease}` : ''}`
+      return `put ${request.key}${request.ignoreValue === true ? ' as it is' : `=${JSON.stringify(request.value)}`}${request.lease ? ` with lease ${request.lease}` : ''}`
     case 'Range':
       return `get ${rangeText(request)}${request.revision ? ` at revision ${request.revision}` : ''}${request.serializable === true ? ', serializable' : ''}`
     case 'DeleteRange':
@@ -176,6 +176,8 @@ export const requestText = (request: EtcdRequest): string => {
       return `keep lease ${request.id} alive`
     case 'LeaseTimeToLive':
       return `time to live of lease ${request.id}`
+    case 'LeaseLeases':
+      return 'list the leases'
     case 'Status':
       return 'status'
   }

@@ -123,6 +123,7 @@ describe('each guarantee fails when it is broken', () => {
       'a refused write takes effect',
       (s) =>
         s
+          .get('a', 1, [])
           .refused('a', '1')
           .put('b', '1', 3)
           .get('a', 3, [['a', '1', 2, 2, 1]]),

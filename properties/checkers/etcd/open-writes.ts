@@ -34,7 +34,8 @@ export class OpenWrites {
       for (const part of partsOf(request)) {
         if (part.kind === 'Put') {
           const key = records.keys.number(part.key)
-          const value = records.valueNumber(part.value)
+          // A put that keeps the value that was there has none of its own to be known by.
+          const value = part.ignoreValue === true ? UNTOLD : records.valueNumber(part.value)
           const name = `${key}/${value}`
           append(this.puts, name, call)
           append(this.putsOfKey, key, { call, name, value })
@@ -56,7 +57,8 @@ export class OpenWrites {
   /** One that put this value and may have done so at this revision; undefined: none. */
   putting(key: number, value: number, revision: number): number | undefined {
     if (value === UNTOLD) return this.putsOfKey.get(key)?.find(({ call }) => this.mayBe(call, revision))?.call
-    return this.puts.get(`${key}/${value}`)?.find((call) => this.mayBe(call, revision))
+    const mayBe = (call: number): boolean => this.mayBe(call, revision)
+    return this.puts.get(`${key}/${value}`)?.find(mayBe) ?? this.puts.get(`${key}/${UNTOLD}`)?.find(mayBe)
   }
 
   /** One that put something into a key that nobody ever saw, and may have done so at this revision. */

@@ -58,13 +58,7 @@ export class ReadJudge {
       if (wrong !== null) return wrong
     }
     for (const key of truth.unspokenIn(from, to)) if (!shown.some((record) => records.key(record) === key)) truth.settleAbsent(key)
-    return this.wrongCount(shown, [from, to], {
-      range: request,
-      count: calls.count.at(call),
-      limit: request.limit ?? 0,
-      countOnly: request.countOnly === true,
-      revision,
-    })
+    return this.wrongCount(request, shown, calls.count.at(call), revision)
   }
 
   private shownOf(call: number): readonly number[] {
@@ -92,36 +86,95 @@ export class ReadJudge {
     return `it was shown ${records.text(record)}, though the key ${now} at revision ${truth.revision.at(row)}`
   }
 
-  private wrongCount(
-    shown: readonly number[],
-    [from, to]: readonly [number, number],
-    asked: {
-      readonly range: KeyRange
-      readonly count: number
-      readonly limit: number
-      readonly countOnly: boolean
-      readonly revision: number
-    },
-  ): string | null {
+  private wrongCount(request: RangeRequest, shown: readonly number[], count: number, revision: number): string | null {
     const { truth } = this
     const { records } = this.told
-    const { count, limit, countOnly, revision } = asked
+    const [from, to] = truth.places(request)
     const keys = new Set(shown.map((record) => records.key(record)))
     if (keys.size < shown.length) return 'it was shown a key twice'
-    const alive = truth.countAlive(from, to)
-    const whole = !countOnly && (limit === 0 || shown.length < limit)
-    // With a limit the first keys are due; without one all of them.
-    const last = shown.reduce((place, record) => Math.max(place, truth.place(records.key(record))), from - 1)
-    const end = whole ? to : countOnly ? from : last + 1
-    const due = whole ? alive : truth.countAlive(from, end)
-    if (shown.length === due && count === alive) return null
-    const missing = truth.aliveIn(from, whole || shown.length === due ? to : end).filter((key) => !keys.has(key))
-    const unexplained = countOnly || limit > 0 ? missing : missing.filter((key) => !this.hidden.goneBy(key, revision))
-    const explained = countOnly ? this.explainCount(asked.range, missing, alive - count, revision) : unexplained.length === 0
-    if (explained && (countOnly || count === truth.countAlive(from, to))) return null
-    const [first] = unexplained
-    if (countOnly || first === undefined) return `it was told of ${count} keys, there were ${alive}`
-    return `it was not shown ${records.keys.text(first)}, put to ${records.valueText(truth.value.at(truth.row(first)))} at revision ${truth.revision.at(truth.row(first))}`
+    const limit = request.limit ?? 0
+    const all = request.countOnly === true ? 0 : this.bounded(request) ? this.within(request, from, to).length : truth.countAlive(from, to)
+    const due = limit > 0 ? Math.min(limit, all) : all
+    if (shown.length === due && count === truth.countAlive(from, to)) {
+      const choice = limit > 0 ? this.wrongChoice(request, shown, keys, from, to) : null
+      return choice ?? this.wrongOrder(request, shown)
+    }
+    if (request.countOnly === true || limit > 0 || this.bounded(request)) {
+      const gone = truth.countAlive(from, to) - count
+      return this.explainCount(request, truth.aliveIn(from, to), gone, revision)
+        ? null
+        : `it was told of ${count} keys, there were ${count + gone}`
+    }
+    const missing = truth.aliveIn(from, to).filter((key) => !keys.has(key) && !this.hidden.goneBy(key, revision))
+    const [first] = missing
+    if (first === undefined) return count === shown.length ? null : `it was told of ${count} keys and shown ${shown.length}`
+    const row = truth.row(first)
+    return `it was not shown ${records.keys.text(first)}, put to ${records.valueText(truth.value.at(row))} at revision ${truth.revision.at(row)}`
+  }
+
+  private bounded({ minModRevision = 0, maxModRevision = 0, minCreateRevision = 0, maxCreateRevision = 0 }: RangeRequest): boolean {
+    return minModRevision > 0 || maxModRevision > 0 || minCreateRevision > 0 || maxCreateRevision > 0
+  }
+
+  /** The keys of a range that its bounds let through. */
+  private within(request: RangeRequest, from: number, to: number): readonly number[] {
+    const { minModRevision = 0, maxModRevision = 0, minCreateRevision = 0, maxCreateRevision = 0 } = request
+    const { truth } = this
+    const inside = (value: number, least: number, most: number): boolean => (least === 0 || value >= least) && (most === 0 || value <= most)
+    return truth.aliveIn(from, to).filter((key) => {
+      const row = truth.row(key)
+      return (
+        inside(truth.revision.at(row), minModRevision, maxModRevision) && inside(truth.create.at(row), minCreateRevision, maxCreateRevision)
+      )
+    })
+  }
+
+  /** With a limit the first keys are due, in the order that was asked for: none that was left out comes before one shown. */
+  private wrongChoice(request: RangeRequest, shown: readonly number[], keys: ReadonlySet<number>, from: number, to: number): string | null {
+    const { truth } = this
+    const { records } = this.told
+    if (shown.length === 0) return null
+    const precedes = this.precedes(request)
+    const last = shown.map((record) => records.key(record)).reduce((late, key) => (precedes(late, key) ? key : late))
+    const candidates = this.bounded(request) ? this.within(request, from, to) : truth.aliveIn(from, to)
+    const left = candidates.find((key) => !keys.has(key) && precedes(key, last))
+    return left === undefined ? null : `it was shown ${records.keys.text(last)} and not ${records.keys.text(left)}, which comes before it`
+  }
+
+  private wrongOrder(request: RangeRequest, shown: readonly number[]): string | null {
+    const { records } = this.told
+    const precedes = this.precedes(request)
+    for (let place = 1; place < shown.length; place++) {
+      const [one, other] = [records.key(shown[place - 1] as number), records.key(shown[place] as number)]
+      if (precedes(other, one)) return `it was shown ${records.keys.text(one)} before ${records.keys.text(other)}`
+    }
+    return null
+  }
+
+  /** The order that was asked for; of equals none precedes the other. */
+  private precedes({ sortOrder = 'NONE', sortTarget = 'KEY' }: RangeRequest): (one: number, other: number) => boolean {
+    const target = sortOrder === 'NONE' ? 'KEY' : sortTarget
+    return (one, other) => {
+      const [first, second] = [this.rank(one, target), this.rank(other, target)]
+      return sortOrder === 'DESCEND' ? first > second : first < second
+    }
+  }
+
+  private rank(key: number, target: NonNullable<RangeRequest['sortTarget']>): number | string {
+    const { truth } = this
+    const row = truth.row(key)
+    switch (target) {
+      case 'KEY':
+        return truth.place(key)
+      case 'VERSION':
+        return truth.version.at(row)
+      case 'CREATE':
+        return truth.create.at(row)
+      case 'MOD':
+        return truth.revision.at(row)
+      case 'VALUE':
+        return this.told.records.values.text(truth.value.at(row))
+    }
   }
 
   /** A count says how many keys came or went, not which: any that open writes can have changed will do. */
@@ -207,12 +260,6 @@ export class ReadJudge {
     }
     const [from, to] = truth.places(request)
     for (const key of truth.unspokenIn(from, to)) if (!shown.some((record) => records.key(record) === key)) truth.settleAbsent(key)
-    return this.wrongCount(shown, [from, to], {
-      range: request,
-      count,
-      limit: request.limit ?? 0,
-      countOnly: request.countOnly === true,
-      revision,
-    })
+    return this.wrongCount(request, shown, count, revision)
   }
 }

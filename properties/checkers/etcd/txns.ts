@@ -89,9 +89,13 @@ export class TxnJudge {
     return keys.length
   }
 
-  private put({ key, value, lease = 0 }: PutRequest, revision: number, call: number): void {
+  private put({ key: name, value, lease = 0, ignoreValue, ignoreLease }: PutRequest, revision: number, call: number): void {
     const { records } = this.told
-    this.truth.put(records.keys.number(key), revision, records.valueNumber(value), lease, call)
+    const { truth } = this
+    const key = records.keys.number(name)
+    const before = truth.isAlive(key) ? truth.row(key) : -1
+    const kept = ignoreValue === true ? (before < 0 ? UNTOLD : truth.value.at(before)) : records.valueNumber(value)
+    truth.put(key, revision, kept, ignoreLease === true && before >= 0 ? truth.lease.at(before) : lease, call)
   }
 
   /** Null: nothing that was seen tells. */
@@ -99,11 +103,11 @@ export class TxnJudge {
     const { truth } = this
     const [from, to] = truth.places(compare)
     if (truth.unspokenIn(from, to).length > 0) return null
-    const single = compare.rangeEnd === undefined || compare.rangeEnd === ''
     const alive = truth.aliveIn(from, to)
-    if (single && alive.length === 0) {
-      const key = from < to ? truth.keyAtPlace(from) : undefined
-      if (key !== undefined && this.hidden.doubtful(key, revision)) return null
+    for (let place = from; place < to && alive.length === 0; place++)
+      if (this.hidden.doubtful(truth.keyAtPlace(place), revision)) return null
+    // What is not there has numbers of 0, and no value to compare with.
+    if (alive.length === 0) {
       return compare.target === 'value' ? false : decide(0, compare)
     }
     let unsure = false
