@@ -1,18 +1,26 @@
 /** A change of a key as a watch is told of it. Source: server/etcdserver/api/v3rpc/watch.go. */
-import type { WatchCreateRequest, WatchEvent } from '../../model/state/keyspace.ts'
+import type { Stored, WatchCreateRequest, WatchEvent } from '../../model/state/keyspace.ts'
 import type { Change } from './mvcc.ts'
 import { sizeOf } from './request.ts'
 
 export const isAsked = ({ after }: Change, { filters }: WatchCreateRequest): boolean =>
   filters === undefined || !filters.includes(after === null ? 'NODELETE' : 'NOPUT')
 
-export const eventOf = ({ key, before, after, revision }: Change, withPrevious: boolean): WatchEvent => {
+/** previous: what to say was before; null: nothing. */
+export const eventOf = ({ key, after, revision }: Change, previous: Stored | null): WatchEvent => {
   const gone = { key, value: undefined, createRevision: 0, modRevision: revision, version: 0, lease: 0 }
   return {
     type: after === null ? 'DELETE' : 'PUT',
     kv: after === null ? gone : { key, ...after },
-    ...(withPrevious && before !== null ? { prevKv: { key, ...before } } : {}),
+    ...(previous === null ? {} : { prevKv: { key, ...previous } }),
   }
+}
+
+/** What the key was at the revision before: a transaction may have put what it deletes. changes: with all of the revision. */
+export const previousOf = (change: Change, changes: readonly Change[]): Stored | null => {
+  const { key, before, revision } = change
+  if (before?.modRevision !== revision) return before
+  return changes.find((one) => one.revision === revision && one.key === key)?.before ?? null
 }
 
 const EVENT_BYTES = 48

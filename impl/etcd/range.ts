@@ -14,7 +14,8 @@ export const answerRange = (store: Mvcc, request: RangeRequest, now: Revision, h
   const sorted = sorts(request)
   const bounded = isBounded(request)
   const countOnly = request.countOnly === true
-  const enough = limit > 0 && !sorted && !bounded ? limit : Infinity
+  // One more than is asked for tells whether there are more. Unless an order is named, only those are sorted.
+  const enough = limit > 0 && (request.sortOrder ?? 'NONE') === 'NONE' && !bounded ? limit + 1 : Infinity
   let kvs: KeyValue[] = []
   let count = 0
   let more = false
@@ -22,7 +23,6 @@ export const answerRange = (store: Mvcc, request: RangeRequest, now: Revision, h
     count++
     if (countOnly || (bounded && !within(stored, request))) return
     if (kvs.length < enough) kvs.push({ key, ...stored })
-    else more = true
   })
   if (sorted) kvs = inOrder(kvs, request)
   if (limit > 0 && kvs.length > limit) {

@@ -14,7 +14,7 @@ import type {
   Stored,
   TxnRequest,
 } from '../../model/state/keyspace.ts'
-import { KEY_NOT_FOUND, NO_LEASE } from './errors.ts'
+import { COMPACTED, KEY_NOT_FOUND, NO_LEASE } from './errors.ts'
 import type { Mvcc } from './mvcc.ts'
 
 export interface Leases {
@@ -40,24 +40,41 @@ export const resolve = (store: Mvcc, request: TxnRequest): Taken => {
 /** Null: nothing stands in its way. */
 export const check = (store: Mvcc, operation: Operation, leases: Leases): EtcdError | null => {
   switch (operation.kind) {
-    case 'Put': {
-      const lease = operation.lease ?? 0
-      if (lease !== 0 && !leases.has(lease)) return NO_LEASE
-      const keeps = operation.ignoreValue === true || operation.ignoreLease === true
-      return keeps && store.latest(operation.key) === null ? KEY_NOT_FOUND : null
-    }
+    case 'Put':
+      return lacksLease(operation, leases) ?? lacksKey(store, operation)
     case 'DeleteRange':
       return null
-    case 'Range':
-      return store.readable(operation.revision ?? 0)
+    case 'Range': {
+      // A negative revision is the latest.
+      const revision = operation.revision ?? 0
+      return revision > 0 ? store.readable(revision) : null
+    }
     case 'Taken':
-      for (const inside of operation.operations) {
-        const problem = check(store, inside, leases)
-        if (problem !== null) return problem
-      }
-      return null
+      return checkInside(store, flat(operation), leases)
   }
 }
+
+/** First all puts are looked at, then all reads, to which a negative revision is one that is gone. */
+const checkInside = (store: Mvcc, operations: readonly Operation[], leases: Leases): EtcdError | null => {
+  for (const operation of operations) {
+    const problem = operation.kind === 'Put' ? (lacksKey(store, operation) ?? lacksLease(operation, leases)) : null
+    if (problem !== null) return problem
+  }
+  for (const operation of operations) {
+    if (operation.kind !== 'Range') continue
+    const revision = operation.revision ?? 0
+    const problem = revision < 0 ? COMPACTED : store.readable(revision)
+    if (problem !== null) return problem
+  }
+  return null
+}
+
+const flat = (operation: Operation): readonly Operation[] => (operation.kind === 'Taken' ? operation.operations.flatMap(flat) : [operation])
+
+const lacksLease = ({ lease = 0 }: PutRequest, leases: Leases): EtcdError | null => (lease !== 0 && !leases.has(lease) ? NO_LEASE : null)
+
+const lacksKey = (store: Mvcc, { key, ignoreValue, ignoreLease }: PutRequest): EtcdError | null =>
+  (ignoreValue === true || ignoreLease === true) && store.latest(key) === null ? KEY_NOT_FOUND : null
 
 /** What it changes, when nobody waits for what it reads. */
 export const withoutReads = (operation: Operation): Operation => {

@@ -12,7 +12,7 @@ import type { Timings } from '../../model/state/plan.ts'
 import type { ClusterHost, Message } from '../wire.ts'
 import { ALL_WATCHES } from './api.ts'
 import { COMPACTED } from './errors.ts'
-import { eventOf, isAsked, split } from './event.ts'
+import { eventOf, isAsked, previousOf, split } from './event.ts'
 import type { Change, Mvcc } from './mvcc.ts'
 import { inRange, isOneKey } from './request.ts'
 
@@ -253,7 +253,8 @@ const eventsOf = ({ next, create }: Watcher, changes: readonly Change[], compact
   for (const change of changes) {
     if (change.revision < next || !inRange(change.key, create) || !isAsked(change, create)) continue
     events ??= []
-    events.push(eventOf(change, create.prevKv === true && change.revision > compacted))
+    const withPrevious = create.prevKv === true && change.revision > compacted
+    events.push(eventOf(change, withPrevious ? previousOf(change, changes) : null))
   }
   return events ?? NO_EVENTS
 }

@@ -15,6 +15,10 @@ export const startOf = ({ revision }: Keyspace, { startRevision = 0 }: WatchCrea
 /** Whether it starts so far back that changes it is owed are gone: then it is cancelled. At the compacted revision none is. */
 export const startsTooEarly = (keyspace: Keyspace, request: WatchCreateRequest): boolean => startOf(keyspace, request) < keyspace.compacted
 
+/** An end that is not above the first key leaves nothing to watch: it is cancelled too. */
+export const watchesNothing = ({ key, rangeEnd = '' }: WatchCreateRequest): boolean =>
+  rangeEnd !== '' && rangeEnd !== '\0' && key >= rangeEnd
+
 /** What one revision, which must not be compacted, has for it. */
 export const eventsAt = (keyspace: Keyspace, request: WatchCreateRequest, revision: Revision): readonly WatchEvent[] => {
   const { changes, compacted } = keyspace

@@ -1,0 +1,181 @@
+/**
+ * One sequence of operations on several machines at once: after every step all must have said the same as the first.
+ */
+import type { StoreRequest } from '../../model/components/etcd-store.ts'
+import type { Revision, WatchCreateRequest } from '../../model/state/keyspace.ts'
+import { isLostTombstone, isNotAsked, withoutLostPrevious } from './granted.ts'
+import type { Answer, Ended, Machine, Stream } from './machine.ts'
+import type { ModelMachine } from './model-machine.ts'
+import type { Sequence } from './operations.ts'
+import { sayAnswer, sayEvent, sayRequest, sayWatch } from './say.ts'
+import { shiftAnswer, shiftEvent, shiftRequest, shiftWatch } from './shift.ts'
+
+export interface Compared {
+  readonly machine: Machine
+  /** A released server, with what is granted to those. */
+  readonly real: boolean
+}
+
+/** What each machine said where they first differ, after the steps before. */
+export interface Difference {
+  readonly steps: readonly string[]
+  readonly answers: readonly { readonly machine: string; readonly said: string }[]
+}
+
+export interface Tally {
+  requests: number
+  events: number
+  refusals: number
+  /** Requests that would have met a known defect of real servers. */
+  notAsked: number
+}
+
+const ALL: WatchCreateRequest = { key: '\0', rangeEnd: '\0', prevKv: true }
+const LAST = '~'
+
+export const runSequence = async (
+  sequence: Sequence,
+  model: ModelMachine,
+  others: readonly Compared[],
+  tally: Tally,
+): Promise<Difference | null> => {
+  const base = await model.reset()
+  const peers: Peer[] = []
+  for (const { machine, real } of others) peers.push(new Peer(machine, real, (await machine.reset()) - base))
+  const run = new Run(model, peers, tally)
+  try {
+    return await run.all(sequence)
+  } finally {
+    run.end()
+  }
+}
+
+/** One of the machines, its revisions in the specification's count. */
+class Peer {
+  readonly machine: Machine
+  readonly real: boolean
+  private readonly by: number
+
+  constructor(machine: Machine, real: boolean, by: number) {
+    this.machine = machine
+    this.real = real
+    this.by = by
+  }
+
+  async ask(request: StoreRequest): Promise<Answer> {
+    return shiftAnswer(await this.machine.ask(shiftRequest(request, this.by)), -this.by)
+  }
+
+  watch(request: WatchCreateRequest): Promise<Stream> {
+    return this.machine.watch(shiftWatch(request, this.by))
+  }
+
+  /** What came of a watch, in words; what may be missing is put beside what is expected. */
+  sawOf(stream: Stream, expected: Stream, request: WatchCreateRequest, compacted: Revision): { expected: string; seen: string } {
+    const seen = stream.events.map((event) => shiftEvent(event, -this.by))
+    const has = (words: string): boolean => seen.some((event) => sayEvent(event) === words)
+    const lost = this.real && request.startRevision === compacted
+    const due = expected.events.filter((event) => !(lost && isLostTombstone(event, compacted) && !has(sayEvent(event))))
+    const granted = due.map((event, index) => withoutLostPrevious(event, seen[index], compacted))
+    return {
+      expected: sayStream(granted.map(sayEvent), expected.ended, 0),
+      seen: sayStream(seen.map(sayEvent), stream.ended, this.by),
+    }
+  }
+}
+
+const sayStream = (events: readonly string[], ended: Ended | null, by: number): string =>
+  [...events, ...(ended === null ? [] : [sayEnd(ended, by)])].join('; ') || 'nothing'
+
+/** Of a compaction the revision says it all; servers differ in the words they put to it. */
+const sayEnd = ({ reason, compactRevision }: Ended, by: number): string =>
+  compactRevision > 0 ? `cancelled: compacted at ${compactRevision - by}` : `cancelled: ${reason}`
+
+interface Watch {
+  readonly request: WatchCreateRequest
+  readonly expected: Stream
+  readonly streams: readonly Stream[]
+}
+
+class Run {
+  private readonly model: ModelMachine
+  private readonly peers: readonly Peer[]
+  private readonly tally: Tally
+  private readonly steps: string[] = []
+  private readonly watches: Watch[] = []
+
+  constructor(model: ModelMachine, peers: readonly Peer[], tally: Tally) {
+    this.model = model
+    this.peers = peers
+    this.tally = tally
+  }
+
+  async all({ operations, watches }: Sequence): Promise<Difference | null> {
+    await this.watch(ALL)
+    for (const operation of operations) {
+      if (operation.kind === 'Watch') await this.watch(operation.request(this.model.keyspace))
+      else {
+        for (const request of operation.requests(this.model.keyspace)) {
+          const difference = await this.ask(request)
+          if (difference !== null) return difference
+        }
+      }
+    }
+    for (const watch of watches) await this.watch(watch(this.model.keyspace))
+    // Of the watches that look back the last has something to wait for: when it has it, the others have been looked after.
+    if (watches.length > 0) await this.watch({ ...ALL, startRevision: Math.max(2, this.model.keyspace.revision) })
+    return (await this.ask({ kind: 'Put', key: LAST, value: '' })) ?? (await this.compareWatches())
+  }
+
+  end(): void {
+    for (const { streams } of this.watches) for (const stream of streams) stream.close()
+  }
+
+  private async ask(request: StoreRequest): Promise<Difference | null> {
+    const { tally } = this
+    const words = sayRequest(request)
+    const skip = isNotAsked(request)
+    const expected = sayAnswer(this.model.ask(request))
+    tally.requests++
+    if (expected.startsWith('Error')) tally.refusals++
+    if (skip) tally.notAsked++
+    const asked = this.peers.filter(({ real }) => !(real && skip))
+    const answers = await Promise.all(asked.map((peer) => peer.ask(request)))
+    const said = answers.map(sayAnswer)
+    if (said.every((one) => one === expected)) {
+      this.steps.push(words)
+      return null
+    }
+    return this.differ(
+      words,
+      expected,
+      asked.map(({ machine }, index) => ({ machine: machine.name, said: said[index] ?? '' })),
+    )
+  }
+
+  private differ(words: string, expected: string, others: Difference['answers']): Difference {
+    return { steps: [...this.steps, words], answers: [{ machine: this.model.name, said: expected }, ...others] }
+  }
+
+  private async watch(request: WatchCreateRequest): Promise<void> {
+    const expected = await this.model.watch(request)
+    const streams: Stream[] = []
+    for (const peer of this.peers) streams.push(await peer.watch(request))
+    this.watches.push({ request, expected, streams })
+    this.steps.push(`${sayWatch(request)} &`)
+  }
+
+  private async compareWatches(): Promise<Difference | null> {
+    const { compacted } = this.model.keyspace
+    for (const { request, expected, streams } of this.watches.toReversed()) {
+      for (const [index, peer] of this.peers.entries()) {
+        const stream = streams[index] as Stream
+        await stream.settle(expected.ended === null ? expected.events.length : Infinity)
+        const saw = peer.sawOf(stream, expected, request, compacted)
+        if (saw.expected !== saw.seen) return this.differ(sayWatch(request), saw.expected, [{ machine: peer.machine.name, said: saw.seen }])
+      }
+      this.tally.events += expected.events.length
+    }
+    return null
+  }
+}
