@@ -10,6 +10,7 @@ import { summaryLines } from '../reports/summary.ts'
 import { readReport, writeReport } from '../reports/write.ts'
 import { bugs } from './bugs.ts'
 import { check } from './check.ts'
+import { differential, type DifferentialOptions } from './differential.ts'
 import { clusterOf, defaultWorkers, quantity, span, suiteList, wholeNumber } from './options.ts'
 import { replay } from './replay.ts'
 
@@ -152,6 +153,17 @@ program
     const chosen = ids.length === 0 ? loadBugs(process.env['EVENKEEL_BUGS']) : ids.map(bugNamed)
     const { seed, runs, workers, report, shrink } = options
     exitCode = await bugs({ bugs: chosen, seed, runsMost: runs, workers, folder: report, triesMost: shrink, version }, interruptible())
+  })
+
+program
+  .command('differential')
+  .description('put the same random requests to the specification, the implementation and a real etcd of its own, until they differ')
+  .option('--operations <number>', 'requests', wholeNumber(1, NO_LIMIT), 100_000)
+  .option('--seed <number>', 'what every draw follows from', wholeNumber(0, 2 ** 31 - 1), 1)
+  .option('--binary <path>', 'the etcd to start', 'etcd')
+  .option('--lanes <number>', 'sequences under way at once, each on an etcd of its own', wholeNumber(1, 16), 4)
+  .action(async (options: DifferentialOptions) => {
+    exitCode = await differential(options)
   })
 
 program
