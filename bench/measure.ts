@@ -43,12 +43,20 @@ const rate = (work: Work): number => {
   return (units * 1_000_000) / Math.max(1, user + system)
 }
 
-/** The first round of both is thrown away: the engine compiles meanwhile. */
+/** CPU time after which the engine has compiled what it is going to compile. */
+const WARM_UP_MS = 2_000
+
+const warmUp = (work: Work): void => {
+  const before = process.cpuUsage()
+  do work()
+  while (process.cpuUsage(before).user < WARM_UP_MS * 1_000)
+}
+
 export const measure = (benchmark: Benchmark, repetitions: number): Measurement => {
   const { name, sentence, units, baseline } = benchmark
   const work = benchmark.prepare()
-  work.subject()
-  work.baseline()
+  warmUp(work.subject)
+  warmUp(work.baseline)
   const rounds = Array.from({ length: repetitions }, () => ({ subject: rate(work.subject), baseline: rate(work.baseline) }))
   return {
     name,
