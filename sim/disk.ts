@@ -9,7 +9,7 @@ import type { StoredRecord } from './host.ts'
 import type { Random } from './random.ts'
 
 type Operation =
-  | { readonly kind: 'append'; readonly file: string; readonly record: unknown }
+  | { readonly kind: 'append'; readonly file: string; readonly stored: StoredRecord }
   | { readonly kind: 'truncate'; readonly file: string; readonly length: number }
 
 type Files = Map<string, StoredRecord[]>
@@ -20,7 +20,7 @@ const apply = (files: Files, operation: Operation, torn: boolean): void => {
     records = []
     files.set(operation.file, records)
   }
-  if (operation.kind === 'append') records.push({ record: operation.record, torn })
+  if (operation.kind === 'append') records.push(torn ? { ...operation.stored, torn } : operation.stored)
   else records.length = Math.min(records.length, operation.length)
 }
 
@@ -33,7 +33,7 @@ export class DiskState {
   private synced = 0
 
   append(file: string, record: unknown): void {
-    this.write({ kind: 'append', file, record })
+    this.write({ kind: 'append', file, stored: { record, torn: false } })
   }
 
   truncate(file: string, length: number): void {

@@ -126,6 +126,16 @@ export class RunningHash {
   /** 16 hex digits. */
   get hex(): string {
     const { high, low } = this.digest
-    return high.toString(16).padStart(8, '0') + low.toString(16).padStart(8, '0')
+    // prettier-ignore
+    return String.fromCharCode(
+      digit(high, 28), digit(high, 24), digit(high, 20), digit(high, 16), digit(high, 12), digit(high, 8), digit(high, 4), digit(high, 0),
+      digit(low, 28), digit(low, 24), digit(low, 20), digit(low, 16), digit(low, 12), digit(low, 8), digit(low, 4), digit(low, 0),
+    )
   }
+}
+
+/** The character code of four bits. Codes all at once make a string in a fifth of the time that pieces of text take. */
+const digit = (word: number, shift: number): number => {
+  const bits = (word >>> shift) & 15
+  return bits < 10 ? 48 + bits : 87 + bits
 }

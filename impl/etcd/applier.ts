@@ -15,6 +15,7 @@ import { Lessor, TTL_MOST, type LeaseImage } from './lessor.ts'
 import { Mvcc, type Change, type StoreImage } from './mvcc.ts'
 import { Quota } from './quota.ts'
 import type { Entry, Proposal } from './raft-message.ts'
+import { Remembered } from './remembered.ts'
 import { Tokens } from './tokens.ts'
 
 export interface Applied {
@@ -61,7 +62,7 @@ export class Applier {
   index = 0
   term = 0
   private readonly header: (revision: Revision) => Header
-  private proposals = new Set<string>()
+  private readonly proposals = new Remembered(REMEMBERED)
 
   constructor(options: ApplierOptions, header: (revision: Revision) => Header) {
     this.mvcc = new Mvcc(options.compactionBatch)
@@ -83,7 +84,6 @@ export class Applier {
     const { proposal } = entry
     if (proposal === null || this.proposals.has(proposal.id)) return NOTHING
     this.proposals.add(proposal.id)
-    if (this.proposals.size > REMEMBERED) this.proposals.delete(this.proposals.values().next().value as string)
     return this.perform(entry, proposal, nowMs, wanted)
   }
 
@@ -198,7 +198,7 @@ export class Applier {
       leases: lessor.image(),
       auth: auth.image(),
       alarms: alarms.all,
-      proposals: [...proposals],
+      proposals: proposals.list(),
     }
   }
 
@@ -210,7 +210,7 @@ export class Applier {
     this.lessor.restore(snapshot.leases, nowMs)
     this.auth.restore(snapshot.auth)
     this.alarms.restore(snapshot.alarms)
-    this.proposals = new Set(snapshot.proposals)
+    this.proposals.replace(snapshot.proposals)
     this.quota.defragment()
   }
 }
