@@ -10,8 +10,21 @@ export type WorldFault =
   | { readonly kind: 'CrashProcess'; readonly target: string; readonly restartMs: number }
   | { readonly kind: 'CrashMachine'; readonly target: string; readonly restartMs: number | null }
   | { readonly kind: 'PauseProcess'; readonly target: string; readonly forMs: number }
-  | { readonly kind: 'Partition'; readonly side: readonly string[]; readonly direction: 'both' | 'in' | 'out'; readonly forMs: number }
-  | { readonly kind: 'SlowLink'; readonly target: string; readonly extraMs: number; readonly forMs: number }
+  /** among: only links between these machines; absent: all. */
+  | {
+      readonly kind: 'Partition'
+      readonly side: readonly string[]
+      readonly direction: 'both' | 'in' | 'out'
+      readonly forMs: number
+      readonly among?: readonly string[]
+    }
+  | {
+      readonly kind: 'SlowLink'
+      readonly target: string
+      readonly extraMs: number
+      readonly forMs: number
+      readonly among?: readonly string[]
+    }
   | { readonly kind: 'Clog'; readonly target: string; readonly forMs: number }
   | { readonly kind: 'StallDisk'; readonly target: string; readonly syncMs: number; readonly forMs: number }
   | { readonly kind: 'JumpClock'; readonly target: string; readonly deltaMs: number }
@@ -111,11 +124,11 @@ export class FaultDriver<Message, Observation> {
         world.pause(fault.target)
         return { lastsMs: fault.forMs, end: () => world.resume(fault.target) }
       case 'Partition':
-        return { lastsMs: fault.forMs, end: this.partition(fault.side, fault.direction) }
+        return { lastsMs: fault.forMs, end: this.partition(fault.side, fault.direction, fault.among) }
       case 'SlowLink':
-        return { lastsMs: fault.forMs, end: this.onLinks(fault.target, (from, to) => this.slow(from, to, fault.extraMs)) }
+        return { lastsMs: fault.forMs, end: this.onLinks(fault.target, fault.among, (from, to) => this.slow(from, to, fault.extraMs)) }
       case 'Clog':
-        return { lastsMs: fault.forMs, end: this.onLinks(fault.target, (from, to) => this.clog(from, to)) }
+        return { lastsMs: fault.forMs, end: this.onLinks(fault.target, undefined, (from, to) => this.clog(from, to)) }
       case 'StallDisk':
         return { lastsMs: fault.forMs, end: world.stallDisk(fault.target, fault.syncMs) }
       case 'JumpClock':
@@ -130,12 +143,12 @@ export class FaultDriver<Message, Observation> {
     }
   }
 
-  private partition(side: readonly string[], direction: 'both' | 'in' | 'out'): () => void {
+  private partition(side: readonly string[], direction: 'both' | 'in' | 'out', among: readonly string[] | undefined): () => void {
     const { world } = this
     const pairs: [string, string][] = []
     for (const inside of side) {
       for (const outside of this.others(inside)) {
-        if (side.includes(outside)) continue
+        if (side.includes(outside) || among?.includes(outside) === false) continue
         if (direction !== 'in') pairs.push([inside, outside])
         if (direction !== 'out') pairs.push([outside, inside])
       }
@@ -146,8 +159,9 @@ export class FaultDriver<Message, Observation> {
     }
   }
 
-  private onLinks(machine: string, begin: (from: string, to: string) => () => void): () => void {
-    const ends = this.others(machine).flatMap((other) => [begin(machine, other), begin(other, machine)])
+  private onLinks(machine: string, among: readonly string[] | undefined, begin: (from: string, to: string) => () => void): () => void {
+    const others = this.others(machine).filter((other) => among?.includes(other) !== false)
+    const ends = others.flatMap((other) => [begin(machine, other), begin(other, machine)])
     return () => {
       for (const end of ends) end()
     }

@@ -110,7 +110,8 @@ const describeAuth = (request: AuthRequest): string => {
 }
 const LEASE_WORDS = { LeaseRevoke: 'revoke', LeaseKeepAlive: 'keep alive', LeaseTimeToLive: 'time to live of' } as const
 const rangeOf = (range: { readonly key: string; readonly rangeEnd?: string }): string =>
-  range.rangeEnd === undefined ? range.key : `[${range.key}, ${range.rangeEnd})`
+  range.rangeEnd === undefined ? range.key : `[${edge(range.key)}, ${range.rangeEnd === '\0' ? 'the end' : range.rangeEnd})`
+const edge = (key: string): string => (key === '\0' ? 'the first' : key)
 
 export const describeFault = (fault: Fault): string => {
   switch (fault.kind) {
@@ -121,9 +122,9 @@ export const describeFault = (fault: Fault): string => {
     case 'PauseProcess':
       return `pause ${fault.target} for ${span(fault.forMs)}`
     case 'Partition':
-      return `cut ${fault.side.join(', ')} off (${fault.direction}) for ${span(fault.forMs)}`
+      return `cut ${fault.side.join(', ')} off (${fault.direction}) for ${span(fault.forMs)}${spared(fault)}`
     case 'SlowLink':
-      return `slow links of ${fault.target} by ${span(fault.extraMs)} for ${span(fault.forMs)}`
+      return `slow links of ${fault.target} by ${span(fault.extraMs)} for ${span(fault.forMs)}${spared(fault)}`
     case 'Clog':
       return `clog links of ${fault.target} for ${span(fault.forMs)}`
     case 'StallDisk':
@@ -133,7 +134,7 @@ export const describeFault = (fault: Fault): string => {
     case 'CrashUnsynced':
       return `for ${span(fault.forMs)} crash ${fault.target} whenever it speaks before its disk is in sync, restart after ${span(fault.restartMs)}`
     case 'DeposeElected':
-      return `for ${span(fault.forMs)} cut off whoever leads etcd, within ${fault.afterTripsMost} message times, until the next one does`
+      return `for ${span(fault.forMs)} cut off whoever leads etcd, within ${fault.afterTripsMost} message times, until the next one does${spared(fault)}`
     case 'CrashBetweenWrites':
       return `crash ${fault.target} after ${fault.writes} more writes, restart after ${span(fault.restartMs)}`
     case 'FreezeCache':
@@ -144,6 +145,8 @@ export const describeFault = (fault: Fault): string => {
 }
 
 const many = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
+const spared = (fault: { readonly clientsStay?: boolean }): string => (fault.clientsStay === true ? '; not from clients' : '')
 
 /** Two lines: the cluster, and the weather where it differs from a calm day. */
 export const describePlan = (plan: Plan): readonly string[] => {

@@ -57,6 +57,37 @@ const notTooEarly: Invariant = watching(
   },
 )
 
+const renewedWhileThere: Invariant = watching(
+  {
+    id: 'ETCD-S11b',
+    sentence: 'a renewal succeeds only of a lease that has not ended before it was asked',
+    source: `${LESSOR}; etcd-io/etcd#20615`,
+    kind: 'history',
+    strength: 'safety',
+    sometimes: 'a renewal is asked of a lease that has ended',
+  },
+  ['Invoke', 'Reply', 'LeaseRevoked'],
+  () => {
+    const ended = new Set<number>()
+    /** Call → whether its lease had ended when it was asked. */
+    const asked = new Map<string, boolean>()
+    return {
+      observe(next) {
+        if (next.kind === 'LeaseRevoked') ended.add(next.lease)
+        else if (next.kind === 'Invoke') {
+          if (next.request.kind === 'LeaseKeepAlive') asked.set(next.call, ended.has(next.request.id))
+        } else if (next.kind === 'Reply') {
+          const late = asked.get(next.call)
+          if (late === undefined || next.outcome.kind === 'unknown') return 'vacuous'
+          if (next.outcome.kind === 'refused') return late ? 'notable' : 'holds'
+          return late ? { why: `call ${next.call} was told that its lease is renewed, which had ended before it was asked` } : 'holds'
+        }
+        return 'vacuous'
+      },
+    }
+  },
+)
+
 const allKeysAtOnce: Invariant = each(
   {
     id: 'ETCD-S12',
@@ -122,4 +153,4 @@ const notForEver: Invariant = watching(
   },
 )
 
-export const LEASE: readonly Invariant[] = [notTooEarly, allKeysAtOnce, notForEver]
+export const LEASE: readonly Invariant[] = [notTooEarly, renewedWhileThere, allKeysAtOnce, notForEver]

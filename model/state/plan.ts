@@ -93,9 +93,15 @@ export type Fault =
   /** restartMs null: it never comes back. */
   | { readonly kind: 'CrashMachine'; readonly target: Target; readonly restartMs: number | null }
   | { readonly kind: 'PauseProcess'; readonly target: Target; readonly forMs: number }
-  /** Splits the machines named in `side` from all others. */
-  | { readonly kind: 'Partition'; readonly side: readonly Target[]; readonly direction: 'both' | 'in' | 'out'; readonly forMs: number }
-  | { readonly kind: 'SlowLink'; readonly target: Target; readonly extraMs: number; readonly forMs: number }
+  /** Splits the machines named in `side` from all others, or only from those of etcd members: clients then reach both parts. */
+  | {
+      readonly kind: 'Partition'
+      readonly side: readonly Target[]
+      readonly direction: 'both' | 'in' | 'out'
+      readonly forMs: number
+      readonly clientsStay?: boolean
+    }
+  | { readonly kind: 'SlowLink'; readonly target: Target; readonly extraMs: number; readonly forMs: number; readonly clientsStay?: boolean }
   | { readonly kind: 'Clog'; readonly target: Target; readonly forMs: number }
   | { readonly kind: 'StallDisk'; readonly target: Target; readonly syncMs: number; readonly forMs: number }
   | { readonly kind: 'JumpClock'; readonly target: Target; readonly deltaMs: number }
@@ -105,7 +111,7 @@ export type Fault =
    * For a while whoever leads the etcd members, or is elected, is cut off from all others soon after, until the next one is.
    * Soon: within so many times the longest that a message takes.
    */
-  | { readonly kind: 'DeposeElected'; readonly afterTripsMost: number; readonly forMs: number }
+  | { readonly kind: 'DeposeElected'; readonly afterTripsMost: number; readonly forMs: number; readonly clientsStay?: boolean }
   /** Between two writes of one reconcile: right after its n-th further write request left. */
   | { readonly kind: 'CrashBetweenWrites'; readonly target: Target; readonly writes: number; readonly restartMs: number }
   /** The apiserver's watch caches stop following the store while it goes on serving. */

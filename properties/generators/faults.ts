@@ -19,6 +19,10 @@ export interface Targets {
 const from = (targets: readonly Target[]): fc.Arbitrary<Target> => fc.constantFrom(...targets)
 const span = (low: number, high: number): fc.Arbitrary<number> => fc.integer({ min: low, max: high })
 
+/** Whether clients of a bare store still reach both parts of what is cut, and at once. */
+const stay = ({ apiservers }: Targets): { clientsStay?: fc.Arbitrary<boolean> } =>
+  apiservers.length === 0 ? { clientsStay: fc.boolean() } : {}
+
 const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrary<Fault> } = {
   CrashProcess: ({ processes }) => fc.record({ kind: fc.constant('CrashProcess'), target: from(processes), restartMs: span(10, 20_000) }),
   CrashMachine: ({ machines, expendable }) =>
@@ -29,15 +33,22 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
         : [fc.record({ kind: fc.constant('CrashMachine' as const), target: from(expendable), restartMs: fc.constant(null) })]),
     ),
   PauseProcess: ({ processes }) => fc.record({ kind: fc.constant('PauseProcess'), target: from(processes), forMs: span(200, 20_000) }),
-  Partition: ({ machines }) =>
+  Partition: (targets) =>
     fc.record({
       kind: fc.constant('Partition'),
-      side: fc.subarray([...machines], { minLength: 1, maxLength: Math.max(1, machines.length - 1) }),
+      side: fc.subarray([...targets.machines], { minLength: 1, maxLength: Math.max(1, targets.machines.length - 1) }),
       direction: fc.constantFrom('both', 'both', 'in', 'out'),
       forMs: span(200, 60_000),
+      ...stay(targets),
     }),
-  SlowLink: ({ machines }) =>
-    fc.record({ kind: fc.constant('SlowLink'), target: from(machines), extraMs: span(20, 2_000), forMs: span(500, 20_000) }),
+  SlowLink: (targets) =>
+    fc.record({
+      kind: fc.constant('SlowLink'),
+      target: from(targets.machines),
+      extraMs: span(20, 2_000),
+      forMs: span(500, 20_000),
+      ...stay(targets),
+    }),
   Clog: ({ machines }) => fc.record({ kind: fc.constant('Clog'), target: from(machines), forMs: span(100, 8_000) }),
   StallDisk: ({ durable }) =>
     fc.record({ kind: fc.constant('StallDisk'), target: from(durable), syncMs: span(50, 2_000), forMs: span(500, 10_000) }),
@@ -49,7 +60,8 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
       forMs: span(500, 20_000),
       restartMs: fc.oneof(span(1, 20), span(20, 400)),
     }),
-  DeposeElected: () => fc.record({ kind: fc.constant('DeposeElected'), afterTripsMost: span(0, 8), forMs: span(2_000, 20_000) }),
+  DeposeElected: (targets) =>
+    fc.record({ kind: fc.constant('DeposeElected'), afterTripsMost: span(0, 8), forMs: span(2_000, 20_000), ...stay(targets) }),
   CrashBetweenWrites: ({ writers }) =>
     fc.record({
       kind: fc.constant('CrashBetweenWrites'),

@@ -16,6 +16,8 @@ export interface PlanParts {
   readonly faultsMost?: number
   /** Whether some runs may take out more members than a minority: nothing is lost, but nothing goes on either. */
   readonly majorityOut?: boolean
+  /** Whether users too are at their busiest in a squall. */
+  readonly usersInSqualls?: boolean
   readonly targets: Targets
   readonly stormMs: fc.Arbitrary<number>
   readonly calmMs: number
@@ -60,15 +62,15 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
         atMs: Math.floor((entry.at * stormMs) / AT_MOST),
         do: entry.do,
       })
-      const strikes = faults
-        .filter((entry) => kept.has(entry.do))
-        .map((entry, index): TimedAction => {
-          const centre = centres?.[index % centres.length]
-          if (centre === undefined) return at(entry)
-          const atMs = Math.floor((centre * stormMs) / AT_MOST + (entry.at * SQUALL_MS) / AT_MOST)
-          return { atMs: Math.min(atMs, stormMs), do: entry.do }
-        })
-      const drawnActions = [...users.map(at), ...strikes]
+      const inSquall = (entry: { at: number; do: Action }, which: number): TimedAction => {
+        const centre = centres?.[which % centres.length]
+        if (centre === undefined) return at(entry)
+        const atMs = Math.floor((centre * stormMs) / AT_MOST + (entry.at * SQUALL_MS) / AT_MOST)
+        return { atMs: Math.min(atMs, stormMs), do: entry.do }
+      }
+      const strikes = faults.filter((entry) => kept.has(entry.do)).map(inSquall)
+      const busy = users.map((entry) => (parts.usersInSqualls === true && entry.at % 3 > 0 ? inSquall(entry, entry.at) : at(entry)))
+      const drawnActions = [...busy, ...strikes]
       return {
         format: 1,
         suite: parts.suite,

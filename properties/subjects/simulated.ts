@@ -193,7 +193,7 @@ class Simulation {
       if (over) return
       mend?.()
       mend = this.faults.apply(
-        { kind: 'Partition', side: [world.machineOf(member)], direction: 'both', forMs: fault.forMs },
+        { kind: 'Partition', side: [world.machineOf(member)], direction: 'both', forMs: fault.forMs, ...this.among(fault) },
         (outcome, detail) => report(outcome, detail || member),
       )
     }
@@ -214,11 +214,17 @@ class Simulation {
     }
   }
 
+  /** Where clients stay connected only the members' machines are cut from each other. */
+  private among(fault: Fault): { readonly among?: readonly string[] } {
+    const { cluster, world } = this
+    return 'clientsStay' in fault && fault.clientsStay ? { among: cluster.members.map((member) => world.machineOf(member)) } : {}
+  }
+
   /** Null: nobody is meant by it now. */
   private resolve(fault: Exclude<Fault, { kind: 'FreezeCache' | 'BreakConnections' | 'DeposeElected' }>): WorldFault | null {
     if (fault.kind === 'Partition') {
       const side = [...new Set(fault.side.flatMap((target) => this.cluster.machineFor(target) ?? []))]
-      return side.length === 0 ? null : { ...fault, side }
+      return side.length === 0 ? null : { ...fault, side, ...this.among(fault) }
     }
     const ofProcess =
       fault.kind === 'CrashProcess' ||
@@ -226,7 +232,7 @@ class Simulation {
       fault.kind === 'CrashUnsynced' ||
       fault.kind === 'CrashBetweenWrites'
     const target = ofProcess ? this.cluster.processFor(fault.target) : this.cluster.machineFor(fault.target)
-    return target === null ? null : { ...fault, target }
+    return target === null ? null : { ...fault, target, ...this.among(fault) }
   }
 
   /** What the protocols promise to survive. */

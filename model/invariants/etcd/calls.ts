@@ -22,6 +22,8 @@ export interface Open {
   readonly compacted: number
   /** Member → the highest revision that a serializable read of its present incarnation was answered at. */
   readonly floors: ReadonlyMap<string, number>
+  /** How often the member it was sent to had been started. */
+  readonly starts: number
 }
 export type Done = Seen<'Reply'> & { readonly outcome: { readonly kind: 'done' } }
 export type Refused = Seen<'Reply'> & { readonly outcome: { readonly kind: 'refused' } }
@@ -40,16 +42,19 @@ export const answering = (fields: Fields, judge: (open: Open, reply: Done | Refu
   watching(fields, ['Invoke', 'Reply', 'ProcessStarted'], () => {
     const open = new Map<string, Open>()
     let floors: ReadonlyMap<string, number> = new Map()
+    const starts = new Map<string, number>()
     let floor = 0
     let compacted = 0
     return {
       observe(next, { history }) {
         if (next.kind === 'ProcessStarted') {
           floors = new Map([...floors].filter(([member]) => member !== next.process))
+          starts.set(next.process, (starts.get(next.process) ?? 0) + 1)
           return 'vacuous'
         }
         if (next.kind === 'Invoke') {
-          if (isKv(next.request) || next.request.kind === 'Compact') open.set(next.call, { seen: next, floor, compacted, floors })
+          if (isKv(next.request) || next.request.kind === 'Compact')
+            open.set(next.call, { seen: next, floor, compacted, floors, starts: starts.get(next.to) ?? 0 })
           return 'vacuous'
         }
         if (next.kind !== 'Reply') return 'vacuous'
@@ -63,6 +68,8 @@ export const answering = (fields: Fields, judge: (open: Open, reply: Done | Refu
         if (request.kind === 'Compact') compacted = Math.max(compacted, request.revision)
         // A serializable read may be old: of others it binds only those that ask the same member.
         else if (isSerializable(request)) {
+          // What a member said before it crashed may be heard after it has come back.
+          if (asked.starts !== starts.get(asked.seen.to)) return verdict
           const member = response?.header.member ?? ''
           floors = new Map([...floors, [member, Math.max(revision, floors.get(member) ?? 0)]])
         } else floor = Math.max(floor, revision)

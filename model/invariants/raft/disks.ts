@@ -70,11 +70,13 @@ export class Disks {
     return held === null || held === term
   }
 
-  lastTerm(member: string): number {
-    return this.disks.get(member)?.terms.at(-1) ?? 0
+  /** [index, entry term] of all it holds outside a snapshot. */
+  entries(member: string): readonly (readonly [number, number])[] {
+    const { first = 1, terms = [] } = this.disks.get(member) ?? {}
+    return terms.map((term, place) => [first + place, term])
   }
 
-  firstIndex(member: string): number {
-    return this.disks.get(member)?.first ?? 1
+  lastTerm(member: string): number {
+    return this.disks.get(member)?.terms.at(-1) ?? 0
   }
 }

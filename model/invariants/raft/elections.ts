@@ -108,17 +108,17 @@ const remembered: Invariant = watching(
         const seen = next as Seen<'Restored' | 'Persisted'>
         const { member, term, vote } = seen
         const before = disks.of(member)
-        const last = disks.lastIndex(member)
-        const lastTerm = disks.termAt(member, last)
+        const known = seen.kind === 'Restored' ? disks.entries(member) : []
         disks.observe(seen)
         if (before === null) return 'vacuous'
         if (term < before.term) return { why: `the disk of ${member} went from term ${before.term} back to ${term}` }
         if (term === before.term && before.vote !== null && vote !== before.vote)
           return { why: `${member} had voted for ${before.vote} in term ${term}; its disk now says ${vote ?? 'nobody'}` }
         if (seen.kind !== 'Restored') return 'holds'
-        // Only a later leader's entries may have taken its place, in a write that was under way.
-        if (lastTerm !== null && !disks.holds(member, last, lastTerm) && disks.lastTerm(member) <= lastTerm)
-          return { why: `${member} restarts without entry ${last} of term ${lastTerm}, which was on its disk` }
+        // A later leader's entries may have taken the place of others, in a write that was under way: then it is not merely shorter.
+        const [index, lost] = known.find(([at, held]) => !disks.holds(member, at, held)) ?? [0, 0]
+        if (index > disks.lastIndex(member))
+          return { why: `${member} restarts without entry ${index} of term ${lost}, which was on its disk` }
         return before.vote === null ? 'holds' : 'notable'
       },
     }

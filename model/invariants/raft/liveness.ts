@@ -53,50 +53,64 @@ const leaderAfterStorm: Invariant = watching(
 const electsInTime: Invariant = watching(
   {
     id: 'RAFT-L2',
-    sentence: 'a majority that is connected has a leader within a bounded number of election timeouts',
-    source: `${THESIS}, section 3.9 (randomized timeouts)`,
-    sometimes: 'nobody led when the calm began',
+    sentence: 'a majority whose members reach each other has a leader within a bounded number of election timeouts',
+    source: `${THESIS}, section 3.9 (randomized timeouts); etcd-io/etcd#8243`,
+    sometimes: 'nobody led when they could reach each other again',
     ...liveness,
   },
-  ['Restored', 'Elected', 'SteppedDown', 'ProcessEnded', 'PhaseBegan'],
+  ['Restored', 'Elected', 'SteppedDown', 'ProcessStarted', 'ProcessEnded', 'FaultChanged', 'PhaseBegan'],
   () => {
-    /** Timeouts are drawn up to twice as long, a pre-vote and a vote may each be split a few times. */
-    const TIMEOUTS = 10
+    /** Timeouts are drawn up to twice as long, votes may be split or lost a few times. */
+    const TIMEOUTS = 20
+    const reach = new Reach()
     let electionMs = 0
     const leaders = new Set<string>()
-    let calmMs: number | null = null
-    /** Since when nobody led, in the calm. */
-    let sinceMs: number | null = null
-    const late = (nowMs: number): Judgement =>
-      sinceMs !== null && nowMs - sinceMs > TIMEOUTS * electionMs
-        ? { why: `nobody led for ${nowMs - sinceMs} ms of the calm, with election timeouts of ${electionMs} ms` }
-        : 'holds'
+    let leaderlessMs: number | null = null
+    /** Sound majority → since when it has been one. */
+    let sound: ReadonlyMap<string, number> = new Map()
+    const look = (nowMs: number): Judgement => {
+      let judged: Judgement = 'vacuous'
+      for (const [majority, sinceMs] of leaderlessMs === null ? [] : sound) {
+        const waitedMs = nowMs - Math.max(sinceMs, leaderlessMs ?? nowMs)
+        if (waitedMs > TIMEOUTS * electionMs)
+          return {
+            why: `nobody led for ${waitedMs} ms though ${majority} could reach each other, with election timeouts of ${electionMs} ms`,
+          }
+        judged = 'holds'
+      }
+      return judged
+    }
+    const renew = (nowMs: number): void => {
+      sound = new Map(reach.soundMajorities().map((some) => [some.join(', '), sound.get(some.join(', ')) ?? nowMs]))
+    }
     return {
       observe(next) {
+        const verdict = look(next.atMs)
         switch (next.kind) {
           case 'Restored':
             electionMs = Math.max(electionMs, next.electionMs)
-            return 'vacuous'
-          case 'Elected': {
+            reach.joins(next.member)
+            break
+          case 'Elected':
             leaders.add(next.member)
-            if (sinceMs === null) return 'vacuous'
-            const verdict = late(next.atMs)
-            sinceMs = null
+            leaderlessMs = null
             return verdict === 'holds' ? 'notable' : verdict
-          }
           case 'SteppedDown':
+            leaders.delete(next.member)
+            break
           case 'ProcessEnded':
-            leaders.delete(next.kind === 'SteppedDown' ? next.member : next.process)
-            if (calmMs !== null && leaders.size === 0) sinceMs ??= next.atMs
-            return 'vacuous'
+          case 'ProcessStarted':
+            reach.heed(next)
+            leaders.delete(next.process)
+            break
+          case 'FaultChanged':
+            reach.heed(next)
+            break
           default:
-            if (next.kind !== 'PhaseBegan' || electionMs === 0) return 'vacuous'
-            if (next.phase === 'calm') {
-              calmMs = next.atMs
-              if (leaders.size === 0) sinceMs = next.atMs
-            }
-            return next.phase === 'end' ? late(next.atMs) : 'vacuous'
         }
+        renew(next.atMs)
+        if (leaders.size === 0) leaderlessMs ??= next.atMs
+        return verdict
       },
     }
   },

@@ -2,6 +2,15 @@
 import type { Seen } from '../../state/history.ts'
 import type { Fault } from '../../state/plan.ts'
 
+const TROUBLES: ReadonlySet<Fault['kind']> = new Set<Fault['kind']>(['SlowLink', 'Clog', 'StallDisk', 'CrashUnsynced'])
+
+const subsets = (items: readonly string[], size: number): readonly (readonly string[])[] => {
+  if (size === 0) return [[]]
+  const [first, ...rest] = items
+  if (first === undefined) return []
+  return [...subsets(rest, size - 1).map((some) => [first, ...some]), ...subsets(rest, size)]
+}
+
 export class Reach {
   private readonly members = new Set<string>()
   private readonly machines = new Map<string, string>()
@@ -37,6 +46,18 @@ export class Reach {
     const others = [...this.members].filter((other) => other !== member)
     const reached = others.filter((other) => !this.down.has(other) && !this.paused(other) && !this.cut(member, other))
     return reached.length + 1 >= Math.floor(this.members.size / 2) + 1
+  }
+
+  /** Majorities of which every two exchange messages, and none is slow, about to crash, or stopped. */
+  soundMajorities(): readonly (readonly string[])[] {
+    const sound = [...this.members].filter((member) => !this.down.has(member) && !this.paused(member) && !this.troubled(member))
+    const size = Math.floor(this.members.size / 2) + 1
+    return subsets(sound, size).filter((some) => some.every((one) => some.every((other) => one === other || !this.cut(one, other))))
+  }
+
+  private troubled(member: string): boolean {
+    const machine = this.machines.get(member)
+    return [...this.faults.values()].some(({ fault, detail }) => TROUBLES.has(fault.kind) && (detail === machine || detail === member))
   }
 
   private paused(member: string): boolean {
