@@ -46,6 +46,8 @@ export interface Invariant {
   readonly sometimes: string
   /** ALLOW rules that are granted, such as 'ALLOW-4'. */
   readonly allows: readonly string[]
+  /** Judges each observation by itself, with the state and the history of the store: it keeps nothing in between. */
+  readonly memoryless?: true
   /** Kinds of observation it wants to see; no others are handed to it. */
   readonly hears: readonly ObservationKind[]
   start(): Watcher

@@ -7,7 +7,7 @@
 import type { History, Observation } from '../model/state/history.ts'
 import type { Plan } from '../model/state/plan.ts'
 import { describeAction, describeFault, describePlan, describeRequest, seconds } from './actions.ts'
-import { changedFacts } from './facts.ts'
+import { changedFacts } from '../properties/facts.ts'
 import type { TraceViolation } from './trace.ts'
 
 export interface Printed {

@@ -10,7 +10,7 @@ import type { Component, Keyspace } from '../state/system.ts'
 import { applyRequest, endLease } from './etcd-store.ts'
 import { eventsAt } from './etcd-watch.ts'
 
-export { applyRequest, compact, EMPTY, endLease, stateAt, type Applied } from './etcd-store.ts'
+export { applyRequest, EMPTY, stateAt } from './etcd-store.ts'
 export { grantLease } from './etcd-lease.ts'
 
 export interface Watching {

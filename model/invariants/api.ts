@@ -4,7 +4,8 @@ import type { ApiCall, Seen } from '../state/history.ts'
 import type { ApiObject, Service } from '../state/objects.ts'
 import { keyOf, prefixOf, resourceNamed, resourceOfKey } from '../state/resources.ts'
 import type { StoreHistory } from '../state/cluster.ts'
-import { eachCommit, isRegistry, objectOf, sameValue, watching, type Fields } from './define.ts'
+import { sameValue } from '../components/objects.ts'
+import { eachCommit, isRegistry, objectOf, watching, type Fields } from './define.ts'
 
 const CONCEPTS = 'https://kubernetes.io/docs/reference/using-api/api-concepts/'
 const safety = { kind: 'step', strength: 'safety' } as const

@@ -3,7 +3,7 @@ import type { Context, Invariant, Judgement, Watcher } from '../invariant.ts'
 import { pending } from '../pending.ts'
 import type { StoreHistory } from '../state/cluster.ts'
 import type { Choice, ObservationKind, Seen, View } from '../state/history.ts'
-import type { ApiObject, Pod } from '../state/objects.ts'
+import type { ApiObject } from '../state/objects.ts'
 import { keyOf, prefixOf, resourceOfKey } from '../state/resources.ts'
 
 export type Fields = Omit<Invariant, 'start' | 'allows' | 'hears'> & { readonly allows?: readonly string[] }
@@ -21,6 +21,7 @@ export const each = <Kind extends ObservationKind>(
 ): Invariant => ({
   allows: [],
   ...fields,
+  memoryless: true,
   hears: [kind],
   start: () => ({ observe: (next, context) => judge(next as Seen<Kind>, context) }),
 })
@@ -75,22 +76,6 @@ export const eachCommit = (
 export const keyOfRef = (ref: { readonly resource: string; readonly namespace?: string; readonly name: string }): string =>
   keyOf(ref.resource, ref.namespace, ref.name)
 
-export const controllerOf = (object: ApiObject): string | undefined =>
-  object.metadata.ownerReferences?.find((owner) => owner.controller === true)?.uid
-
-const text = new WeakMap<object, string>()
-/** JSON of an immutable value, made once. */
-export const jsonOf = (value: unknown): string => {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  let found = text.get(value)
-  if (found === undefined) {
-    found = JSON.stringify(value)
-    text.set(value, found)
-  }
-  return found
-}
-export const sameValue = (one: unknown, other: unknown): boolean => one === other || jsonOf(one) === jsonOf(other)
-
 // Decisions, by what the decider had seen
 
 export type Deciding<Kind extends Choice['kind']> = Seen<'Decision'> & { readonly choice: Extract<Choice, { readonly kind: Kind }> }
@@ -112,13 +97,6 @@ export const viewed = <T extends ApiObject>(
 ): T | undefined => objectOf<T>(history.at(keyOfRef(ref), view[ref.resource] ?? 0))
 export const listed = <T extends ApiObject>(history: StoreHistory, view: View, resource: string): readonly T[] =>
   history.listAt(resource, view[resource] ?? 0).map(({ stored }) => stored.value as T)
-
-// Pods
-
-export const isTerminal = (pod: Pod): boolean => pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed'
-export const isActive = (pod: Pod): boolean => !isTerminal(pod) && pod.metadata.deletionTimestamp === undefined
-export const isReady = (pod: Pod): boolean =>
-  pod.status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') === true
 
 /** Whether there is, or ever was, an object of a resource. */
 export const has =

@@ -1,8 +1,9 @@
 /** Deployments: one set a template, history kept, pauses kept, the spec left alone. SEMANTICS 2.5. */
 import type { Invariant } from '../invariant.ts'
 import type { Deployment, ReplicaSet } from '../state/objects.ts'
-import { controllerOf, deciding, eachCommit, has, objectOf, safety, sameValue, settles, viewed } from './define.ts'
-import { setsOf, templateOf } from './template.ts'
+import { controllerOf, sameValue } from '../components/objects.ts'
+import { deciding, eachCommit, has, objectOf, safety, settles, viewed } from './define.ts'
+import { setsOf, templateOf } from '../components/template.ts'
 import { ROLLOUT } from './rollout.ts'
 
 const oneSetATemplate = eachCommit(

@@ -3,7 +3,8 @@ import type { Invariant } from '../invariant.ts'
 import type { Pod, ReplicaSet } from '../state/objects.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
 import { matchesLabels } from '../state/selector.ts'
-import { controllerOf, deciding, eachCommit, has, isActive, listed, objectOf, safety, settles, viewed, watching } from './define.ts'
+import { controllerOf, isActive } from '../components/objects.ts'
+import { deciding, eachCommit, has, listed, objectOf, safety, settles, viewed, watching } from './define.ts'
 
 const RS = 'kubernetes pkg/controller/replicaset/replica_set.go'
 const EXPECTATION_MS = 300_000

@@ -4,13 +4,15 @@ import type { ObjectRef, StoreHistory } from '../state/cluster.ts'
 import type { Seen, View } from '../state/history.ts'
 import type { Deployment, Pod, ReplicaSet } from '../state/objects.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
-import { controllerOf, deciding, isReady, isTerminal, jsonOf, listed, objectOf, safety, sameValue, viewed, watching } from './define.ts'
-import { limits, setsOf, templateOf } from './template.ts'
+import { controllerOf, isReady, isTerminal, jsonOf, sameValue } from '../components/objects.ts'
+import { deciding, listed, objectOf, safety, viewed, watching } from './define.ts'
+import { growsTooFar, shrinksTooFar } from '../components/rollout.ts'
+import { limits, setsOf, templateOf } from '../components/template.ts'
 
 const ROLLING = 'kubernetes pkg/controller/deployment/rolling.go'
 
 /** What a controller has decided on one view of a Deployment: the latest for each of its sets. */
-interface Sizes {
+interface Round {
   readonly view: string
   readonly decided: Map<string, { readonly from: number; readonly to: number }>
 }
@@ -25,7 +27,7 @@ const withinBounds: Invariant = watching(
   },
   ['Decision'],
   () => {
-    const rounds = new Map<string, Sizes>()
+    const rounds = new Map<string, Round>()
     return {
       observe(next, { history }) {
         if (next.kind !== 'Decision' || next.choice.kind !== 'ScaleReplicaSet') return 'vacuous'
@@ -45,7 +47,7 @@ const withinBounds: Invariant = watching(
         const seen = jsonOf(view)
         const round =
           rounds.get(key)?.view === seen
-            ? (rounds.get(key) as Sizes)
+            ? (rounds.get(key) as Round)
             : { view: seen, decided: new Map<string, { from: number; to: number }>() }
         rounds.set(key, round)
         round.decided.set(choice.replicaSet.uid, choice)
@@ -61,23 +63,10 @@ const withinBounds: Invariant = watching(
   },
 )
 
-const judgeSizes = (deployment: Deployment, sets: readonly ReplicaSet[], { decided }: Sizes, grows: boolean, what: string): Judgement => {
-  const { most, least } = limits(deployment)
-  if (grows) {
-    const after = sets.reduce((sum, set) => sum + (decided.get(set.metadata.uid)?.to ?? set.spec.replicas), 0)
-    return after <= most || after <= deployment.spec.replicas ? 'holds' : { why: `${what}: ${after} in all, ${most} are allowed` }
-  }
-  let available = 0
-  let taken = 0
-  for (const set of sets) {
-    const ready = set.status.availableReplicas ?? 0
-    available += ready
-    const size = decided.get(set.metadata.uid)
-    // Those that are not available go first, and are missed by nobody.
-    if (size !== undefined) taken += Math.max(0, size.from - size.to - Math.max(0, size.from - ready))
-  }
-  if (taken > 0 && available - taken < least) return { why: `${what}, leaving ${available - taken} available where ${least} are wanted` }
-  return 'notable'
+const judgeSizes = (deployment: Deployment, sets: readonly ReplicaSet[], { decided }: Round, grows: boolean, what: string): Judgement => {
+  const wrong = (grows ? growsTooFar : shrinksTooFar)(deployment, sets, decided)
+  if (wrong !== null) return { why: `${what}: ${wrong}` }
+  return grows ? 'holds' : 'notable'
 }
 
 /** What a controller did not do of itself voids the bounds of a rollout in the world until it is whole again. */

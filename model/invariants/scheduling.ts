@@ -1,23 +1,12 @@
 /** The scheduler only decides, once for each pod, and only what fits. SEMANTICS 2.9. */
 import { infeasible, requests, allocatable } from '../components/feasible.ts'
+import { notToBind } from '../components/scheduler.ts'
 import type { Invariant } from '../invariant.ts'
 import type { Seen } from '../state/history.ts'
 import type { Node, Pod, Uid } from '../state/objects.ts'
 import { keyOf, resourceOfKey } from '../state/resources.ts'
-import {
-  deciding,
-  eachCommit,
-  had,
-  isRegistry,
-  isTerminal,
-  listed,
-  objectOf,
-  safety,
-  sameValue,
-  settles,
-  viewed,
-  watching,
-} from './define.ts'
+import { isTerminal, sameValue } from '../components/objects.ts'
+import { deciding, eachCommit, had, isRegistry, listed, objectOf, safety, settles, viewed, watching } from './define.ts'
 
 const SCHEDULE_ONE = 'kubernetes pkg/scheduler/schedule_one.go'
 
@@ -134,17 +123,7 @@ const onlyItsOwn = deciding(
   ({ choice, view, process }, { history }) => {
     const pod = viewed<Pod>(history, view, choice.pod)
     if (pod === undefined || pod.metadata.uid !== choice.pod.uid) return 'vacuous'
-    const { spec, metadata } = pod
-    const gates = (spec.schedulingGates ?? []).length > 0
-    const wrong = gates
-      ? 'has scheduling gates'
-      : metadata.deletionTimestamp !== undefined
-        ? 'is being deleted'
-        : spec.schedulerName !== 'default-scheduler'
-          ? `is for ${spec.schedulerName}`
-          : (spec.nodeName ?? '') !== ''
-            ? `is on ${spec.nodeName}`
-            : null
+    const wrong = notToBind(pod)
     return wrong === null ? 'notable' : { why: `${process} binds ${choice.pod.name}, which ${wrong}` }
   },
 )

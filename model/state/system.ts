@@ -1,14 +1,17 @@
-/** The state of the composed system as the explorer walks it: small, immutable, shared between states. */
+/** The state of the composed system as the explorer walks it, and what may be done to it: small, immutable, shared between states. */
 import type { Cluster, RunningContainer } from './cluster.ts'
+import type { Choice, ProcessName } from './history.ts'
 import type { Key, LeaseId, Revision, Stored, WatchEvent } from './keyspace.ts'
+import type { KubernetesObject, Uid } from './objects.ts'
+import type { ResourceName } from './resources.ts'
 
 /** One component, or the whole: which actions are possible, and what each does. */
-export interface Component<State, Action> {
+export interface Component<State, Step> {
   readonly name: string
   /** Every action whose guard holds, in a fixed order. Guards live nowhere else. */
-  enabled(state: State): readonly Action[]
+  enabled(state: State): readonly Step[]
   /** Total on `enabled(state)`; never mutates `state`. */
-  next(state: State, action: Action): State
+  next(state: State, action: Step): State
 }
 
 /** etcd's store as one sequential machine. */
@@ -24,36 +27,98 @@ export interface Keyspace {
 
 /** What users still do, one step after another. */
 export type UserStep =
-  | { readonly kind: 'Create'; readonly resource: string; readonly value: { readonly metadata: { readonly name: string } } }
-  | { readonly kind: 'Scale' | 'SetImage'; readonly deployment: string; readonly to: number | string }
+  | { readonly kind: 'Create'; readonly value: KubernetesObject }
+  | { readonly kind: 'Scale'; readonly deployment: string; readonly replicas: number }
+  | { readonly kind: 'SetImage'; readonly deployment: string; readonly image: string }
   /** kubectl rollout undo: back to the template of the revision before. */
   | { readonly kind: 'Rollback'; readonly deployment: string }
   | {
       readonly kind: 'Delete'
-      readonly resource: string
+      readonly resource: ResourceName
       readonly name: string
-      readonly propagation: 'Background' | 'Foreground' | 'Orphan'
+      readonly propagation: Propagation
     }
   | { readonly kind: 'Cordon'; readonly node: string }
+export type Propagation = 'Background' | 'Foreground' | 'Orphan'
+
+/** How often the environment may still do what. */
+export interface Budget {
+  readonly crashes: number
+  readonly restarts: number
+  readonly exits: number
+  readonly cuts: number
+}
 
 export interface System {
   readonly keyspace: Keyspace
-  /** Processes that may lag, and the store as each has seen it; all others see everything at once. */
-  readonly views: ReadonlyMap<string, Keyspace>
-  /** '<process> <key>' → revision of its own last write there, which it waits to see before it acts on that key again. */
-  readonly own: ReadonlyMap<string, Revision>
-  /** uid of a pod the scheduler bound → its node, until its view shows it. */
-  readonly assumed: ReadonlyMap<string, string>
+  /** '<process> <resource>' → the revision up to which it has seen it. Those that are not here see everything at once. */
+  readonly views: ReadonlyMap<string, Revision>
+  /** '<process> <key>' → its own last write there that its view does not show yet. */
+  readonly own: ReadonlyMap<string, OwnWrite>
   /** How many objects there have been of a key: makes uids. */
   readonly incarnations: ReadonlyMap<Key, number>
+  /** Each is the node of its name, whether or not that is in the store. */
+  readonly machines: readonly string[]
   readonly running: ReadonlyMap<string, RunningContainer>
+  /** Containers that were told to stop. */
+  readonly stopping: ReadonlySet<string>
+  /** Pod and container → how often it has ended by itself or with its machine. */
+  readonly exits: ReadonlyMap<string, number>
   readonly rules: Cluster['rules']
   readonly machinesDown: ReadonlySet<string>
-  /** What the environment may still do. */
+  /** Machines that reach nobody, while what is on them goes on. */
+  readonly cutOff: ReadonlySet<string>
   readonly users: readonly UserStep[]
-  readonly crashesLeft: number
-  readonly exitsLeft: number
+  readonly budget: Budget
 }
+export interface OwnWrite {
+  readonly revision: Revision
+  readonly after: Stored | null
+}
+
+/** A request to the API. Those that name a version or a uid are refused when it is no longer that. */
+export type ApiRequest =
+  | { readonly verb: 'create'; readonly value: KubernetesObject }
+  /** All but the status. */
+  | { readonly verb: 'update'; readonly value: KubernetesObject; readonly version: Revision }
+  /** The status alone; version null: whatever the version, of the same object. */
+  | { readonly verb: 'status'; readonly value: KubernetesObject; readonly version: Revision | null }
+  | { readonly verb: 'bind'; readonly key: Key; readonly uid: Uid; readonly node: string }
+  | {
+      readonly verb: 'delete'
+      readonly key: Key
+      readonly uid: Uid
+      readonly version?: Revision
+      readonly propagation: Propagation
+      /** Absent: the pod's own grace period. */
+      readonly graceSeconds?: 0
+    }
+
+/** A process asks something of the API. It is one step with its effect, or with its refusal. */
+export interface Request {
+  readonly kind: 'Request'
+  readonly process: ProcessName
+  /** What was decided, in the words of histories; null: routine, such as telling a status. */
+  readonly choice: Choice | null
+  readonly request: ApiRequest
+  /** The process counts on what it wrote before its view shows it. */
+  readonly remembered: boolean
+}
+
+export type Action =
+  | Request
+  /** A process sees the next change of a resource that it had not seen. */
+  | { readonly kind: 'See'; readonly process: ProcessName; readonly resource: ResourceName }
+  | { readonly kind: 'StartContainer'; readonly container: RunningContainer }
+  | { readonly kind: 'StopContainer'; readonly id: string }
+  | { readonly kind: 'ContainerStopped'; readonly id: string }
+  | { readonly kind: 'SwapRules'; readonly node: string; readonly rules: Rules }
+  | EnvironmentAction
+export type Rules = Readonly<Record<string, { readonly clusterIP: string; readonly backends: readonly string[] }>>
+export type EnvironmentAction =
+  | { readonly kind: 'UserActs'; readonly step: UserStep }
+  | { readonly kind: 'ExitContainer'; readonly id: string }
+  | { readonly kind: 'CrashMachine' | 'RestartMachine' | 'CutOff' | 'Reconnect'; readonly node: string }
 
 export const clusterOf = ({ keyspace, running, rules, machinesDown }: System): Cluster => ({
   nowMs: 0,

@@ -1,7 +1,8 @@
 /** Transactions: the branch their comparisons choose, whole; and what is asked within them. SEMANTICS 2.1. */
 import type { Invariant } from '../../invariant.ts'
 import type { KvRequest, KvResponse } from '../../state/keyspace.ts'
-import { jsonOf, watching } from '../define.ts'
+import { jsonOf } from '../../components/objects.ts'
+import { watching } from '../define.ts'
 import { doing, explain, GUARANTEES, isKv, plain, writes } from './calls.ts'
 
 const safety = { kind: 'history', strength: 'safety' } as const

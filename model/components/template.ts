@@ -1,8 +1,8 @@
 /** What a Deployment's numbers and template mean: bounds of a rolling update, equality of templates. */
 import type { Deployment, IntOrPercent, ReplicaSet } from '../state/objects.ts'
-import { controllerOf, jsonOf } from './define.ts'
+import { controllerOf, jsonOf } from './objects.ts'
 
-const HASH = 'pod-template-hash'
+export const HASH = 'pod-template-hash'
 
 const share = (value: IntOrPercent, total: number, up: boolean): number =>
   typeof value === 'number'

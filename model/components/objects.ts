@@ -1,0 +1,26 @@
+/** What is said of objects throughout: who controls them, and in what state a pod is. */
+import type { ApiObject, Condition, Pod } from '../state/objects.ts'
+
+export const controllerOf = (object: ApiObject): string | undefined =>
+  object.metadata.ownerReferences?.find((owner) => owner.controller === true)?.uid
+export const isDeleting = (object: ApiObject): boolean => object.metadata.deletionTimestamp !== undefined
+
+export const conditionOf = (conditions: readonly Condition[] | undefined, type: string): Condition['status'] | undefined =>
+  conditions?.find((condition) => condition.type === type)?.status
+export const isTerminal = (pod: Pod): boolean => pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed'
+export const isActive = (pod: Pod): boolean => !isTerminal(pod) && !isDeleting(pod)
+export const isReady = (pod: Pod): boolean => conditionOf(pod.status.conditions, 'Ready') === 'True'
+export const isBound = (pod: Pod): boolean => (pod.spec.nodeName ?? '') !== ''
+
+const text = new WeakMap<object, string>()
+/** JSON of an immutable value, made once. */
+export const jsonOf = (value: unknown): string => {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'undefined'
+  let found = text.get(value)
+  if (found === undefined) {
+    found = JSON.stringify(value)
+    text.set(value, found)
+  }
+  return found
+}
+export const sameValue = (one: unknown, other: unknown): boolean => one === other || jsonOf(one) === jsonOf(other)

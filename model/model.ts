@@ -1,0 +1,98 @@
+/** The composed system: what it begins with, and whose actions make its steps. */
+import { serve } from './components/apiserver.ts'
+import { containerRuntime } from './components/container-runtime.ts'
+import { deployment } from './components/deployment.ts'
+import { endpointSlices } from './components/endpointslice.ts'
+import { environment } from './components/environment.ts'
+import { EMPTY } from './components/etcd.ts'
+import { garbageCollector } from './components/garbage-collector.ts'
+import { kubeProxy } from './components/kube-proxy.ts'
+import { kubelet } from './components/kubelet.ts'
+import { nodeLifecycle } from './components/node-lifecycle.ts'
+import { replicaSet } from './components/replicaset.ts'
+import { scheduler } from './components/scheduler.ts'
+import { informers } from './components/view.ts'
+import type { KubernetesObject } from './state/objects.ts'
+import type { Action, Budget, Component, System, UserStep } from './state/system.ts'
+
+/** A component as the whole sees it: it is only handed actions that it enabled itself, or that are of the same kind. */
+type Enabling = { readonly name: string; enabled(system: System): readonly Action[] }
+
+/** What the cluster does of itself, in a fixed order. */
+export const COMPONENTS = {
+  informers,
+  scheduler,
+  replicaSet,
+  deployment,
+  nodeLifecycle,
+  garbageCollector,
+  endpointSlices,
+  kubelet,
+  containerRuntime,
+  kubeProxy,
+} satisfies Readonly<Record<string, Enabling>>
+
+const next = (system: System, action: Action): System => {
+  switch (action.kind) {
+    case 'Request':
+      return serve(system, action)
+    case 'See':
+      return informers.next(system, action)
+    case 'StartContainer':
+    case 'StopContainer':
+      return kubelet.next(system, action)
+    case 'ContainerStopped':
+      return containerRuntime.next(system, action)
+    case 'SwapRules':
+      return kubeProxy.next(system, action)
+    case 'UserActs':
+    case 'ExitContainer':
+    case 'CrashMachine':
+    case 'RestartMachine':
+    case 'CutOff':
+    case 'Reconnect':
+      return environment.next(system, action)
+  }
+}
+
+/** The cluster without its environment: whoever of it is given, one of them at a time. */
+export const clusterWith = (components: Readonly<Record<string, Enabling>>): Component<System, Action> => ({
+  name: 'cluster',
+  enabled: (system) => Object.values(components).flatMap((component) => component.enabled(system)),
+  next,
+})
+
+export interface Setting {
+  readonly objects: readonly KubernetesObject[]
+  /** '<process> <resource>': whose view of what may lag. */
+  readonly lagging: readonly string[]
+  readonly users: readonly UserStep[]
+  readonly budget: Budget
+}
+
+const NOTHING: System = {
+  keyspace: EMPTY,
+  views: new Map(),
+  own: new Map(),
+  incarnations: new Map(),
+  machines: [],
+  running: new Map(),
+  stopping: new Set(),
+  exits: new Map(),
+  rules: new Map(),
+  machinesDown: new Set(),
+  cutOff: new Set(),
+  users: [],
+  budget: { crashes: 0, restarts: 0, exits: 0, cuts: 0 },
+}
+
+/** The objects are there, and everybody has seen them. */
+export const init = ({ objects, lagging, users, budget }: Setting): System => {
+  const made = objects.reduce(
+    (system, value) => serve(system, { process: 'user', request: { verb: 'create', value }, remembered: false }),
+    NOTHING,
+  )
+  const views = new Map(lagging.map((place) => [place, made.keyspace.revision]))
+  const machines = objects.filter(({ kind }) => kind === 'Node').map(({ metadata }) => metadata.name)
+  return { ...made, machines, views, users, budget }
+}

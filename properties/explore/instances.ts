@@ -1,0 +1,110 @@
+/** Small clusters, each with the one thing that can go wrong in it, to be explored in full. */
+import { COMPONENTS } from '../../model/model.ts'
+import type { Budget, Propagation } from '../../model/state/system.ts'
+import type { Instance } from './cluster.ts'
+import { deployment, node, pod, service } from './objects.ts'
+
+const QUIET: Budget = { crashes: 0, restarts: 0, exits: 0, cuts: 0 }
+const MANAGER = 'kube-controller-manager'
+const PODS = `${MANAGER} pods`
+const SETS = `${MANAGER} replicasets`
+
+const { informers, scheduler, replicaSet, kubelet, containerRuntime } = COMPONENTS
+
+export const INSTANCES = {
+  /** Three pods and room for three on two nodes, by a scheduler that sees late where it has put them. */
+  scheduling: {
+    objects: [node('node-0', '1'), node('node-1', '2')],
+    lagging: ['kube-scheduler pods'],
+    users: [pod('a'), pod('b'), pod('c')].map((value) => ({ kind: 'Create', value })),
+    budget: QUIET,
+    components: { informers, scheduler },
+    concerns: (waitsFor) => waitsFor.startsWith('a node'),
+  },
+  /** A new image for a Deployment of two, by a controller that sees its pods and sets late. */
+  rollout: {
+    objects: [node('node-0'), deployment('web', 2)],
+    lagging: [],
+    users: [{ kind: 'SetImage', deployment: 'web', image: 'v2' }],
+    budget: QUIET,
+  },
+  /** Back to the template of the revision before, by a controller that sees its sets and pods late. */
+  rollback: {
+    objects: [node('node-0'), deployment('web', 1)],
+    lagging: [PODS, SETS],
+    before: [{ kind: 'SetImage', deployment: 'web', image: 'v2' }],
+    users: [{ kind: 'Rollback', deployment: 'web' }],
+    budget: QUIET,
+  },
+  /** All old pods go before the first new one comes. */
+  recreate: {
+    objects: [node('node-0'), deployment('web', 1, { type: 'Recreate' })],
+    lagging: [PODS],
+    users: [{ kind: 'SetImage', deployment: 'web', image: 'v2' }],
+    budget: QUIET,
+  },
+  /** More replicas, then fewer, by a controller that sees its pods late. */
+  scaling: {
+    objects: [node('node-0'), deployment('web', 1)],
+    lagging: [PODS],
+    users: [
+      { kind: 'Scale', deployment: 'web', replicas: 3 },
+      { kind: 'Scale', deployment: 'web', replicas: 1 },
+    ],
+    budget: QUIET,
+    components: { informers, replicaSet, deployment: COMPONENTS.deployment, kubelet, containerRuntime },
+    concerns: (waitsFor) => waitsFor.includes('it has'),
+  },
+  /** A machine crashes, and may come back before, while or after its pod is moved. */
+  loss: {
+    objects: [node('node-0'), node('node-1'), deployment('web', 1)],
+    lagging: [],
+    users: [],
+    budget: { ...QUIET, crashes: 1, restarts: 1 },
+  },
+  /** A machine that nobody reaches, with what runs on it going on. */
+  cut: {
+    objects: [node('node-0'), node('node-1'), deployment('web', 1)],
+    lagging: [],
+    users: [],
+    budget: { ...QUIET, cuts: 1 },
+  },
+  /** A crashed machine is removed by its user: its pods are forced out. */
+  removal: {
+    objects: [node('node-0'), node('node-1'), deployment('web', 1)],
+    lagging: [],
+    users: [{ kind: 'Delete', resource: 'nodes', name: 'node-0', propagation: 'Background' }],
+    budget: { ...QUIET, crashes: 1 },
+  },
+  /** A container ends by itself, and a user deletes its pod. */
+  restart: {
+    objects: [node('node-0'), deployment('web', 1)],
+    lagging: ['kubelet-node-0 pods'],
+    users: [{ kind: 'Delete', resource: 'pods', name: 'web-v1-0', propagation: 'Background' }],
+    budget: { ...QUIET, exits: 1 },
+  },
+  background: deletion('Background'),
+  foreground: deletion('Foreground'),
+  orphan: deletion('Orphan'),
+  /** A service follows its pods, on a node that sees late where to send. */
+  service: {
+    objects: [node('node-0'), deployment('web', 1), service('web')],
+    lagging: ['kube-proxy-node-0 endpointslices'],
+    users: [{ kind: 'SetImage', deployment: 'web', image: 'v2' }],
+    budget: QUIET,
+  },
+} satisfies Readonly<Record<string, Instance>>
+
+/** A Deployment is deleted, before a collector that sees pods late; a pod of it may just have been made. */
+function deletion(propagation: Propagation): Instance {
+  const orphans = propagation === 'Orphan'
+  return {
+    objects: [node('node-0'), deployment('web', 1)],
+    lagging: orphans ? [PODS, SETS] : [PODS],
+    users: [
+      ...(orphans ? [{ kind: 'Scale' as const, deployment: 'web', replicas: 2 }] : []),
+      { kind: 'Delete', resource: 'deployments', name: 'web', propagation },
+    ],
+    budget: QUIET,
+  }
+}

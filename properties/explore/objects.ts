@@ -1,0 +1,59 @@
+/** Objects of small instances, complete as the API would keep them. */
+import type { Deployment, Node, Pod, PodSpec, Service, Toleration } from '../../model/state/objects.ts'
+
+const made = (name: string, namespaced = true): Pod['metadata'] => ({
+  name,
+  uid: '',
+  creationTimestamp: '',
+  ...(namespaced ? { namespace: 'default' } : {}),
+})
+
+const TOLERATED: Toleration = { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 }
+
+const specOf = (image: string, cpu: string): PodSpec => ({
+  containers: [{ name: 'app', image, resources: { requests: { cpu } } }],
+  restartPolicy: 'Always',
+  terminationGracePeriodSeconds: 30,
+  schedulerName: 'default-scheduler',
+  tolerations: [TOLERATED],
+})
+
+export const node = (name: string, cpu = '2'): Node => ({
+  apiVersion: 'v1',
+  kind: 'Node',
+  metadata: made(name, false),
+  spec: {},
+  status: { capacity: { cpu, pods: '10' }, allocatable: { cpu, pods: '10' }, conditions: [{ type: 'Ready', status: 'True' }] },
+})
+
+export const pod = (name: string, cpu = '1'): Pod => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { ...made(name), labels: { app: name } },
+  spec: specOf('v1', cpu),
+  status: { phase: 'Pending' },
+})
+
+export const deployment = (
+  name: string,
+  replicas: number,
+  strategy: Deployment['spec']['strategy'] = { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+): Deployment => ({
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: made(name),
+  spec: {
+    replicas,
+    selector: { matchLabels: { app: name } },
+    strategy,
+    template: { metadata: { labels: { app: name } }, spec: specOf('v1', '100m') },
+  },
+  status: {},
+})
+
+export const service = (name: string): Service => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: made(name),
+  spec: { type: 'ClusterIP', clusterIP: '10.96.0.10', selector: { app: name }, ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }] },
+})

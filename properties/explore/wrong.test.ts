@@ -1,0 +1,162 @@
+/**
+ * A component with one guard left out is found, by the invariant that is there for it, with a shortest run to show it.
+ *
+ * The wrong component is a value put in the place of the right one; nothing else changes.
+ */
+import { expect, test } from 'vitest'
+import { rollingOutWithin } from '../../model/components/deployment.ts'
+import { collectingBy, standingOf } from '../../model/components/garbage-collector.ts'
+import { replicatingBy } from '../../model/components/replicaset.ts'
+import { asks, client, MANAGER, ownedBy, refOf } from '../../model/components/request.ts'
+import { schedulingBy } from '../../model/components/scheduler.ts'
+import { seen } from '../../model/components/view.ts'
+import { COMPONENTS } from '../../model/model.ts'
+import type { KubernetesObject, Pod, ReplicaSet, Service } from '../../model/state/objects.ts'
+import { resourceOfKind } from '../../model/state/resources.ts'
+import { exploreCluster } from './cluster.ts'
+import { INSTANCES } from './instances.ts'
+import { node, pod } from './objects.ts'
+
+test('a scheduler that forgets what it has assumed overcommits a node', () => {
+  const forgetful = schedulingBy((system, process) => seen<Pod>(system, process, 'pods'))
+  const { informers } = COMPONENTS
+  const { printed } = exploreCluster({ ...INSTANCES.scheduling, components: { informers, scheduler: forgetful } })
+  expect(printed).toMatchInlineSnapshot(`
+    "SCHED-S2: kube-scheduler overcommits node-0: its pods ask for 2 cpu, it has 1
+      1  user                     Create Pod a
+           pods/default/a new, phase=Pending
+      2  kube-scheduler           See pods
+      3  user                     Create Pod b
+           pods/default/b new, phase=Pending
+      4  kube-scheduler           See pods
+      5  kube-scheduler           Bind a → node-0
+           pods/default/a node=- → node-0
+      6  kube-scheduler           Bind b → node-0
+           pods/default/b node=- → node-0"
+  `)
+})
+
+test('a scheduler that moves a pod is found at its first move', () => {
+  const mover = client('mover', (system) =>
+    seen<Pod>(system, 'kube-scheduler', 'pods')
+      .filter(({ value }) => value.spec.nodeName === 'node-0')
+      .map(({ value, version }) =>
+        asks(
+          'kube-scheduler',
+          { kind: 'Bind', pod: refOf(value), node: 'node-1', assumed: [] },
+          { verb: 'update', value: { ...value, spec: { ...value.spec, nodeName: 'node-1' } }, version },
+        ),
+      ),
+  )
+  const { printed } = exploreCluster({
+    ...INSTANCES.scheduling,
+    objects: [node('node-0'), node('node-1')],
+    users: [{ kind: 'Create', value: pod('a') }],
+    components: { ...INSTANCES.scheduling.components, mover },
+  })
+  expect(printed).toMatchInlineSnapshot(`
+    "SCHED-S1: kube-scheduler moved /registry/pods/default/a from node-0 to node-1
+      1  user                     Create Pod a
+           pods/default/a new, phase=Pending
+      2  kube-scheduler           See pods
+      3  kube-scheduler           Bind a → node-0
+           pods/default/a node=- → node-0
+      4  kube-scheduler           See pods
+      5  kube-scheduler           Bind a → node-1
+           pods/default/a node=node-0 → node-1"
+  `)
+})
+
+test('a ReplicaSet that forgets what it made makes too many', () => {
+  const forgetful = replicatingBy((system, process) => seen<Pod>(system, process, 'pods'))
+  const { printed } = exploreCluster({
+    ...INSTANCES.scaling,
+    components: { ...INSTANCES.scaling.components, replicaSet: forgetful },
+  })
+  expect(printed).toMatchInlineSnapshot(`
+    "RS-S2: kube-controller-manager makes a pod for web-v1, which wants 3: it saw 1 and had made 2 more
+      1  user                     Scale web to 3
+           deployments/default/web replicas=1 → 3
+      2  kube-controller-manager  ScaleReplicaSet web-v1 1 → 3
+           replicasets/default/web-v1 replicas=1 → 3
+      3  kube-controller-manager  CreatePod web-v1-1
+           pods/default/web-v1-1 new, phase=Pending
+      4  kube-controller-manager  CreatePod web-v1-2
+           pods/default/web-v1-2 new, phase=Pending
+      5  kube-controller-manager  CreatePod web-v1-3
+           pods/default/web-v1-3 new, phase=Pending"
+  `)
+})
+
+test('a Deployment that forgets maxUnavailable takes too many away', () => {
+  const careless = rollingOutWithin(() => null)
+  const { printed } = exploreCluster({ ...INSTANCES.rollback, components: { ...COMPONENTS, deployment: careless } })
+  expect(printed).toMatchInlineSnapshot(`
+    "DEP-S1: kube-controller-manager resizes web-v2 from 1 to 0: leaving 0 available where 1 are wanted
+      1  user                     Rollback web
+           deployments/default/web image=v2 → v1
+      2  kube-controller-manager  ScaleReplicaSet web-v2 1 → 0
+           replicasets/default/web-v2 replicas=1 → 0"
+  `)
+})
+
+/** A set as a user makes one, with the uid that it is going to have. */
+const set: ReplicaSet = {
+  apiVersion: 'apps/v1',
+  kind: 'ReplicaSet',
+  metadata: { ...pod('web').metadata, uid: 'replicasets-web.1' },
+  spec: {
+    replicas: 1,
+    selector: { matchLabels: { app: 'web' } },
+    template: { metadata: { labels: { app: 'web' } }, spec: pod('web').spec },
+  },
+  status: { replicas: 0 },
+}
+const ofSet = ownedBy(set)
+
+test('a collector that believes its view collects what has an owner', () => {
+  const credulous = collectingBy((system, object, owner) => {
+    const resource = resourceOfKind(owner.kind)?.resource ?? ''
+    const shown = seen<KubernetesObject>(system, MANAGER, resource).find(({ value }) => value.metadata.name === owner.name)
+    return standingOf(shown?.value, owner.uid)
+  })
+  const { printed } = exploreCluster({
+    ...INSTANCES.rollback,
+    objects: [node('node-0')],
+    lagging: [`${MANAGER} replicasets`],
+    before: [],
+    users: [
+      { kind: 'Create', value: { ...set, metadata: { ...set.metadata, uid: '' } } },
+      {
+        kind: 'Create',
+        value: { ...pod('web-0'), metadata: { ...pod('web-0').metadata, labels: { app: 'web' }, ownerReferences: [ofSet] } },
+      },
+    ],
+    components: { informers: COMPONENTS.informers, garbageCollector: credulous },
+  })
+  expect(printed).toMatchInlineSnapshot(`
+    "CL-L1: it rests while ReplicaSet default/web waits for 1 pods: it has 0
+      1  user                     Create ReplicaSet web
+           replicasets/default/web new, replicas=1, has=0, ready=0
+      2  kube-controller-manager  See replicasets"
+  `)
+})
+
+test('without its endpoints a service rests before it has converged', () => {
+  const { endpointSlices: _left, ...components } = COMPONENTS
+  const { printed } = exploreCluster({ ...INSTANCES.service, components })
+  expect(printed?.split('\n')[0]).toMatchInlineSnapshot(
+    `"CL-L1: it rests while Service default/web waits for its endpoints to be ip-pods-web-v2-0.1: they are ip-pods-web-v1-0.1"`,
+  )
+})
+
+test('what is written for ever never rests', () => {
+  const restless = client('restless', (system) =>
+    seen<Service>(system, MANAGER, 'services').map(({ value, version }) => {
+      const turn = value.metadata.labels?.['turn'] === 'a' ? 'b' : 'a'
+      return asks(MANAGER, null, { verb: 'update', value: { ...value, metadata: { ...value.metadata, labels: { turn } } }, version })
+    }),
+  )
+  const { printed } = exploreCluster({ ...INSTANCES.service, lagging: [], users: [], components: { ...COMPONENTS, restless } })
+  expect(printed).toMatchInlineSnapshot(`"CL-L2: from here it never comes to rest"`)
+})
