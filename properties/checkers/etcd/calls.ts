@@ -180,5 +180,8 @@ export const requestText = (request: EtcdRequest): string => {
       return 'list the leases'
     case 'Status':
       return 'status'
+    default:
+      // Of users and of upkeep: its name says enough.
+      return request.kind
   }
 }
