@@ -46,17 +46,17 @@ const rate = (work: Work): number => {
 /** CPU time after which the engine has compiled what it is going to compile. */
 const WARM_UP_MS = 2_000
 
-const warmUp = (work: Work): void => {
+const warmUp = (work: Work, leastMs: number): void => {
   const before = process.cpuUsage()
   do work()
-  while (process.cpuUsage(before).user < WARM_UP_MS * 1_000)
+  while (process.cpuUsage(before).user < leastMs * 1_000)
 }
 
-export const measure = (benchmark: Benchmark, repetitions: number): Measurement => {
+export const measure = (benchmark: Benchmark, repetitions: number, warmUpMs = WARM_UP_MS): Measurement => {
   const { name, sentence, units, baseline } = benchmark
   const work = benchmark.prepare()
-  warmUp(work.subject)
-  warmUp(work.baseline)
+  warmUp(work.subject, warmUpMs)
+  warmUp(work.baseline, warmUpMs)
   const rounds = Array.from({ length: repetitions }, () => ({ subject: rate(work.subject), baseline: rate(work.baseline) }))
   return {
     name,

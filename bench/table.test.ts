@@ -22,7 +22,7 @@ test('a measurement says units a second of both, and whether the target was reac
     target: { perSecond: 1 },
     prepare: () => ({ subject: count('subject', 20), baseline: count('baseline', 10) }),
   }
-  const measurement = measure(benchmark, 3)
+  const measurement = measure(benchmark, 3, 0)
   expect(runs).toEqual({ subject: 4, baseline: 4 })
   const { subjectPerSecond } = measurement
   expect(subjectPerSecond.least).toBeLessThanOrEqual(subjectPerSecond.median)
