@@ -18,6 +18,9 @@ import { known, seen, type Held } from './view.ts'
 /** Lower goes first. */
 const rank = (pod: Pod): number => (isBound(pod) ? (isReady(pod) ? 2 : 1) : 0)
 
+/** How many of these pods go before this one. */
+export const lowerRanked = (pod: Pod, pods: readonly Pod[]): number => pods.filter((other) => rank(other) < rank(pod)).length
+
 const podOf = (set: ReplicaSet, name: string): Pod => ({
   apiVersion: 'v1',
   kind: 'Pod',
@@ -56,9 +59,9 @@ const replicas = (
   const uids = new Set(active.map(({ value }) => value.metadata.uid))
   const candidates = shown.filter(({ value }) => uids.has(value.metadata.uid))
   if (candidates.length <= set.spec.replicas) return []
-  const lowest = Math.min(...candidates.map(({ value }) => rank(value)))
+  const left = candidates.map(({ value }) => value)
   return candidates
-    .filter(({ value }) => rank(value) === lowest)
+    .filter(({ value }) => lowerRanked(value, left) === 0)
     .map((held) => asksAndRemembers(MANAGER, { kind: 'DeletePod', owner, pod: refOf(held.value) }, removal(held)))
 }
 
@@ -77,17 +80,21 @@ const ownership = ({ value: set }: Held<ReplicaSet>, pods: readonly Held<Pod>[])
     return [asks(MANAGER, { kind: 'AdoptPod', owner, pod: refOf(pod) }, { verb: 'update', value, version })]
   })
 
-const status = ({ value: set, version }: Held<ReplicaSet>, pods: readonly Held<Pod>[]): readonly Request[] => {
-  const lasting = pods.map(({ value }) => value).filter((pod) => !isTerminal(pod))
+/** What a set says of its pods. */
+export const tellsOf = (pods: readonly Pod[]): Omit<ReplicaSet['status'], 'observedGeneration'> => {
+  const lasting = pods.filter((pod) => !isTerminal(pod))
   const active = lasting.filter((pod) => !isDeleting(pod))
   const ready = active.filter(isReady).length
-  const told: ReplicaSet['status'] = {
+  return {
     replicas: active.length,
     readyReplicas: ready,
     availableReplicas: ready,
     terminatingReplicas: lasting.length - active.length,
-    observedGeneration: set.metadata.generation ?? 0,
   }
+}
+
+const status = ({ value: set, version }: Held<ReplicaSet>, pods: readonly Held<Pod>[]): readonly Request[] => {
+  const told: ReplicaSet['status'] = { ...tellsOf(pods.map(({ value }) => value)), observedGeneration: set.metadata.generation ?? 0 }
   return sameValue(set.status, told) ? [] : [asks(MANAGER, null, { verb: 'status', value: { ...set, status: told }, version })]
 }
 

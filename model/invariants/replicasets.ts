@@ -1,9 +1,11 @@
 /** ReplicaSets: what the controller may create and delete from what it saw. SEMANTICS 2.5. */
 import type { Invariant } from '../invariant.ts'
+import type { Seen } from '../state/history.ts'
 import type { Pod, ReplicaSet } from '../state/objects.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
 import { matchesLabels } from '../state/selector.ts'
-import { controllerOf, isActive } from '../components/objects.ts'
+import { controllerOf, isActive, sameValue } from '../components/objects.ts'
+import { lowerRanked, tellsOf } from '../components/replicaset.ts'
 import { deciding, eachCommit, has, listed, objectOf, safety, settles, viewed, watching } from './define.ts'
 
 const RS = 'kubernetes pkg/controller/replicaset/replica_set.go'
@@ -118,7 +120,85 @@ const templateLabels = eachCommit(
   },
 )
 
+const leastMissedFirst = deciding(
+  {
+    id: 'RS-S4',
+    sentence: 'of its pods a ReplicaSet deletes first those without a node, then those that are not ready, as it sees them',
+    source: 'kubernetes pkg/controller/controller_utils.go (ActivePodsWithRanks)',
+    sometimes: 'others stay that are missed more',
+    ...safety,
+  },
+  ['DeletePod'],
+  ({ choice, view, process }, { history }) => {
+    const set = viewed<ReplicaSet>(history, view, choice.owner)
+    const active = listed<Pod>(history, view, 'pods').filter((pod) => controllerOf(pod) === choice.owner.uid && isActive(pod))
+    const victim = active.find((pod) => pod.metadata.uid === choice.pod.uid)
+    if (set === undefined || victim === undefined) return 'vacuous'
+    const excess = active.length - set.spec.replicas
+    const before = lowerRanked(victim, active)
+    if (before >= excess)
+      return {
+        why: `${process} deletes ${choice.pod.name} of ${choice.owner.name}, which has ${excess} too many: ${before} others are missed less`,
+      }
+    return active.some((pod) => lowerRanked(pod, active) > before) ? 'notable' : 'holds'
+  },
+)
+
+interface Told {
+  readonly replicas: number
+  readonly readyReplicas?: number
+  readonly terminatingReplicas?: number
+}
+const numbersOf = ({ replicas, readyReplicas = 0, terminatingReplicas = 0 }: Told): string =>
+  `${replicas} pods, ${readyReplicas} ready, ${terminatingReplicas} ending`
+
+const statusIsTrue: Invariant = watching(
+  {
+    id: 'RS-R1',
+    sentence: 'what a ReplicaSet says of its pods was true at some moment: its controller counts what it saw, all at one revision',
+    source: `${RS} (calculateStatus)`,
+    sometimes: 'it was no longer true when it was written',
+    ...safety,
+  },
+  ['Commit'],
+  () => {
+    /** Set → what its pods were, one entry a change, the newest last. */
+    const past = new Map<string, string[]>()
+    /** Sets that were given pods, or lost them: those count before it is seen. */
+    const blurred = new Set<string>()
+    return {
+      observe(next, { cluster }) {
+        const { key, before, after, author } = next as Seen<'Commit'>
+        const resource = resourceOfKey(key)
+        if (resource === 'pods') {
+          const owners = [before, after].map((stored) => objectOf<Pod>(stored)).map((pod) => pod && controllerOf(pod))
+          if (before !== null && after !== null && owners[0] !== owners[1])
+            for (const uid of owners) if (uid !== undefined) blurred.add(uid)
+          for (const uid of new Set(owners)) {
+            if (uid === undefined) continue
+            const pods: Pod[] = []
+            for (const [place, { value }] of cluster.store)
+              if (place.startsWith('/registry/pods/') && controllerOf(value as Pod) === uid) pods.push(value as Pod)
+            past.set(uid, [...(past.get(uid) ?? []), numbersOf(tellsOf(pods))])
+          }
+          return 'vacuous'
+        }
+        const set = objectOf<ReplicaSet>(after)
+        if (resource !== 'replicasets' || set === undefined || !author.startsWith('kube-controller-manager')) return 'vacuous'
+        const was = objectOf<ReplicaSet>(before)
+        if (was === undefined || sameValue(was.status, set.status) || blurred.has(set.metadata.uid)) return 'vacuous'
+        const told = numbersOf(set.status)
+        const seen = [numbersOf({ replicas: 0 }), ...(past.get(set.metadata.uid) ?? [])]
+        if (!seen.includes(told)) return { why: `${author} says of ${key} that it has ${told}, which it never had` }
+        return seen.at(-1) === told ? 'holds' : 'notable'
+      },
+    }
+  },
+)
+
 export const REPLICASETS: readonly Invariant[] = [
+  leastMissedFirst,
+  statusIsTrue,
   ownPodsOnly,
   noMoreThanMissing,
   templateLabels,
