@@ -49,7 +49,6 @@ type UserChange = `AuthUser${'Add' | 'Delete' | 'ChangePassword' | 'GrantRole' |
 type RoleChange = `AuthRole${'Add' | 'Delete' | 'GrantPermission' | 'RevokePermission'}`
 
 const ROOT = 'root'
-const EVERYTHING: Permission = { permType: 'READWRITE', key: '', rangeEnd: '\0' }
 
 export class AuthStore {
   enabled = false
@@ -163,8 +162,7 @@ export class AuthStore {
       }
       case 'AuthRoleGet': {
         const perm = roles.get(request.role)
-        if (perm === undefined) return NO_ROLE
-        return { perm: request.role === ROOT ? [EVERYTHING] : perm }
+        return perm === undefined ? NO_ROLE : { perm }
       }
       case 'AuthUserAdd':
       case 'AuthUserDelete':

@@ -22,24 +22,34 @@ export class RealMachine implements Machine {
   private readonly client: EtcdClient
   private readonly folder: string
 
-  private constructor(cluster: EtcdCluster, client: EtcdClient, folder: string) {
+  private constructor(cluster: EtcdCluster, folder: string) {
     this.name = `etcd ${cluster.version.join('.')}`
     this.cluster = cluster
-    this.client = client
+    this.client = this.connect()
     this.folder = folder
   }
 
   /** Throws InputError for a binary that is no etcd. */
-  static async start(binary: string): Promise<RealMachine> {
+  static async start(binary: string, flags: readonly string[] = []): Promise<RealMachine> {
     const folder = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'evenkeel-differential-'))
     try {
-      const cluster = await EtcdCluster.start({ binary, members: 1, folder, token: folder })
-      const port = cluster.members[0]?.clientPort ?? 0
-      return new RealMachine(cluster, new EtcdClient({ address: `127.0.0.1:${port}`, timeoutMs: TIMEOUT_MS }), folder)
+      const cluster = await EtcdCluster.start({ binary, members: 1, folder, token: folder, flags })
+      return new RealMachine(cluster, folder)
     } catch (error) {
       rmSync(folder, { recursive: true, force: true })
       throw error
     }
+  }
+
+  /** Past the proxies that its clusters have. */
+  connect(user?: { readonly name: string; readonly password: string }): EtcdClient {
+    const port = this.cluster.members[0]?.clientPort ?? 0
+    return new EtcdClient({
+      address: `127.0.0.1:${port}`,
+      timeoutMs: TIMEOUT_MS,
+      memberNames: () => 'etcd',
+      ...(user === undefined ? {} : { user }),
+    })
   }
 
   async reset(): Promise<Revision> {

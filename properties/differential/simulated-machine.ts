@@ -7,7 +7,7 @@ import { etcdMember } from '../../impl/etcd/server.ts'
 import { spawn } from '../../impl/task.ts'
 import type { ClusterProcess, Message, Sighting } from '../../impl/wire.ts'
 import type { StoreRequest } from '../../model/components/etcd-store.ts'
-import type { Revision, WatchCreateRequest, WatchEvent } from '../../model/state/keyspace.ts'
+import type { EtcdError, EtcdRequest, EtcdResponse, Revision, WatchCreateRequest, WatchEvent } from '../../model/state/keyspace.ts'
 import { World } from '../../sim/world.ts'
 import { CALM_WEATHER } from '../generators/plan.ts'
 import type { Answer, Ended, Machine, Stream } from './machine.ts'
@@ -48,8 +48,16 @@ export class SimulatedMachine implements Machine {
   }
 
   ask(request: StoreRequest): Answer {
-    let answer: Answer | null = null
-    this.do((client) => spawn(client.request(request, CLIENT), (response) => (answer = response as Answer)))
+    return this.askWith(undefined, request) as Answer
+  }
+
+  /** token: as whose the request is made; undefined: nobody's. */
+  askWith(token: string | undefined, request: EtcdRequest): EtcdResponse | EtcdError {
+    let answer: EtcdResponse | EtcdError | null = null
+    this.do((client) => {
+      client.authenticate(token)
+      spawn(client.request(request, CLIENT), (response) => (answer = response))
+    })
     this.until(() => answer !== null)
     return answer ?? { kind: 'Error', message: 'no answer', definite: false }
   }

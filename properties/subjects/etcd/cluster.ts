@@ -30,6 +30,8 @@ export interface ClusterOptions {
   readonly token: string
   /** How often an idle watch is told how far it is, where the version can be told so. */
   readonly notifyMs?: number
+  /** Beside those that it needs. */
+  readonly flags?: readonly string[]
   /** A process came up, or went down by a signal of ours or by itself. */
   readonly onLife?: (member: string, up: boolean, reason: string) => void
 }
@@ -202,6 +204,7 @@ export class EtcdCluster {
       ...['--initial-cluster-token', token, '--initial-cluster-state', this.names.size === 0 ? 'new' : 'existing'],
       ...['--snapshot-count', String(SNAPSHOT_ENTRIES)],
       ...(isBefore(this.version, [3, 4, 0]) ? [] : ['--logger', 'zap', '--log-level', 'warn']),
+      ...(this.options.flags ?? []),
       ...(canNotify ? [notifyFlag, `${notifyMs}ms`] : []),
     ]
   }
