@@ -26,6 +26,8 @@ test.for<readonly [readonly string[], number, RegExp]>([
   [['check', 'no/such/folder'], 2, /no\/such\/folder: expected a file or folder of manifests, found no such path/],
   [['check', 'package.json', '--suite', 'etcd'], 2, /--suite: expected no suites beside manifests/],
   [['check', '--runs', '1', '--report', 'package.json'], 2, /package\.json: expected a folder, found a file/],
+  [['explore', 'nope'], 2, /explore: expected instances among scheduling, .*, found 'nope'/],
+  [['explore', 'scheduling', 'background'], 0, /✓ held: 2 instances, 217 states/],
   [['replay', 'no.json'], 2, /no\.json: expected a trace file, found no such file/],
   [['report', 'package.json'], 2, /package\.json: format: expected a report of format/],
 ])('evenkeel %j', ([args, status, said]) => {

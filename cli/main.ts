@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { BugError, loadBugs } from '../properties/bugs/bug.ts'
+import { exploreInstances, instanceNames } from './explore.ts'
 import { InputError } from '../properties/input.ts'
 import { SUITES } from '../properties/suites/register.ts'
 import type { Suite } from '../properties/suites/suite.ts'
@@ -153,6 +154,14 @@ program
     const chosen = ids.length === 0 ? loadBugs(process.env['EVENKEEL_BUGS']) : ids.map(bugNamed)
     const { seed, runs, workers, report, shrink } = options
     exitCode = await bugs({ bugs: chosen, seed, runsMost: runs, workers, folder: report, triesMost: shrink, version }, interruptible())
+  })
+
+program
+  .command('explore')
+  .description('walk every state that the model of a small cluster can reach, and hold each step to the invariants')
+  .argument('[instances...]', `which ones (default: all): ${instanceNames.join(', ')}`)
+  .action((names: string[]) => {
+    exitCode = exploreInstances(names)
   })
 
 program

@@ -19,6 +19,8 @@ export interface Explored extends Outcome<Action> {
 
 /** A small cluster to be explored in full. */
 export interface Instance extends Setting {
+  /** What happens in it, for people. */
+  readonly sentence: string
   /** What users had done before, and has come to rest as well. */
   readonly before?: readonly UserStep[]
   /** Who there is of the cluster; absent: everybody. */

@@ -12,8 +12,8 @@ const SETS = `${MANAGER} replicasets`
 const { informers, scheduler, replicaSet, kubelet, containerRuntime } = COMPONENTS
 
 export const INSTANCES = {
-  /** Three pods and room for three on two nodes, by a scheduler that sees late where it has put them. */
   scheduling: {
+    sentence: 'three pods and room for three on two nodes, by a scheduler that sees late where it has put them',
     objects: [node('node-0', '1'), node('node-1', '2')],
     lagging: ['kube-scheduler pods'],
     users: [pod('a'), pod('b'), pod('c')].map((value) => ({ kind: 'Create', value })),
@@ -21,30 +21,30 @@ export const INSTANCES = {
     components: { informers, scheduler },
     concerns: (waitsFor) => waitsFor.startsWith('a node'),
   },
-  /** A new image for a Deployment of two, by a controller that sees its pods and sets late. */
   rollout: {
+    sentence: 'a new image for a Deployment of two, in every order of what its controllers, scheduler and kubelet do',
     objects: [node('node-0'), deployment('web', 2)],
     lagging: [],
     users: [{ kind: 'SetImage', deployment: 'web', image: 'v2' }],
     budget: QUIET,
   },
-  /** Back to the template of the revision before, by a controller that sees its sets and pods late. */
   rollback: {
+    sentence: 'back to the template of the revision before, by a controller that sees its sets and pods late',
     objects: [node('node-0'), deployment('web', 1)],
     lagging: [PODS, SETS],
     before: [{ kind: 'SetImage', deployment: 'web', image: 'v2' }],
     users: [{ kind: 'Rollback', deployment: 'web' }],
     budget: QUIET,
   },
-  /** All old pods go before the first new one comes. */
   recreate: {
+    sentence: 'all old pods go before the first new one comes',
     objects: [node('node-0'), deployment('web', 1, { type: 'Recreate' })],
     lagging: [PODS],
     users: [{ kind: 'SetImage', deployment: 'web', image: 'v2' }],
     budget: QUIET,
   },
-  /** More replicas, then fewer, by a controller that sees its pods late. */
   scaling: {
+    sentence: 'more replicas, then fewer, by a controller that sees its pods late',
     objects: [node('node-0'), deployment('web', 1)],
     lagging: [PODS],
     users: [
@@ -55,29 +55,29 @@ export const INSTANCES = {
     components: { informers, replicaSet, deployment: COMPONENTS.deployment, kubelet, containerRuntime },
     concerns: (waitsFor) => waitsFor.includes('it has'),
   },
-  /** A machine crashes, and may come back before, while or after its pod is moved. */
   loss: {
+    sentence: 'a machine crashes, and may come back before, while or after its pod is moved',
     objects: [node('node-0'), node('node-1'), deployment('web', 1)],
     lagging: [],
     users: [],
     budget: { ...QUIET, crashes: 1, restarts: 1 },
   },
-  /** A machine that nobody reaches, with what runs on it going on. */
   cut: {
+    sentence: 'a machine that nobody reaches, with what runs on it going on',
     objects: [node('node-0'), node('node-1'), deployment('web', 1)],
     lagging: [],
     users: [],
     budget: { ...QUIET, cuts: 1 },
   },
-  /** A crashed machine is removed by its user: its pods are forced out. */
   removal: {
+    sentence: 'a crashed machine is removed by its user: its pods are forced out',
     objects: [node('node-0'), node('node-1'), deployment('web', 1)],
     lagging: [],
     users: [{ kind: 'Delete', resource: 'nodes', name: 'node-0', propagation: 'Background' }],
     budget: { ...QUIET, crashes: 1 },
   },
-  /** A container ends by itself, and a user deletes its pod. */
   restart: {
+    sentence: 'a container ends by itself, and a user deletes its pod',
     objects: [node('node-0'), deployment('web', 1)],
     lagging: ['kubelet-node-0 pods'],
     users: [{ kind: 'Delete', resource: 'pods', name: 'web-v1-0', propagation: 'Background' }],
@@ -86,8 +86,8 @@ export const INSTANCES = {
   background: deletion('Background'),
   foreground: deletion('Foreground'),
   orphan: deletion('Orphan'),
-  /** A service follows its pods, on a node that sees late where to send. */
   service: {
+    sentence: 'a service follows its pods, on a node that sees late where to send',
     objects: [node('node-0'), deployment('web', 1), service('web')],
     lagging: ['kube-proxy-node-0 endpointslices'],
     users: [{ kind: 'SetImage', deployment: 'web', image: 'v2' }],
@@ -95,10 +95,10 @@ export const INSTANCES = {
   },
 } satisfies Readonly<Record<string, Instance>>
 
-/** A Deployment is deleted, before a collector that sees pods late; a pod of it may just have been made. */
 function deletion(propagation: Propagation): Instance {
   const orphans = propagation === 'Orphan'
   return {
+    sentence: `a Deployment is deleted (${propagation}), before a collector that sees late what there is`,
     objects: [node('node-0'), deployment('web', 1)],
     lagging: orphans ? [PODS, SETS] : [PODS],
     users: [
