@@ -60,6 +60,12 @@ export const describe = (seen: Observation): readonly string[] => {
       return seen.backend === null ? [line(seen.atMs, `kube-proxy-${seen.node}`, `rejects a connection to ${seen.service}`)] : []
     case 'Compacted':
       return [line(seen.atMs, 'etcd', `compacted at revision ${seen.revision}`)]
+    case 'Alarmed':
+      return [
+        line(seen.atMs, 'etcd', `alarms: ${seen.alarms.map(({ alarm, memberId }) => `${alarm} of ${memberId}`).join(', ') || 'none'}`),
+      ]
+    case 'AuthChanged':
+      return [line(seen.atMs, 'etcd', `auth revision ${seen.authRevision}: ${describeRequest(seen.request)}`)]
     case 'Applied':
     case 'Hashed':
     case 'Restored':

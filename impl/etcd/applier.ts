@@ -125,8 +125,10 @@ export class Applier {
         return done({ kind: 'LeaseCheckpoint', header: this.now })
       case 'Alarm': {
         const raised = alarms.apply(request)
-        if (request.action !== 'GET') mvcc.note(alarms.all)
-        return done({ kind: 'Alarm', header: this.now, alarms: raised })
+        const response: EtcdResponse = { kind: 'Alarm', header: this.now, alarms: raised }
+        if (request.action === 'GET') return done(response)
+        mvcc.note(alarms.all)
+        return done(response, { kind: 'Alarmed', index: entry.index, alarms: alarms.all })
       }
       case 'Authenticate': {
         const token = `${request.token}.${entry.index}`
@@ -136,11 +138,11 @@ export class Applier {
       default: {
         const { enabled, revision } = auth
         const response = auth.apply(request, info, this.now)
-        if (auth.revision !== revision || auth.enabled !== enabled) {
-          mvcc.note(request)
-          this.tokens.changed(request)
-        }
-        return { response, changes: [], sightings: [] }
+        if (auth.revision === revision && auth.enabled === enabled) return { response, changes: [], sightings: [] }
+        mvcc.note(request)
+        this.tokens.changed(request)
+        const sighting: Sighting = { kind: 'AuthChanged', index: entry.index, authRevision: auth.revision, request }
+        return { response, changes: [], sightings: [sighting] }
       }
     }
   }

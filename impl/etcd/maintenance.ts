@@ -49,8 +49,15 @@ export class Maintenance {
         host.disk.sync(() => answer({ kind: 'Defragment', header: consensus.header() }))
         return
       case 'Snapshot':
-        answer({ kind: 'Snapshot', header: consensus.header(), hash: applier.mvcc.hashAt(applier.mvcc.revision), blob: applier.snapshot() })
+        answer(this.snapshot())
     }
+  }
+
+  private snapshot(): EtcdResponse {
+    const { applier, consensus } = this
+    const { mvcc } = applier
+    const hash = mvcc.hashAt(mvcc.revision)
+    return { kind: 'Snapshot', header: consensus.header(), hash, compactRevision: mvcc.compacted, blob: applier.snapshot() }
   }
 
   private status(): EtcdResponse {

@@ -267,8 +267,10 @@ class Member implements ClusterProcess {
     const wanted = entry.proposal !== null && this.service.awaits(entry.proposal.id)
     const applied = this.applier.apply(entry, host.elapsed(), wanted)
     if (entry.proposal === null || applied.response === null) return
-    const { author, via } = entry.proposal
-    for (const change of applied.changes) host.observe({ kind: 'Commit', ...change, author, via, index: entry.index, term: entry.term })
+    const { author, via, auth } = entry.proposal
+    const user = auth === undefined ? {} : { user: auth.user }
+    for (const change of applied.changes)
+      host.observe({ kind: 'Commit', ...change, author, via, ...user, index: entry.index, term: entry.term })
     for (const sighting of applied.sightings) host.observe(sighting)
     this.service.applied(entry.proposal, applied)
   }

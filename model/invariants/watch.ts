@@ -45,7 +45,10 @@ const matches = (stored: Stored | null, selector: string | undefined): boolean =
 const expected = (stream: Stream, change: Change): Delivered['type'] | null => {
   const { opened } = stream
   if (change.revision <= stream.after || !within(change.key, opened.range)) return null
-  if (opened.layer === 'etcd') return change.after === null ? 'DELETE' : 'PUT'
+  if (opened.layer === 'etcd') {
+    const [type, filter] = change.after === null ? (['DELETE', 'NODELETE'] as const) : (['PUT', 'NOPUT'] as const)
+    return opened.filters?.includes(filter) === true ? null : type
+  }
   const was = matches(change.before, opened.fieldSelector)
   const is = matches(change.after, opened.fieldSelector)
   if (is) return was ? 'MODIFIED' : 'ADDED'

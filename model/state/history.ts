@@ -6,6 +6,7 @@
  */
 import type { ObjectRef } from './cluster.ts'
 import type { EtcdError, EtcdRequest, EtcdResponse, Key, KeyRange, LeaseId, Revision, Stored, Value } from './keyspace.ts'
+import type { AlarmMember } from './maintenance.ts'
 import type { Uid } from './objects.ts'
 import type { Fault } from './plan.ts'
 import type { ResourceName } from './resources.ts'
@@ -117,11 +118,17 @@ export type Observation = { readonly atMs: number } &
         readonly author: ProcessName
         /** The apiserver (or etcd client) that sent it. */
         readonly via: ProcessName
+        /** Of etcd's own users the one who asked for it, where he had been authenticated. */
+        readonly user?: string
         /** Of the Raft entry that made it, where the subject shows it. */
         readonly index?: number
         readonly term?: number
       }
     | { readonly kind: 'Compacted'; readonly revision: Revision }
+    /** An entry raised or disarmed alarms: all that are raised since. */
+    | { readonly kind: 'Alarmed'; readonly index: number; readonly alarms: readonly AlarmMember[] }
+    /** An entry changed users, roles or whether they are asked for: the revision of the auth store since. */
+    | { readonly kind: 'AuthChanged'; readonly index: number; readonly authRevision: number; readonly request: EtcdRequest }
     // etcd members
     /** A member applied an entry. digest: of its whole applied state, equal for equal states. */
     | {

@@ -51,8 +51,9 @@ export interface HashKvResponse {
 export interface SnapshotResponse {
   readonly kind: 'Snapshot'
   readonly header: Header
-  /** Of the keys in it, as HashKv. */
+  /** Of the keys in it, as HashKv; and how far it is compacted. */
   readonly hash: string
+  readonly compactRevision: Revision
   /** What it holds is the server's own matter; absent in histories. */
   readonly blob?: unknown
 }

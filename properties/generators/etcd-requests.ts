@@ -3,6 +3,7 @@
  * that requests meet each other. A negative revision is so many back from the highest the client was told of.
  */
 import fc from 'fast-check'
+import type { AuthRequest } from '../../model/state/auth.ts'
 import type { Compare, KvRequest, RangeRequest } from '../../model/state/keyspace.ts'
 import type { EtcdClientAction } from '../../model/state/plan.ts'
 
@@ -32,8 +33,22 @@ const back = fc.oneof(
 const pastRange: fc.Arbitrary<RangeRequest> = fc
   .record({ key, rangeEnd: fc.option(rangeEnd), revision: back, serializable: fc.constantFrom(false, true) })
   .map((fields) => ({ kind: 'Range', ...given(fields) }) as RangeRequest)
+const bound = fc.option(fc.integer({ min: 1, max: 30 }), { freq: 6 })
 const richRange: fc.Arbitrary<RangeRequest> = fc
-  .record({ key, rangeEnd, limit: fc.option(fc.integer({ min: 1, max: 3 })), keysOnly: seldom(true), countOnly: seldom(true) })
+  .record({
+    key,
+    rangeEnd,
+    limit: fc.option(fc.integer({ min: 1, max: 3 })),
+    sortOrder: fc.constantFrom(null, 'NONE' as const, 'ASCEND' as const, 'DESCEND' as const),
+    sortTarget: fc.constantFrom(null, 'KEY' as const, 'VERSION' as const, 'CREATE' as const, 'MOD' as const, 'VALUE' as const),
+    minModRevision: bound,
+    maxModRevision: bound,
+    minCreateRevision: bound,
+    maxCreateRevision: bound,
+    keysOnly: seldom(true),
+    countOnly: seldom(true),
+    serializable: seldom(true),
+  })
   .map((fields) => ({ kind: 'Range', ...given(fields) }) as RangeRequest)
 
 const put = fc.record({ kind: fc.constant('Put' as const), key, value, prevKv: fc.boolean() })
@@ -66,7 +81,7 @@ const compare: fc.Arbitrary<Compare> = fc
   }))
 
 const here = ({ serializable: _serializable, ...rest }: RangeRequest): RangeRequest => rest
-const part: fc.Arbitrary<KvRequest> = fc.oneof(put, range.map(here), remove, removeRange, pastRange.map(here))
+const reading = fc.oneof(range.map(here), pastRange.map(here))
 const txnOf = (parts: fc.Arbitrary<KvRequest>): fc.Arbitrary<KvRequest> =>
   fc.record({
     kind: fc.constant('Txn' as const),
@@ -74,8 +89,18 @@ const txnOf = (parts: fc.Arbitrary<KvRequest>): fc.Arbitrary<KvRequest> =>
     success: fc.array(parts, { maxLength: 3 }),
     failure: fc.array(parts, { maxLength: 2 }),
   })
-/** Anything at once, two writes of one key included: those are refused. */
-const txn = txnOf(part)
+/**
+ * Anything at once, two writes of one key included: those are refused. But for one case, in which etcd looks away and one
+ * revision changes a key twice: what one inner transaction puts and a later one deletes. So inner ones delete nothing.
+ */
+const txn = txnOf(
+  fc.oneof(
+    { weight: 3, arbitrary: put },
+    { weight: 3, arbitrary: reading },
+    { weight: 2, arbitrary: fc.oneof(remove, removeRange) },
+    { weight: 1, arbitrary: txnOf(fc.oneof(put, reading)) },
+  ),
+)
 
 const watch = fc
   .record({
@@ -83,11 +108,76 @@ const watch = fc
     rangeEnd: fc.constantFrom('c', 'z'),
     startBack: fc.integer({ min: -4, max: 8 }),
     prevKv: fc.boolean(),
+    filters: fc.constantFrom(null, null, null, ['NOPUT'] as const, ['NODELETE'] as const),
+    progressNotify: seldom(true),
+    fragment: seldom(true),
   })
-  .map((fields): EtcdClientAction => ({ kind: 'Watch', ...fields }))
+  .map(({ key: start, rangeEnd: end, startBack, prevKv, ...options }): EtcdClientAction => ({
+    kind: 'Watch',
+    key: start,
+    rangeEnd: end,
+    startBack,
+    prevKv,
+    ...given(options),
+  }))
 
-/** A request of a client of etcd. */
-export const etcdRequest: fc.Arbitrary<EtcdClientAction> = fc.oneof(
+const lease: fc.Arbitrary<EtcdClientAction> = fc.oneof(
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('LeaseGrant' as const), slot, ttlSeconds: fc.integer({ min: 1, max: 6 }) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('PutWithLease' as const), key, value, slot }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constantFrom('LeaseRevoke' as const, 'LeaseKeepAlive' as const, 'LeaseKeepAlive' as const), slot }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('LeaseTimeToLive' as const), slot, keys: fc.boolean() }) },
+)
+
+/** What an operator does: hashes, defragmentation, snapshots, alarms looked at and disarmed. */
+const maintenance: fc.Arbitrary<EtcdClientAction> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('HashKv' as const), back: fc.integer({ min: 0, max: 4 }) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('Defragment' as const, 'Snapshot' as const, 'Status' as const) }) },
+  { weight: 1, arbitrary: fc.constant<EtcdClientAction>({ kind: 'Alarm', action: 'DEACTIVATE', alarm: 'NOSPACE' }) },
+)
+
+const ROLES = ['reader', 'writer'] as const
+const USERS = ['ann', 'bob'] as const
+const role = fc.constantFrom(...ROLES)
+const user = fc.constantFrom(...USERS)
+/** Who he is by his name: passwords are not what is looked at. */
+const authenticate = fc.constantFrom('root', 'root', ...USERS).map((name): AuthRequest => ({ kind: 'Authenticate', name, password: name }))
+
+/** What changes who may do what, while others are at work. */
+const auth: fc.Arbitrary<EtcdClientAction> = fc.oneof(
+  { weight: 6, arbitrary: authenticate },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('AuthEnable' as const, 'AuthEnable' as const, 'AuthDisable' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('AuthRoleGrantPermission' as const),
+      name: role,
+      perm: fc.record({ permType: fc.constantFrom('READ' as const, 'WRITE' as const, 'READWRITE' as const), key, rangeEnd }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('AuthRoleRevokePermission' as const), role, key, rangeEnd }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('AuthUserGrantRole' as const), user, role }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('AuthUserRevokeRole' as const), name: user, role }) },
+  { weight: 1, arbitrary: fc.constant<EtcdClientAction>({ kind: 'LogOut' }) },
+)
+
+/** Users and roles as an operator sets them up before he turns authentication on. */
+export const AUTH_SET_UP: readonly EtcdClientAction[] = [
+  { kind: 'AuthUserAdd', name: 'root', password: 'root' },
+  { kind: 'AuthRoleAdd', name: 'root' },
+  { kind: 'AuthUserGrantRole', user: 'root', role: 'root' },
+  ...ROLES.map((name): EtcdClientAction => ({ kind: 'AuthRoleAdd', name })),
+  { kind: 'AuthRoleGrantPermission', name: 'reader', perm: { permType: 'READ', key: 'a', rangeEnd: 'z' } },
+  { kind: 'AuthRoleGrantPermission', name: 'writer', perm: { permType: 'READWRITE', key: 'a', rangeEnd: 'c' } },
+  ...USERS.map((name): EtcdClientAction => ({ kind: 'AuthUserAdd', name, password: name })),
+  { kind: 'AuthUserGrantRole', user: 'ann', role: 'reader' },
+  { kind: 'AuthUserGrantRole', user: 'bob', role: 'writer' },
+  { kind: 'AuthEnable' },
+]
+
+const common: readonly { readonly weight: number; readonly arbitrary: fc.Arbitrary<EtcdClientAction> }[] = [
   { weight: 12, arbitrary: put },
   { weight: 10, arbitrary: range },
   { weight: 3, arbitrary: pastRange },
@@ -96,10 +186,20 @@ export const etcdRequest: fc.Arbitrary<EtcdClientAction> = fc.oneof(
   { weight: 1, arbitrary: removeRange },
   { weight: 5, arbitrary: compareAndPut },
   { weight: 4, arbitrary: txn },
-  { weight: 4, arbitrary: watch },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('Compact'), back: fc.integer({ min: 0, max: 6 }) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('LeaseGrant'), slot, ttlSeconds: fc.integer({ min: 1, max: 6 }) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('PutWithLease'), key, value, slot }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('LeaseRevoke', 'LeaseKeepAlive', 'LeaseKeepAlive'), slot }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('Reconnect') }) },
-)
+  { weight: 5, arbitrary: watch },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('CancelWatch' as const), nth: fc.integer({ min: 0, max: 3 }) }) },
+  { weight: 1, arbitrary: fc.constant<EtcdClientAction>({ kind: 'AskProgress' }) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({ back: fc.integer({ min: 0, max: 6 }), physical: seldom(true) })
+      .map(({ back: revisions, ...options }): EtcdClientAction => ({ kind: 'Compact', back: revisions, ...given(options) })),
+  },
+  { weight: 7, arbitrary: lease },
+  { weight: 3, arbitrary: maintenance },
+  { weight: 2, arbitrary: fc.constant<EtcdClientAction>({ kind: 'Reconnect' }) },
+]
+
+/** A request of a client of etcd; with `users`, of one that may have to say who he is. */
+export const etcdRequest = (users: boolean): fc.Arbitrary<EtcdClientAction> =>
+  fc.oneof(...common, ...(users ? [{ weight: 10, arbitrary: auth }] : []))

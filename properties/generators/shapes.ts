@@ -33,6 +33,20 @@ export const standardShapes = (least: number, most: number): fc.Arbitrary<Cluste
 /** etcd's defaults; and elections that follow each other faster, down to the Raft paper's 150 ms: more of them in a storm. */
 const ELECTIONS: readonly Timings[] = [{}, { etcdHeartbeatMs: 50, etcdElectionMs: 400 }, { etcdHeartbeatMs: 20, etcdElectionMs: 150 }]
 
+const sometimes = <T>(value: T): fc.Arbitrary<T | undefined> => fc.constantFrom(undefined, undefined, undefined, value)
+/** Small limits, so that they are met: etcd's own are made for weeks. */
+const limits: fc.Arbitrary<Timings> = fc
+  .record({
+    etcdLeaseCheckpointMs: sometimes(1_000),
+    etcdCompactionBatch: fc.constantFrom(undefined, 1, 3),
+    etcdQuotaBytes: fc.constantFrom(undefined, undefined, undefined, 1_200, 2_400),
+    etcdWatchWindow: fc.constantFrom(undefined, 1, 2),
+    etcdWatchBatch: fc.constantFrom(undefined, 1, 3),
+    etcdProgressNotifyMs: fc.constantFrom(1_000, 5_000),
+    etcdCorruptCheckMs: sometimes(2_000),
+  })
+  .map((drawn) => Object.fromEntries(Object.entries(drawn).filter(([, value]) => value !== undefined)))
+
 /** A store and its clients, without Kubernetes above it. */
 export const etcdShape: fc.Arbitrary<ClusterShape> = fc
   .record({
@@ -40,15 +54,16 @@ export const etcdShape: fc.Arbitrary<ClusterShape> = fc
     clients: fc.integer({ min: 2, max: 5 }),
     entries: fc.constantFrom(256, 1, 4, 1),
     elections: fc.constantFrom(...ELECTIONS),
+    limits,
   })
-  .map(({ members, clients, entries, elections }) => ({
+  .map(({ members, clients, entries, elections, limits: drawn }) => ({
     members,
     apiservers: 0,
     controllerManagers: 0,
     schedulers: 0,
     nodes: [],
     etcdClients: clients,
-    timings: { etcdAppendEntries: entries, ...elections },
+    timings: { etcdAppendEntries: entries, ...elections, ...drawn },
   }))
 
 const MEMBERS = ['etcd-0', 'etcd-1', 'etcd-2']

@@ -43,6 +43,10 @@ const repeatKey = (sighting: Sighting): string | null => {
       return `c${sighting.index}/${sighting.term}/${sighting.revision}/${sighting.key}`
     case 'Compacted':
       return `x${sighting.revision}`
+    case 'Alarmed':
+      return `a${sighting.index}`
+    case 'AuthChanged':
+      return `u${sighting.index}`
     case 'LeaseGranted':
       return `g${sighting.lease}`
     case 'LeaseRevoked':

@@ -109,6 +109,7 @@ class Simulation {
     for (let client = 0; client < this.plan.cluster.etcdClients; client++) {
       this.cluster.act({ kind: 'Etcd', client, request: { kind: 'Range', key: '\0', rangeEnd: '\0' } })
       this.cluster.act({ kind: 'Etcd', client, request: { kind: 'Put', key: 'probe', value: 'calm' } })
+      this.cluster.act({ kind: 'Etcd', client, request: { kind: 'HashKv', back: 0 } })
     }
   }
 

@@ -2,16 +2,13 @@
 import fc from 'fast-check'
 import type { Plan, UserAction } from '../../model/state/plan.ts'
 import type { FaultKind } from '../generators/weather.ts'
-import { etcdRequest } from '../generators/etcd-requests.ts'
+import { AUTH_SET_UP, etcdRequest } from '../generators/etcd-requests.ts'
 import { planOf } from '../generators/plan.ts'
 import { etcdShape, etcdTargets } from '../generators/shapes.ts'
 import type { Suite } from './suite.ts'
 
-const user: fc.Arbitrary<UserAction> = fc.record({
-  kind: fc.constant('Etcd'),
-  client: fc.integer({ min: 0, max: 4 }),
-  request: etcdRequest,
-})
+const asks = (users: boolean): fc.Arbitrary<UserAction> =>
+  fc.record({ kind: fc.constant('Etcd'), client: fc.integer({ min: 0, max: 4 }), request: etcdRequest(users) })
 
 const FAULTS: readonly FaultKind[] = [
   'CrashProcess',
@@ -26,25 +23,34 @@ const FAULTS: readonly FaultKind[] = [
   'DeposeElected',
 ]
 
-/** etcd's manual: an election timeout is at least ten round trips. One that is shorter than a few never lets a leader stay. */
+/**
+ * etcd's manual: an election timeout is at least ten round trips. One that is shorter than a few never lets a leader stay;
+ * and a watch that may have one response on its way never catches up over links that take long.
+ */
 const patient = (plan: Plan): Plan => {
-  const { timings } = plan.cluster
-  if ((timings.etcdElectionMs ?? Infinity) >= plan.weather.latencyMs[1] * ROUND_TRIPS) return plan
-  const { etcdElectionMs: _election, etcdHeartbeatMs: _heartbeat, ...rest } = timings
-  return { ...plan, cluster: { ...plan.cluster, timings: rest } }
+  const { etcdElectionMs, etcdHeartbeatMs, etcdWatchWindow, ...rest } = plan.cluster.timings
+  const [, longestMs] = plan.weather.latencyMs
+  const hasty = (etcdElectionMs ?? Infinity) < longestMs * ROUND_TRIPS
+  const timings = {
+    ...rest,
+    ...(hasty || etcdElectionMs === undefined ? {} : { etcdElectionMs }),
+    ...(hasty || etcdHeartbeatMs === undefined ? {} : { etcdHeartbeatMs }),
+    ...(longestMs > SLOW_MS || etcdWatchWindow === undefined ? {} : { etcdWatchWindow }),
+  }
+  return { ...plan, cluster: { ...plan.cluster, timings } }
 }
 const ROUND_TRIPS = 5
+const SLOW_MS = 100
 
-export const etcd: Suite = {
-  name: 'etcd',
-  sentence: 'clients read, write, watch and lease while members crash, lose unsynced writes and are cut off',
-  weight: 4,
-  concerns: ['ETCD-', 'RAFT-'],
-  plans: planOf({
+/** By then somebody leads. */
+const SET_UP_MS = 2_000
+
+const plans = (users: boolean): fc.Arbitrary<Plan> =>
+  planOf({
     suite: 'etcd',
     cluster: etcdShape,
-    opening: [],
-    users: user,
+    opening: users ? AUTH_SET_UP.map((request) => ({ atMs: SET_UP_MS, do: { kind: 'Etcd', client: 0, request } })) : [],
+    users: asks(users),
     usersMost: 180,
     faultKinds: FAULTS,
     faultsMost: 10,
@@ -54,5 +60,12 @@ export const etcd: Suite = {
     stormMs: fc.integer({ min: 4_000, max: 18_000 }),
     calmMs: 40_000,
     quietMs: 3_000,
-  }).map(patient),
+  })
+
+export const etcd: Suite = {
+  name: 'etcd',
+  sentence: 'clients read, write, watch and lease while members crash, lose unsynced writes and are cut off',
+  weight: 4,
+  concerns: ['ETCD-', 'RAFT-'],
+  plans: fc.oneof({ weight: 4, arbitrary: plans(false) }, { weight: 1, arbitrary: plans(true) }).map(patient),
 }

@@ -1,7 +1,10 @@
 /** What etcd promises of its keys, to clients that read, write and transact. SEMANTICS 2.1. */
 import type { Invariant } from '../../invariant.ts'
+import { ALARMS } from './alarms.ts'
+import { AUTH } from './auth.ts'
+import { MAINTENANCE } from './maintenance.ts'
 import { READS } from './reads.ts'
 import { REVISIONS } from './revisions.ts'
 import { TRANSACTIONS } from './transactions.ts'
 
-export const ETCD: readonly Invariant[] = [...READS, ...REVISIONS, ...TRANSACTIONS]
+export const ETCD: readonly Invariant[] = [...READS, ...REVISIONS, ...TRANSACTIONS, ...ALARMS, ...AUTH, ...MAINTENANCE]

@@ -10,6 +10,9 @@ const liveness = { kind: 'convergence', strength: 'liveness' } as const
 /** From when on in the calm nothing may be unsettled any more, whatever the timings. */
 const SETTLED_MS = 15_000
 
+/** Reasons that are no answer. */
+const UNANSWERED = /timed out|connection lost/
+
 const leaderAfterStorm: Invariant = watching(
   {
     id: 'ETCD-L1',
@@ -203,7 +206,8 @@ const answeredInCalm: Invariant = watching(
           return 'vacuous'
         }
         if (next.kind === 'Reply') {
-          if (open.delete(next.call) && next.outcome.kind === 'unknown') unanswered ??= `${next.call}: ${next.outcome.reason}`
+          if (open.delete(next.call) && next.outcome.kind === 'unknown' && UNANSWERED.test(next.outcome.reason))
+            unanswered ??= `${next.call}: ${next.outcome.reason}`
           return 'vacuous'
         }
         if (next.kind !== 'PhaseBegan') return 'vacuous'
