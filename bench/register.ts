@@ -2,10 +2,20 @@
 import type { Benchmark } from './benchmark.ts'
 import { etcdCluster } from './benchmarks/etcd-cluster.ts'
 import { eventQueue } from './benchmarks/event-queue.ts'
+import { modelStates } from './benchmarks/model-states.ts'
 import { raftStep } from './benchmarks/raft-step.ts'
 import { scheduler } from './benchmarks/scheduler.ts'
 import { standardCluster } from './benchmarks/standard-cluster.ts'
 import { suites } from './benchmarks/suites.ts'
 import { watchFanOut } from './benchmarks/watch-fan-out.ts'
 
-export const BENCHMARKS: readonly Benchmark[] = [eventQueue, standardCluster, ...suites, etcdCluster, raftStep, watchFanOut, scheduler]
+export const BENCHMARKS: readonly Benchmark[] = [
+  eventQueue,
+  standardCluster,
+  ...suites,
+  etcdCluster,
+  raftStep,
+  watchFanOut,
+  scheduler,
+  modelStates,
+]

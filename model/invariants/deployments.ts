@@ -1,4 +1,5 @@
 /** Deployments: one set a template, history kept, pauses kept, the spec left alone. SEMANTICS 2.5. */
+import { notToCleanUp } from '../components/deployment.ts'
 import type { Invariant } from '../invariant.ts'
 import type { Deployment, ReplicaSet } from '../state/objects.ts'
 import { controllerOf, sameValue } from '../components/objects.ts'
@@ -42,11 +43,8 @@ const cleansUpOld = deciding(
     const set = viewed<ReplicaSet>(history, view, choice.replicaSet)
     const deployment = viewed<Deployment>(history, view, choice.owner)
     if (set === undefined || deployment === undefined) return 'vacuous'
-    if (set.spec.replicas !== 0 || set.status.replicas !== 0)
-      return { why: `${process} cleans up ${choice.replicaSet.name}, which wants ${set.spec.replicas} pods and has ${set.status.replicas}` }
-    return templateOf(set.spec.template) === templateOf(deployment.spec.template)
-      ? { why: `${process} cleans up ${choice.replicaSet.name}, which has the current template` }
-      : 'notable'
+    const reason = notToCleanUp(deployment, set)
+    return reason === null ? 'notable' : { why: `${process} cleans up ${choice.replicaSet.name}, which ${reason}` }
   },
 )
 

@@ -1,4 +1,5 @@
 /** Garbage collection: what may be deleted for want of an owner, and that it is. SEMANTICS 2.8. */
+import { standingOf } from '../components/garbage-collector.ts'
 import type { Invariant } from '../invariant.ts'
 import { deciding, had, keyOfRef, objectOf, safety, settles } from './define.ts'
 
@@ -17,9 +18,8 @@ const ownersGone = deciding(
       const held = objectOf(
         cluster.store.get(keyOfRef(owner)) ?? cluster.store.get(keyOfRef({ resource: owner.resource, name: owner.name })),
       )
-      if (held === undefined || held.metadata.uid !== owner.uid) continue
-      const waits = held.metadata.deletionTimestamp !== undefined && held.metadata.finalizers?.includes('foregroundDeletion') === true
-      if (!waits) return { why: `${process} collects ${choice.object.name}, whose owner ${owner.name} is there` }
+      if (standingOf(held, owner.uid) === 'solid')
+        return { why: `${process} collects ${choice.object.name}, whose owner ${owner.name} is there` }
     }
     return 'notable'
   },

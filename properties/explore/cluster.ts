@@ -44,7 +44,7 @@ const settled = (system: System, machine: Component<System, Action>): System => 
 }
 
 /** Its objects have come to rest; then its users act, its views lag and its faults strike. */
-const begin = ({ objects, lagging, before = [], users, budget }: Instance): System => {
+export const begin = ({ objects, lagging, before = [], users, budget }: Instance): System => {
   const machine = clusterWith(COMPONENTS)
   const quiet = init({ objects, lagging: [], users: [], budget: { crashes: 0, restarts: 0, exits: 0, cuts: 0 } })
   const rested = before.reduce(
