@@ -14,11 +14,21 @@ const OPERATIONS_MOST = 128
 
 export const refused = (message: string): EtcdError => ({ kind: 'Error', message: `etcdserver: ${message}`, definite: true })
 
+export const NO_SPACE = refused('mvcc: database space exceeded')
+
 /** Null: it may be applied. */
-export const problemOf = (keyspace: Keyspace, request: KvRequest): EtcdError | null =>
-  malformed(request, OPERATIONS_MOST) ?? (isRepeating(request) ? refused('duplicate key given in txn request') : refusal(keyspace, request))
+export const problemOf = (keyspace: Keyspace, request: KvRequest): EtcdError | null => nonsense(request) ?? refusal(keyspace, request)
+
+/** While the space alarm is raised. Whatever may put is refused, though it would put nothing; what frees or reads is not. */
+export const problemWithoutSpace = (request: KvRequest): EtcdError | null => nonsense(request) ?? (mayPut(request) ? NO_SPACE : null)
+
+const mayPut = (request: KvRequest): boolean =>
+  request.kind === 'Put' || (request.kind === 'Txn' && [...request.success, ...request.failure].some(mayPut))
 
 // In itself
+
+const nonsense = (request: KvRequest): EtcdError | null =>
+  malformed(request, OPERATIONS_MOST) ?? (isRepeating(request) ? refused('duplicate key given in txn request') : null)
 
 const malformed = (request: KvRequest, operationsMost: number): EtcdError | null => {
   if (request.kind === 'Txn') return malformedTxn(request, operationsMost)

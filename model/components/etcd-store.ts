@@ -25,7 +25,7 @@ import type { Keyspace } from '../state/system.ts'
 import { holds } from './etcd-compare.ts'
 import { grantLease, keysOf, leaseProblem, type AnyLeaseRequest } from './etcd-lease.ts'
 import { matching, show } from './etcd-range.ts'
-import { problemOf, refused, unreadable } from './etcd-refusals.ts'
+import { NO_SPACE, problemOf, problemWithoutSpace, refused, unreadable } from './etcd-refusals.ts'
 
 export const EMPTY: Keyspace = { revision: 1, compacted: 0, kvs: new Map(), leases: new Map(), changes: [] }
 
@@ -145,14 +145,19 @@ export interface Answered {
   readonly response: StoreResponse | EtcdError
 }
 
-/** Any request that is answered from the store alone. The time a lease has left is answered as if none had passed. */
-export const answer = (keyspace: Keyspace, request: StoreRequest): Answered => {
+/**
+ * Any request that is answered from the store alone. The time a lease has left is answered as if none had passed.
+ * spaceLeft: no member has raised the alarm that its space is exhausted.
+ */
+export const answer = (keyspace: Keyspace, request: StoreRequest, spaceLeft = true): Answered => {
   switch (request.kind) {
     case 'Range':
     case 'Put':
     case 'DeleteRange':
-    case 'Txn':
-      return applyRequest(keyspace, request)
+    case 'Txn': {
+      const problem = spaceLeft ? null : problemWithoutSpace(request)
+      return problem === null ? applyRequest(keyspace, request) : { keyspace, response: problem }
+    }
     case 'Compact': {
       const after = compact(keyspace, request.revision)
       return 'kind' in after
@@ -160,7 +165,7 @@ export const answer = (keyspace: Keyspace, request: StoreRequest): Answered => {
         : { keyspace: after, response: { kind: 'Compact', header: headerAt(after.revision) } }
     }
     default:
-      return answerLease(keyspace, request)
+      return request.kind === 'LeaseGrant' && !spaceLeft ? { keyspace, response: NO_SPACE } : answerLease(keyspace, request)
   }
 }
 

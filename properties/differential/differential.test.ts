@@ -44,6 +44,19 @@ test.skipIf(!PRESENT)(
   10 * MINUTES_MS,
 )
 
+test.skipIf(!PRESENT)(`leases for less time than a server grants last as long as it grants at least${absent}`, async () => {
+  const machines: readonly Machine[] = [new ModelMachine(), new SimulatedMachine(1), await RealMachine.start('etcd')]
+  for (const machine of machines) await machine.reset()
+  for (const [id, ttlSeconds] of [-3, 0, 1, 2, 3].entries()) {
+    const said = machines.map(async (machine) => {
+      const answer = await machine.ask({ kind: 'LeaseGrant', id: id + 1, ttlSeconds })
+      return answer.kind === 'LeaseGrant' ? answer.ttlSeconds : answer
+    })
+    expect(await Promise.all(said)).toEqual(machines.map(() => Math.max(2, ttlSeconds)))
+  }
+  for (const machine of machines) await machine.stop()
+})
+
 // What is wrong with a machine that is right otherwise.
 
 type Wrong = (answer: Answer, request: StoreRequest) => Answer

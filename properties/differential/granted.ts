@@ -4,14 +4,22 @@
  */
 import { isRepeating } from '../../model/components/etcd-refusals.ts'
 import type { StoreRequest } from '../../model/components/etcd-store.ts'
-import type { KvRequest, Revision, WatchEvent } from '../../model/state/keyspace.ts'
+import type { KvRequest, Revision, TxnRequest, WatchEvent } from '../../model/state/keyspace.ts'
 
 /**
  * A delete up to the end of all keys escapes etcd's look for keys that a transaction writes twice, and what it then stores
  * its own compaction loses (https://github.com/etcd-io/etcd/issues/22445, 22376): not asked of a real server at all.
  */
-export const isNotAsked = (request: StoreRequest): boolean =>
-  request.kind === 'Txn' && isRepeating(request) && !isRepeating(withoutOpenDeletes(request))
+const isLetPass = (request: TxnRequest): boolean => isRepeating(request) && !isRepeating(withoutOpenDeletes(request))
+
+/** When its space is exhausted etcd does not look for puts in transactions inside transactions (server/storage/quota.go). */
+const putsOnlyInside = ({ success, failure }: TxnRequest): boolean => {
+  const parts = [...success, ...failure]
+  return parts.some(({ kind }) => kind === 'Txn') && !parts.some(({ kind }) => kind === 'Put')
+}
+
+export const isNotAsked = (request: StoreRequest, spaceLeft: boolean): boolean =>
+  request.kind === 'Txn' && (isLetPass(request) || (!spaceLeft && putsOnlyInside(request)))
 
 const withoutOpenDeletes = (request: KvRequest): KvRequest => {
   if (request.kind !== 'Txn') return request

@@ -29,6 +29,8 @@ export interface Machine {
   /** Nothing is left in it but the revision it then is at, which is also the compacted one. */
   reset(): Promise<Revision>
   ask(request: StoreRequest): Answer | Promise<Answer>
+  /** Whether a member says that its space is exhausted. */
+  alarm(raised: boolean): Promise<void>
   /** Resolves when the watch stands: it is owed what is written from now on. */
   watch(request: WatchCreateRequest): Promise<Stream>
   stop(): Promise<void>

@@ -20,20 +20,27 @@ const ended = (reason: string, compactRevision: Revision): Stream => ({ events: 
 export class ModelMachine implements Machine {
   readonly name: string = 'specification'
   keyspace: Keyspace = BASE
+  spaceLeft = true
   private open: Open[] = []
 
   reset(): Promise<Revision> {
     this.keyspace = BASE
+    this.spaceLeft = true
     this.open = []
     return Promise.resolve(this.keyspace.revision)
   }
 
   ask(request: StoreRequest): Answer {
-    const { keyspace, response } = answer(this.keyspace, request)
+    const { keyspace, response } = answer(this.keyspace, request, this.spaceLeft)
     const changed = keyspace.revision > this.keyspace.revision
     this.keyspace = keyspace
     if (changed) for (const watch of this.open) this.deliver(watch, keyspace.revision)
     return response
+  }
+
+  alarm(raised: boolean): Promise<void> {
+    this.spaceLeft = !raised
+    return Promise.resolve()
   }
 
   watch(request: WatchCreateRequest): Promise<Stream> {

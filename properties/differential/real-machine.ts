@@ -53,6 +53,7 @@ export class RealMachine implements Machine {
   }
 
   async reset(): Promise<Revision> {
+    await this.alarm(false)
     const held = await this.must({ kind: 'LeaseLeases' })
     for (const id of held.kind === 'LeaseLeases' ? held.leases : []) await this.must({ kind: 'LeaseRevoke', id })
     await this.must({ kind: 'Put', key: '~', value: '' })
@@ -69,6 +70,12 @@ export class RealMachine implements Machine {
     if (response.kind === 'LeaseKeepAlive' && response.ttlSeconds <= 0)
       return { kind: 'Error', message: 'etcdserver: requested lease not found', definite: true }
     return response
+  }
+
+  async alarm(raised: boolean): Promise<void> {
+    const message = { action: raised ? 'ACTIVATE' : 'DEACTIVATE', memberID: 1, alarm: 'NOSPACE' }
+    const answer = await this.client.call('Maintenance/Alarm', message)
+    if ('error' in answer) throw new Error(`${this.name}: ${answer.error.details}`)
   }
 
   async watch(request: WatchCreateRequest): Promise<Stream> {

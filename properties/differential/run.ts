@@ -114,6 +114,7 @@ class Run {
     await this.watch(ALL)
     for (const operation of operations) {
       if (operation.kind === 'Watch') await this.watch(operation.request(this.model.keyspace))
+      else if (operation.kind === 'Alarm') await this.alarm(operation.raised)
       else {
         for (const request of operation.requests(this.model.keyspace)) {
           const difference = await this.ask(request)
@@ -121,6 +122,7 @@ class Run {
         }
       }
     }
+    await this.alarm(false)
     for (const watch of watches) await this.watch(watch(this.model.keyspace))
     // Of the watches that look back the last has something to wait for: when it has it, the others have been looked after.
     if (watches.length > 0) await this.watch({ ...ALL, startRevision: Math.max(2, this.model.keyspace.revision) })
@@ -134,10 +136,12 @@ class Run {
   private async ask(request: StoreRequest): Promise<Difference | null> {
     const { tally } = this
     const words = sayRequest(request)
-    const skip = isNotAsked(request)
-    const expected = sayAnswer(this.model.ask(request))
+    const answer = this.model.ask(request)
+    const expected = sayAnswer(answer)
+    // What the specification refuses leaves its state as it is: a machine that is not asked stays beside it.
+    const skip = answer.kind === 'Error' && isNotAsked(request, this.model.spaceLeft)
     tally.requests++
-    if (expected.startsWith('Error')) tally.refusals++
+    if (answer.kind === 'Error') tally.refusals++
     if (skip) tally.notAsked++
     const asked = this.peers.filter(({ real }) => !(real && skip))
     const answers = await Promise.all(asked.map((peer) => peer.ask(request)))
@@ -151,6 +155,12 @@ class Run {
       expected,
       asked.map(({ machine }, index) => ({ machine: machine.name, said: said[index] ?? '' })),
     )
+  }
+
+  private async alarm(raised: boolean): Promise<void> {
+    if (raised !== this.model.spaceLeft) return
+    for (const machine of [this.model, ...this.peers.map((peer) => peer.machine)]) await machine.alarm(raised)
+    this.steps.push(raised ? 'alarm raise NOSPACE' : 'alarm disarm')
   }
 
   private differ(words: string, expected: string, others: Difference['answers']): Difference {

@@ -62,6 +62,11 @@ export class SimulatedMachine implements Machine {
     return answer ?? { kind: 'Error', message: 'no answer', definite: false }
   }
 
+  alarm(raised: boolean): Promise<void> {
+    this.askWith(undefined, { kind: 'Alarm', action: raised ? 'ACTIVATE' : 'DEACTIVATE', memberId: 'etcd-0', alarm: 'NOSPACE' })
+    return Promise.resolve()
+  }
+
   watch(request: WatchCreateRequest): Promise<Stream> {
     const events: WatchEvent[] = []
     const stream = { stands: false, ended: null as Ended | null }
