@@ -1,4 +1,8 @@
-/** The composed system: what it begins with, and whose actions make its steps. */
+/**
+ * The composed system: what it begins with, and whose actions make its steps.
+ *
+ * There is one of each process: elections are left out, and with them what two that both believe to lead do to each other.
+ */
 import { serve } from './components/apiserver.ts'
 import { containerRuntime } from './components/container-runtime.ts'
 import { deployment } from './components/deployment.ts'
@@ -15,7 +19,7 @@ import { informers } from './components/view.ts'
 import type { KubernetesObject } from './state/objects.ts'
 import type { Action, Budget, Component, System, UserStep } from './state/system.ts'
 
-/** A component as the whole sees it: it is only handed actions that it enabled itself, or that are of the same kind. */
+/** A component as the whole sees it: what it would do. Doing it is the same whoever does. */
 type Enabling = { readonly name: string; enabled(system: System): readonly Action[] }
 
 /** What the cluster does of itself, in a fixed order. */

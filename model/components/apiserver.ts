@@ -11,7 +11,7 @@ import type { ApiObject, Pod } from '../state/objects.ts'
 import { keyOf, resourceNamed, resourceOfKey, resourceOfKind } from '../state/resources.ts'
 import type { ApiRequest, Propagation, Request, System } from '../state/system.ts'
 import { applyRequest } from './etcd.ts'
-import { isBound, isDeleting, isTerminal, sameValue } from './objects.ts'
+import { isBound, isDeleting, isTerminal, sameValue, withCondition } from './objects.ts'
 
 /** Time is left out: whenever something was made or deleted, it is said to be this moment. */
 const MOMENT = '1970-01-01T00:00:00Z'
@@ -78,13 +78,7 @@ const finished = (object: Loose): Loose | undefined => {
 const bound = (pod: Pod, nodeName: string): Pod => ({
   ...pod,
   spec: { ...pod.spec, nodeName },
-  status: {
-    ...pod.status,
-    conditions: [
-      ...(pod.status.conditions ?? []).filter(({ type }) => type !== 'PodScheduled'),
-      { type: 'PodScheduled', status: 'True' as const },
-    ],
-  },
+  status: { ...pod.status, conditions: withCondition(pod.status.conditions, { type: 'PodScheduled', status: 'True' }) },
   metadata: { ...pod.metadata, generation: grown(pod) },
 })
 

@@ -10,7 +10,7 @@ import type { ContainerStatus, Node, Pod } from '../state/objects.ts'
 import type { Action, Component, Request, System } from '../state/system.ts'
 import { serve } from './apiserver.ts'
 import { isSilent } from './node-lifecycle.ts'
-import { conditionOf, isDeleting, isTerminal, sameValue } from './objects.ts'
+import { conditionOf, isDeleting, isTerminal, sameValue, withCondition } from './objects.ts'
 import { asks } from './request.ts'
 import { seen, stored, type Held } from './view.ts'
 
@@ -68,11 +68,10 @@ const statusOf = (system: System, pod: Pod): Pod['status'] => {
   const ended = runs.length === 0 && names.some((name) => exitsOf(system, pod, name) > 0)
   const over = isDeleting(pod) ? runs.length === 0 : pod.spec.restartPolicy !== 'Always' && ended
   const ran = runs.length > 0 || ended || pod.status.phase === 'Running'
-  const others = (pod.status.conditions ?? []).filter(({ type }) => type !== 'Ready')
   return {
     ...pod.status,
     phase: over ? 'Failed' : ran ? 'Running' : 'Pending',
-    conditions: [...others, { type: 'Ready', status: ready ? 'True' : 'False' }],
+    conditions: withCondition(pod.status.conditions, { type: 'Ready', status: ready ? 'True' : 'False' }),
     containerStatuses: names.map((name) => containerStatus(system, pod, name, runs)),
     ...(runs.length > 0 ? { podIP: addressOf(pod) } : {}),
   }
@@ -94,7 +93,7 @@ const tells = (system: System, held: Held<Pod>, node: string): readonly Request[
 const beats = (system: System, name: string): readonly Request[] => {
   const node = stored<Node>(system, 'nodes').find(({ value }) => value.metadata.name === name)?.value
   if (node === undefined || conditionOf(node.status.conditions, 'Ready') === 'True') return []
-  const conditions = [...node.status.conditions.filter(({ type }) => type !== 'Ready'), { type: 'Ready', status: 'True' as const }]
+  const conditions = withCondition(node.status.conditions, { type: 'Ready', status: 'True' })
   const value: Node = { ...node, status: { ...node.status, conditions } }
   return [asks(kubeletOf(name), null, { verb: 'status', value, version: null })]
 }

@@ -8,7 +8,7 @@
  */
 import type { Node, Pod } from '../state/objects.ts'
 import type { Request, System } from '../state/system.ts'
-import { conditionOf, isDeleting, isReady, isTerminal } from './objects.ts'
+import { conditionOf, isDeleting, isReady, isTerminal, withCondition } from './objects.ts'
 import { asks, client, MANAGER, refOf, removal } from './request.ts'
 import { noExecuteTaints, toleratedMs } from './tolerated.ts'
 import { seen, stored, type Held } from './view.ts'
@@ -19,15 +19,11 @@ const GRACE_MS = 40_000
 
 export const isSilent = ({ machinesDown, cutOff }: System, node: string): boolean => machinesDown.has(node) || cutOff.has(node)
 
-const conditions = (node: Node, status: 'Unknown'): Node['status']['conditions'] => [
-  ...node.status.conditions.filter(({ type }) => type !== 'Ready'),
-  { type: 'Ready', status },
-]
-
 const marked = (system: System, { value: node, version }: Held<Node>): readonly Request[] => {
   const { name } = node.metadata
   if (!isSilent(system, name) || conditionOf(node.status.conditions, 'Ready') === 'Unknown') return []
-  const value: Node = { ...node, status: { ...node.status, conditions: conditions(node, 'Unknown') } }
+  const conditions = withCondition(node.status.conditions, { type: 'Ready', status: 'Unknown' })
+  const value: Node = { ...node, status: { ...node.status, conditions } }
   return [asks(MANAGER, { kind: 'MarkUnknown', node: name, sinceMs: GRACE_MS }, { verb: 'status', value, version })]
 }
 
@@ -47,8 +43,8 @@ const tainted = ({ value: node, version }: Held<Node>): readonly Request[] => {
 /** Pods of an unknown node are said not to be ready: nobody can tell. */
 const doubted = ({ value: pod }: Held<Pod>, node: Node | undefined): readonly Request[] => {
   if (node === undefined || conditionOf(node.status.conditions, 'Ready') !== 'Unknown' || !isReady(pod)) return []
-  const doubts = [...(pod.status.conditions ?? []).filter(({ type }) => type !== 'Ready'), { type: 'Ready', status: 'False' as const }]
-  return [asks(MANAGER, null, { verb: 'status', value: { ...pod, status: { ...pod.status, conditions: doubts } }, version: null })]
+  const conditions = withCondition(pod.status.conditions, { type: 'Ready', status: 'False' })
+  return [asks(MANAGER, null, { verb: 'status', value: { ...pod, status: { ...pod.status, conditions } }, version: null })]
 }
 
 const evicted = (held: Held<Pod>, node: Node | undefined): readonly Request[] => {

@@ -7,6 +7,11 @@ export const isDeleting = (object: ApiObject): boolean => object.metadata.deleti
 
 export const conditionOf = (conditions: readonly Condition[] | undefined, type: string): Condition['status'] | undefined =>
   conditions?.find((condition) => condition.type === type)?.status
+/** Conditions with one of them told anew. */
+export const withCondition = (conditions: readonly Condition[] | undefined, told: Condition): readonly Condition[] => [
+  ...(conditions ?? []).filter(({ type }) => type !== told.type),
+  told,
+]
 export const isTerminal = (pod: Pod): boolean => pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed'
 export const isActive = (pod: Pod): boolean => !isTerminal(pod) && !isDeleting(pod)
 export const isReady = (pod: Pod): boolean => conditionOf(pod.status.conditions, 'Ready') === 'True'

@@ -8,7 +8,7 @@
 import type { Node, Pod } from '../state/objects.ts'
 import type { Request, System } from '../state/system.ts'
 import { infeasible } from './feasible.ts'
-import { isActive, isBound, isTerminal, sameValue } from './objects.ts'
+import { isActive, isBound, isTerminal, sameValue, withCondition } from './objects.ts'
 import { asks, asksAndRemembers, client, refOf } from './request.ts'
 import { known, seen, type Held } from './view.ts'
 
@@ -22,10 +22,10 @@ export const notToBind = (pod: Pod): string | null => {
   return isBound(pod) ? `is on ${pod.spec.nodeName}` : null
 }
 
-const unschedulable = ({ key: _key, value: pod }: Held<Pod>): Request => {
+const unschedulable = ({ value: pod }: Held<Pod>): Request => {
   const reason = 'no node is feasible'
   const said = { type: 'PodScheduled', status: 'False' as const, reason: 'Unschedulable', message: reason }
-  const conditions = [...(pod.status.conditions ?? []).filter(({ type }) => type !== 'PodScheduled'), said]
+  const conditions = withCondition(pod.status.conditions, said)
   return asks(
     SCHEDULER,
     { kind: 'Unschedulable', pod: refOf(pod), reason },
