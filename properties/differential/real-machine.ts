@@ -13,8 +13,8 @@ import type { Answer, Ended, Machine, Stream } from './machine.ts'
 
 const MEMORY = '/dev/shm'
 /** A watch that starts in the past is looked after every 100 ms. */
-const PATIENCE_MS = 5_000
-const TIMEOUT_MS = 10_000
+const PATIENCE_MS = 15_000
+const TIMEOUT_MS = 30_000
 
 export class RealMachine implements Machine {
   readonly name: string

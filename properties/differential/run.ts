@@ -2,7 +2,7 @@
  * One sequence of operations on several machines at once: after every step all must have said the same as the first.
  */
 import type { StoreRequest } from '../../model/components/etcd-store.ts'
-import type { Revision, WatchCreateRequest } from '../../model/state/keyspace.ts'
+import type { Revision, WatchCreateRequest, WatchEvent } from '../../model/state/keyspace.ts'
 import { isLostTombstone, isNotAsked, withoutLostPrevious } from './granted.ts'
 import type { Answer, Ended, Machine, Stream } from './machine.ts'
 import type { ModelMachine } from './model-machine.ts'
@@ -70,18 +70,24 @@ class Peer {
     return this.machine.watch(shiftWatch(request, this.by))
   }
 
-  /** What came of a watch, in words; what may be missing is put beside what is expected. */
-  sawOf(stream: Stream, expected: Stream, request: WatchCreateRequest, compacted: Revision): { expected: string; seen: string } {
+  /** Waits for what a watch is owed, and says it and what came of it in words; what may be missing is put beside it. */
+  async sawOf(stream: Stream, expected: Stream, request: WatchCreateRequest, compacted: Revision): Promise<Saw> {
+    const mayLose = (event: WatchEvent): boolean => this.real && request.startRevision === compacted && isLostTombstone(event, compacted)
+    await stream.settle(expected.ended === null ? expected.events.filter((event) => !mayLose(event)).length : Infinity)
     const seen = stream.events.map((event) => shiftEvent(event, -this.by))
-    const has = (words: string): boolean => seen.some((event) => sayEvent(event) === words)
-    const lost = this.real && request.startRevision === compacted
-    const due = expected.events.filter((event) => !(lost && isLostTombstone(event, compacted) && !has(sayEvent(event))))
+    const came = new Set(seen.map(sayEvent))
+    const due = expected.events.filter((event) => !mayLose(event) || came.has(sayEvent(event)))
     const granted = due.map((event, index) => withoutLostPrevious(event, seen[index], compacted))
     return {
       expected: sayStream(granted.map(sayEvent), expected.ended, 0),
-      seen: sayStream(seen.map(sayEvent), stream.ended, this.by),
+      said: sayStream(seen.map(sayEvent), stream.ended, this.by),
     }
   }
+}
+
+interface Saw {
+  readonly expected: string
+  readonly said: string
 }
 
 const sayStream = (events: readonly string[], ended: Ended | null, by: number): string =>
@@ -153,7 +159,8 @@ class Run {
     return this.differ(
       words,
       expected,
-      asked.map(({ machine }, index) => ({ machine: machine.name, said: said[index] ?? '' })),
+      asked,
+      said.map((one) => ({ said: one })),
     )
   }
 
@@ -163,7 +170,8 @@ class Run {
     this.steps.push(raised ? 'alarm raise NOSPACE' : 'alarm disarm')
   }
 
-  private differ(words: string, expected: string, others: Difference['answers']): Difference {
+  private differ(words: string, expected: string, peers: readonly Peer[], said: readonly Pick<Saw, 'said'>[]): Difference {
+    const others = peers.map(({ machine }, index) => ({ machine: machine.name, said: said[index]?.said ?? '' }))
     return { steps: [...this.steps, words], answers: [{ machine: this.model.name, said: expected }, ...others] }
   }
 
@@ -178,12 +186,10 @@ class Run {
   private async compareWatches(): Promise<Difference | null> {
     const { compacted } = this.model.keyspace
     for (const { request, expected, streams } of this.watches.toReversed()) {
-      for (const [index, peer] of this.peers.entries()) {
-        const stream = streams[index] as Stream
-        await stream.settle(expected.ended === null ? expected.events.length : Infinity)
-        const saw = peer.sawOf(stream, expected, request, compacted)
-        if (saw.expected !== saw.seen) return this.differ(sayWatch(request), saw.expected, [{ machine: peer.machine.name, said: saw.seen }])
-      }
+      const saws: Saw[] = []
+      for (const [index, peer] of this.peers.entries()) saws.push(await peer.sawOf(streams[index] as Stream, expected, request, compacted))
+      const wrong = saws.find((saw) => saw.expected !== saw.said)
+      if (wrong !== undefined) return this.differ(sayWatch(request), wrong.expected, this.peers, saws)
       this.tally.events += expected.events.length
     }
     return null

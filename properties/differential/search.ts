@@ -2,7 +2,7 @@
  * Looks for a sequence of operations that makes machines differ, and makes it as short as it can.
  *
  * Several lanes look at once, each with machines of its own, since one that waits for a server's answer leaves the
- * processor to others. Which sequences are tried depends on the seed and the number of lanes alone.
+ * processor to others. Each sequence has a seed of its own.
  */
 import fc from 'fast-check'
 import { ModelMachine } from './model-machine.ts'
@@ -34,14 +34,19 @@ export interface SearchResult {
 
 const LONGEST = 120
 const COUNTS = ['requests', 'events', 'refusals', 'notAsked'] as const
-/** Sequences that may be tried to make a failing one short. */
+/** How many sequences may be tried to make a failing one short, and for how long. */
 const TRIES_MOST = 2_000
+const SHORTEN_MS = 120_000
 
 export const search = async (options: SearchOptions): Promise<SearchResult> => {
   const tally: Tally = { requests: 0, events: 0, refusals: 0, notAsked: 0 }
   const state = { sequences: 0, over: false }
   const lanes = Array.from({ length: options.lanes }, (_, lane) => searchLane(lane, options, tally, state))
-  const found = (await Promise.all(lanes)).find((one) => one !== null) ?? null
+  // All of them have stopped what they started before it is said what went wrong in one.
+  const ended = await Promise.allSettled(lanes)
+  const broken = ended.find((lane) => lane.status === 'rejected')
+  if (broken !== undefined) throw broken.reason
+  const found = ended.map((lane) => (lane.status === 'fulfilled' ? lane.value : null)).find((one) => one !== null) ?? null
   return { tally, sequences: state.sequences, found }
 }
 
@@ -51,7 +56,10 @@ const searchLane = async (
   tally: Tally,
   state: { sequences: number; over: boolean },
 ): Promise<Found | null> => {
-  const machines = await options.machines(lane)
+  const machines = await options.machines(lane).catch((error: unknown) => {
+    state.over = true
+    throw error
+  })
   const model = new ModelMachine()
   const sequences = sequence(options.longest ?? LONGEST)
   const share = options.operations / options.lanes
@@ -70,6 +78,9 @@ const searchLane = async (
       return await shortest(sequences, drawing, difference, (one) => runSequence(one, model, machines, { ...own }))
     }
     return null
+  } catch (error) {
+    state.over = true
+    throw error
   } finally {
     for (const { machine } of machines) await machine.stop()
   }
@@ -84,8 +95,9 @@ const shortest = async (
 ): Promise<Found> => {
   let found: { readonly sequence: Sequence | null; readonly difference: Difference } = { sequence: null, difference: first }
   let tries = 0
+  const deadline = performance.now() + SHORTEN_MS
   const differs = async (candidate: Sequence): Promise<boolean> => {
-    if (tries++ >= TRIES_MOST) return false
+    if (tries++ >= TRIES_MOST || performance.now() > deadline) return false
     const difference = await run(candidate).catch(() => null)
     if (difference === null) return false
     found = { sequence: candidate, difference }
