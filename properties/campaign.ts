@@ -65,6 +65,7 @@ export class Workers {
       filename: new URL('./worker.ts', import.meta.url).href,
       minThreads: threads,
       maxThreads: threads,
+      resourceLimits: { maxOldGenerationSizeMb: 2000 },
       workerData: { bug },
     })
   }

@@ -91,8 +91,10 @@ const written = (branch: readonly KvRequest[]): Written | null => {
 }
 
 const sizes = new WeakMap<object, number>()
+/** Below it a size is counted again faster than it is found again. */
+const LARGE_BYTES = 128
 
-/** About how many bytes a value takes. Objects are taken to be immutable: theirs is remembered. */
+/** About how many bytes a value takes. Objects are taken to be immutable: that of a large one is remembered. */
 export const sizeOf = (value: Value): number => {
   if (typeof value === 'string') return value.length
   if (typeof value !== 'object' || value === null) return 8
@@ -100,7 +102,7 @@ export const sizeOf = (value: Value): number => {
   if (known !== undefined) return known
   let size = 2
   for (const name in value) size += name.length + 4 + sizeOf((value as Record<string, Value>)[name])
-  sizes.set(value, size)
+  if (size >= LARGE_BYTES) sizes.set(value, size)
   return size
 }
 
