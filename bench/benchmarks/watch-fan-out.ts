@@ -43,7 +43,7 @@ class FanOut implements ClusterProcess {
     const send = (_type: string, object: Pod): void => {
       if (object.kind === 'Pod') this.sent++
     }
-    return { prefix: prefixOf('pods'), matches: null, bookmarks: false, after: 0, send: send as CacheWatcher['send'], end: () => {} }
+    return { prefix: prefixOf('pods'), matches: null, bookmarks: false, after: 0, send, end: () => {} }
   }
 
   private *write(): Task<void> {
