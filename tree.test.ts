@@ -24,6 +24,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   traces: ['properties', 'sim', 'model', 'model/state'],
   reports: ['traces', 'properties', 'model', 'model/state'],
   bench: ['reports', 'properties', 'impl', 'sim', 'model', 'model/components', 'model/state'],
+  examples: ['properties', 'impl', 'model/state'],
   cli: ['reports', 'traces', 'properties', 'model/state'],
 }
 

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { BugError, loadBugs } from '../properties/bugs/bug.ts'
 import { exploreInstances, instanceNames } from './explore.ts'
+import { BUILT_IN_POLICIES, type Ties } from '../properties/compare/policy.ts'
+import { SYNTHETIC } from '../properties/compare/synthetic.ts'
 import { InputError } from '../properties/input.ts'
 import { SUITES } from '../properties/suites/register.ts'
 import type { Suite } from '../properties/suites/suite.ts'
@@ -11,8 +13,9 @@ import { summaryLines } from '../reports/summary.ts'
 import { readReport, writeReport } from '../reports/write.ts'
 import { bugs } from './bugs.ts'
 import { check } from './check.ts'
+import { comparePolicies } from './compare.ts'
 import { differential, type DifferentialOptions } from './differential.ts'
-import { clusterOf, defaultWorkers, quantity, span, suiteList, wholeNumber } from './options.ts'
+import { clusterOf, defaultWorkers, quantity, share, span, suiteList, tieRule, wholeNumber } from './options.ts'
 import { replay } from './replay.ts'
 
 const BAD_INPUT = 2
@@ -24,6 +27,20 @@ const TIME_MS = 80_000
 const NO_LIMIT = 10_000_000
 /** What a seeded bug gets: the rarest is found once in some hundred runs. */
 const BUG_RUNS = 6_000
+
+interface CompareArguments {
+  readonly policies: readonly string[]
+  readonly workload: string
+  readonly nodes: string
+  readonly runs: number
+  readonly seed: string
+  readonly until?: number
+  readonly ties?: Ties
+  readonly nodeFailures: number
+  readonly workers: number
+  readonly report: string
+  readonly json?: true
+}
 
 interface CheckArguments {
   readonly suite?: readonly Suite[]
@@ -173,6 +190,44 @@ program
   .option('--lanes <number>', 'sequences under way at once, each on an etcd of its own', wholeNumber(1, 16), 4)
   .action(async (options: DifferentialOptions) => {
     exitCode = await differential(options)
+  })
+
+program
+  .command('compare')
+  .description('compare scheduler policies on a workload, and say whether the difference is real')
+  .requiredOption(
+    '--policies <list>',
+    `policies, separated by commas: ${BUILT_IN_POLICIES.join(', ')}, a KubeSchedulerConfiguration (.yaml), or a module (.ts, or .ts#NAME)`,
+    (text: string) => text.split(',').map((name) => name.trim()),
+  )
+  .requiredOption('--workload <workload>', `pods: a file of manifests or CSV, or synthetic: ${SYNTHETIC.join(', ')}`)
+  .option('--nodes <nodes>', 'nodes: a file of manifests or CSV, or how many of 8 CPUs and 32Gi', '50')
+  .option('--runs <number>', 'paired runs, each with a seed of its own', wholeNumber(2, 10_000), 10)
+  .option('--seed <text>', 'what every draw follows from', '1')
+  .option(
+    '--until <share>',
+    'load that arrives, as a share of the capacity (default: 1.3 of pods that stay, 0.9 of drawn ones, which leave)',
+    share,
+  )
+  .option('--ties <rule>', 'among equal nodes: random or first-name (default: each policy its own)', tieRule)
+  .option('--node-failures <number>', 'nodes that fail on the way, and come back', wholeNumber(0, 1_000), 0)
+  .option('--workers <number>', 'threads', wholeNumber(1, 64), defaultWorkers())
+  .option('--report <folder>', 'where the comparison is written', 'evenkeel-report')
+  .option('--json', 'print the comparison as JSON, and nothing else')
+  .action(async (options: CompareArguments) => {
+    const { report, json = false, ties = null, nodes, until = options.workload.startsWith('synthetic:') ? 0.9 : 1.3, ...rest } = options
+    exitCode = await comparePolicies(
+      {
+        ...rest,
+        ties,
+        until,
+        nodes: /^\d+$/.test(nodes) ? wholeNumber(1, 100_000)(nodes) : nodes,
+        folder: report,
+        json,
+        command: ['evenkeel', ...process.argv.slice(2)].join(' '),
+      },
+      interruptible(),
+    )
   })
 
 program

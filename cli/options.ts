@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { InvalidArgumentError } from 'commander'
 import type { ClusterShape } from '../model/state/plan.ts'
+import type { Ties } from '../properties/compare/policy.ts'
 import { nodes, standardShape, type NodeSize } from '../properties/generators/shapes.ts'
 import { SUITES } from '../properties/suites/register.ts'
 import type { Suite } from '../properties/suites/suite.ts'
@@ -22,6 +23,19 @@ export const span = (text: string): number => {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text)
   if (match === null) throw new InvalidArgumentError(`expected a time such as 60s, 5m or 1h, found '${text}'`)
   return Number(match[1]) * (UNITS[match[2] ?? 's'] ?? 1_000)
+}
+
+/** A number above 0 and up to 100. */
+export const share = (text: string): number => {
+  const value = Number(text)
+  if (!/^\d+(\.\d+)?$/.test(text) || value <= 0 || value > 100)
+    throw new InvalidArgumentError(`expected a share such as 0.9 or 1.3, found '${text}'`)
+  return value
+}
+
+export const tieRule = (text: string): Ties => {
+  if (text !== 'random' && text !== 'first-name') throw new InvalidArgumentError(`expected random or first-name, found '${text}'`)
+  return text
 }
 
 export const suiteList = (text: string): readonly Suite[] =>

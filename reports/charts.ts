@@ -57,3 +57,29 @@ export const faultChart = (report: Report): string | null => {
     ],
   })
 }
+
+export interface CurveRow {
+  readonly policy: string
+  /** Percent of the capacity that was asked for so far, and allocated. */
+  readonly load: number
+  readonly mean: number
+  readonly low: number
+  readonly high: number
+}
+
+/** Allocation over arrived load, a line and a band a policy. */
+export const allocationChart = (rows: readonly CurveRow[]): string =>
+  drawn({
+    height: 380,
+    marginBottom: 44,
+    marginRight: 130,
+    x: { label: 'arrived load, % of capacity →', grid: true },
+    y: { label: '↑ allocated, % of capacity', grid: true },
+    color: { legend: false, range: [...COLOURS, '#0891b2', '#4d7c0f'] },
+    marks: [
+      Plot.line([{ at: 0 }, { at: 100 }], { x: 'at', y: 'at', stroke: '#9ca3af', strokeDasharray: '2,4' }),
+      Plot.areaY(rows, { x: 'load', y1: 'low', y2: 'high', fill: 'policy', fillOpacity: 0.18 }),
+      Plot.lineY(rows, { x: 'load', y: 'mean', stroke: 'policy', strokeWidth: 1.6 }),
+      Plot.text(rows, Plot.selectLast({ x: 'load', y: 'mean', text: 'policy', z: 'policy', fill: 'policy', textAnchor: 'start', dx: 6 })),
+    ],
+  })

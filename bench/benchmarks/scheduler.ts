@@ -29,7 +29,7 @@ const schedule = (): number => {
     const info = podInfoOf(podOf(`pod-${pod}`))
     const found = search(profile as Profile, cache, info, start, random)
     start = (start + found.examined) % NODES
-    cache.assume(info, choose(profile as Profile, found, info, 'random').node.name)
+    cache.assume(info, choose(profile as Profile, found, info, 'random').name)
   }
   return PODS
 }

@@ -8,7 +8,6 @@ import type { Profile } from './config.ts'
 import type { Cycle, Snapshot, Status } from './framework.ts'
 import type { NodeInfo, PodInfo } from './node-info.ts'
 import { candidates, cheapest, mayPreempt, type Candidate } from './plugins/preemption.ts'
-import type { ScoredNode } from './runtime.ts'
 
 const NODES_LEAST = 100
 const SHARE_LEAST = 5
@@ -67,19 +66,13 @@ export const search = (profile: Profile, snapshot: Snapshot, pod: PodInfo, start
 }
 
 /** The best node; among equals any, or the first by name. */
-export const choose = (
-  profile: Profile,
-  { cycle, feasible }: Search,
-  pod: PodInfo,
-  ties: 'random' | 'first-name',
-): { readonly node: NodeInfo; readonly scored: readonly ScoredNode[] } => {
-  if (feasible.length === 1) return { node: feasible[0] as NodeInfo, scored: [] }
-  const scored = profile.framework.score(cycle, pod, feasible)
+export const choose = (profile: Profile, { cycle, feasible }: Search, pod: PodInfo, ties: 'random' | 'first-name'): NodeInfo => {
+  if (feasible.length === 1) return feasible[0] as NodeInfo
+  const { totals } = profile.framework.score(cycle, pod, feasible)
   let best = -Infinity
-  for (const { total } of scored) if (total > best) best = total
-  const equals = scored.filter(({ total }) => total === best).map(({ node }) => node)
-  const node = ties === 'random' ? cycle.random.pick(equals) : equals.reduce((first, other) => (other.name < first.name ? other : first))
-  return { node, scored }
+  for (const total of totals) if (total > best) best = total
+  const equals = feasible.filter((_, index) => totals[index] === best)
+  return ties === 'random' ? cycle.random.pick(equals) : equals.reduce((first, other) => (other.name < first.name ? other : first))
 }
 
 /** Null: preemption would not help, or is not to be. */

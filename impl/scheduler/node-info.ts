@@ -75,7 +75,11 @@ export interface NodeInfo {
   readonly affinityPods: number
   readonly antiAffinityPods: number
   readonly portPods: number
+  /** Another number after each change: what is derived from a node may be kept under it. */
+  readonly generation: number
 }
+
+let generations = 0
 
 /** Who holds pods without a uid, as in tests, is told apart by name. */
 const keyOf = ({ metadata }: Pod): string => metadata.uid ?? `${metadata.namespace}/${metadata.name}`
@@ -90,6 +94,7 @@ export class NodeState implements NodeInfo {
   affinityPods = 0
   antiAffinityPods = 0
   portPods = 0
+  generation = ++generations
   /** False: only pods are known of it, or it is gone. */
   known = false
 
@@ -104,6 +109,7 @@ export class NodeState implements NodeInfo {
   describe(node: Node): void {
     this.node = node
     this.known = true
+    this.generation = ++generations
     this.allocatable = amountsOf(node.status.allocatable)
     this.podsMost = this.allocatable.get('pods') ?? 0
   }
@@ -124,6 +130,7 @@ export class NodeState implements NodeInfo {
   }
 
   private change(info: PodInfo, sign: 1 | -1): void {
+    this.generation = ++generations
     for (const [name, amount] of info.requests) this.requested.set(name, (this.requested.get(name) ?? 0) + sign * amount)
     this.usualRequested.cpu += sign * (info.usualRequests.get('cpu') ?? 0)
     this.usualRequested.memory += sign * (info.usualRequests.get('memory') ?? 0)

@@ -145,6 +145,11 @@ export class SchedulingQueue {
     return next
   }
 
+  /** Pods that wait in any way. */
+  get size(): number {
+    return this.active.size + this.backingOff.size + this.unschedulable.size
+  }
+
   get waiting(): boolean {
     return this.active.size > 0
   }

@@ -8,18 +8,19 @@ import { CycleState, isSkip, type Cycle, type Plugin, type Queued, type Snapshot
 import { priorityOf, type NodeInfo, type NodeState, type PodInfo } from './node-info.ts'
 import type { Random } from '../../sim/random.ts'
 
-export interface ScoredNode {
-  readonly node: NodeInfo
-  readonly total: number
-  /** Plugin → its normalized score, before its weight. */
-  readonly scores: ReadonlyMap<string, number>
+/** Places as in the nodes that were scored. */
+export interface Scores {
+  readonly totals: readonly number[]
+  /** Plugin → its normalized scores, before its weight. */
+  readonly byPlugin: ReadonlyMap<string, readonly number[]>
 }
 
 /** Which pods are to be given room on a node, though they are not there yet. */
 export interface Nominations {
+  readonly size: number
   on(node: string): readonly PodInfo[]
 }
-const NOBODY: Nominations = { on: () => [] }
+const NOBODY: Nominations = { size: 0, on: () => [] }
 
 export class Framework {
   readonly name: string
@@ -75,8 +76,9 @@ export class Framework {
   }
 
   filter(cycle: Cycle, pod: PodInfo, node: NodeInfo): Status | null {
+    const { skipFilter } = cycle.state
     for (const plugin of this.filters) {
-      if (cycle.state.skipFilter.has(plugin.name)) continue
+      if (skipFilter.size > 0 && skipFilter.has(plugin.name)) continue
       const status = plugin.filter?.(cycle, pod, node) ?? null
       if (status !== null) return { ...status, plugin: plugin.name }
     }
@@ -85,6 +87,7 @@ export class Framework {
 
   /** Must fit both with and without the pods of its rank or above that are promised room there. */
   filterWithNominated(cycle: Cycle, pod: PodInfo, node: NodeInfo): Status | null {
+    if (this.nominations.size === 0) return this.filter(cycle, pod, node)
     const promised = this.nominations
       .on(node.name)
       .filter((other) => priorityOf(other.pod) >= priorityOf(pod.pod) && other.pod.metadata.uid !== pod.pod.metadata.uid)
@@ -113,23 +116,20 @@ export class Framework {
     }
   }
 
-  score(cycle: Cycle, pod: PodInfo, nodes: readonly NodeInfo[]): readonly ScoredNode[] {
+  score(cycle: Cycle, pod: PodInfo, nodes: readonly NodeInfo[]): Scores {
     for (const plugin of this.preScores) {
       if (isSkip(plugin.preScore?.(cycle, pod, nodes))) cycle.state.skipScore.add(plugin.name)
     }
     const totals = nodes.map(() => 0)
-    const columns: (readonly [string, readonly number[]])[] = []
+    const byPlugin = new Map<string, readonly number[]>()
     for (const { plugin, weight } of this.scorers) {
       if (cycle.state.skipScore.has(plugin.name)) continue
-      const scores = nodes.map((node) => plugin.score?.(cycle, pod, node) ?? 0)
+      const scores: number[] = []
+      for (const node of nodes) scores.push(plugin.score?.(cycle, pod, node) ?? 0)
       plugin.normalize?.(cycle, pod, scores, nodes)
-      columns.push([plugin.name, scores])
-      for (const [index, score] of scores.entries()) totals[index] = (totals[index] as number) + score * weight
+      byPlugin.set(plugin.name, scores)
+      for (let index = 0; index < scores.length; index++) totals[index] = (totals[index] as number) + (scores[index] as number) * weight
     }
-    return nodes.map((node, index) => ({
-      node,
-      total: totals[index] as number,
-      scores: new Map(columns.map(([name, scores]) => [name, scores[index] as number])),
-    }))
+    return { totals, byPlugin }
   }
 }

@@ -71,7 +71,13 @@ class Scheduler {
       ),
     )
     this.queue = new SchedulingQueue(this.rules(profiles))
-    const nominations = { on: (node: string) => [...this.nominated.values()].filter(({ pod }) => pod.status.nominatedNodeName === node) }
+    const { nominated } = this
+    const nominations = {
+      get size() {
+        return nominated.size
+      },
+      on: (node: string) => [...nominated.values()].filter(({ pod }) => pod.status.nominatedNodeName === node),
+    }
     for (const { framework } of profiles) framework.nominations = nominations
   }
 
@@ -185,7 +191,7 @@ class Scheduler {
       spawn(this.sayUnschedulable(pod, unschedulableMessage(nodes.length, found.statuses), candidate))
       return
     }
-    const chosen = choose(profile, found, info, 'random').node.name
+    const chosen = choose(profile, found, info, 'random').name
     const refused = this.reserve(profile, found.cycle, info, chosen)
     if (refused !== null) {
       this.queue.park(queued, new Set([refused.plugin ?? '']), moment, this.context.elapsed())

@@ -160,8 +160,8 @@ const scored = (
   framework.preFilter(cycle, pod)
   const nodes = cycle.snapshot.nodes.filter((node) => !nodesFilteredOut.includes(node.name))
   // A plugin that has nothing to say says the same of all: 0.
-  const found = framework.score(cycle, pod, nodes).map(({ node, scores }) => [node.name, scores.get(plugin) ?? 0])
-  return compared(id, expect, Object.fromEntries(found))
+  const scores = framework.score(cycle, pod, nodes).byPlugin.get(plugin)
+  return compared(id, expect, Object.fromEntries(nodes.map((node, index) => [node.name, scores?.[index] ?? 0])))
 }
 
 const preempted = ({ id, expect, pod: object, filterStatus }: Case, profile: Profile, cycle: Cycle, pod: PodInfo): CaseResult => {
