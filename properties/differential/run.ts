@@ -107,7 +107,8 @@ class Run {
   private readonly model: ModelMachine
   private readonly peers: readonly Peer[]
   private readonly tally: Tally
-  private readonly steps: string[] = []
+  /** In words only when they are needed. */
+  private readonly steps: (() => string)[] = []
   private readonly watches: Watch[] = []
 
   constructor(model: ModelMachine, peers: readonly Peer[], tally: Tally) {
@@ -141,7 +142,6 @@ class Run {
 
   private async ask(request: StoreRequest): Promise<Difference | null> {
     const { tally } = this
-    const words = sayRequest(request)
     const answer = this.model.ask(request)
     const expected = sayAnswer(answer)
     // What the specification refuses leaves its state as it is: a machine that is not asked stays beside it.
@@ -153,11 +153,11 @@ class Run {
     const answers = await Promise.all(asked.map((peer) => peer.ask(request)))
     const said = answers.map(sayAnswer)
     if (said.every((one) => one === expected)) {
-      this.steps.push(words)
+      this.steps.push(() => sayRequest(request))
       return null
     }
     return this.differ(
-      words,
+      sayRequest(request),
       expected,
       asked,
       said.map((one) => ({ said: one })),
@@ -167,12 +167,12 @@ class Run {
   private async alarm(raised: boolean): Promise<void> {
     if (raised !== this.model.spaceLeft) return
     for (const machine of [this.model, ...this.peers.map((peer) => peer.machine)]) await machine.alarm(raised)
-    this.steps.push(raised ? 'alarm raise NOSPACE' : 'alarm disarm')
+    this.steps.push(() => (raised ? 'alarm raise NOSPACE' : 'alarm disarm'))
   }
 
   private differ(words: string, expected: string, peers: readonly Peer[], said: readonly Pick<Saw, 'said'>[]): Difference {
     const others = peers.map(({ machine }, index) => ({ machine: machine.name, said: said[index]?.said ?? '' }))
-    return { steps: [...this.steps, words], answers: [{ machine: this.model.name, said: expected }, ...others] }
+    return { steps: [...this.steps.map((say) => say()), words], answers: [{ machine: this.model.name, said: expected }, ...others] }
   }
 
   private async watch(request: WatchCreateRequest): Promise<void> {
@@ -180,7 +180,7 @@ class Run {
     const streams: Stream[] = []
     for (const peer of this.peers) streams.push(await peer.watch(request))
     this.watches.push({ request, expected, streams })
-    this.steps.push(`${sayWatch(request)} &`)
+    this.steps.push(() => `${sayWatch(request)} &`)
   }
 
   private async compareWatches(): Promise<Difference | null> {
