@@ -175,8 +175,13 @@ export class Cluster {
     }
   }
 
-  private askEtcd(client: number, request: EtcdClientAction): string | null {
-    const process = this.live.get(`etcd-client-${client % Math.max(1, this.shape.etcdClients)}`)
+  private askEtcd(client: number | 'each', request: EtcdClientAction): string | null {
+    const { etcdClients } = this.shape
+    if (client === 'each') {
+      const reasons = numbered('', etcdClients).map((_, index) => this.askEtcd(index, request))
+      return reasons.find((reason) => reason !== null) ?? null
+    }
+    const process = this.live.get(`etcd-client-${client % Math.max(1, etcdClients)}`)
     if (!(process instanceof Workload)) return 'this cluster has no etcd clients'
     process.act(request)
     return null

@@ -51,7 +51,7 @@ const describeUser = (action: UserAction): string => {
     case 'Connect':
       return `connect to every service from ${action.node}`
     case 'Etcd':
-      return `etcd client ${action.client}: ${describeRequest(action.request)}`
+      return `${action.client === 'each' ? 'each etcd client' : `etcd client ${action.client}`}: ${describeRequest(action.request)}`
   }
 }
 

@@ -242,7 +242,7 @@ const delivered =
         .find(
           (change) =>
             change.revision > Math.max(stream.lastRevision, stream.promised) &&
-            nowMs - change.atMs > slackMs &&
+            nowMs - Math.max(change.atMs, stream.opened.atMs) > slackMs &&
             expected(stream, change) !== null,
         )
       if (missed !== undefined)

@@ -142,8 +142,8 @@ export type UserAction =
   | { readonly kind: 'ExitContainer'; readonly nth: number; readonly exitCode: number }
   /** A connection to every service port from a node's own rules. */
   | { readonly kind: 'Connect'; readonly node: string }
-  /** A request of the n-th etcd client (modulo their number), sent to the member it is connected to. */
-  | { readonly kind: 'Etcd'; readonly client: number; readonly request: EtcdClientAction }
+  /** A request of the n-th etcd client (modulo their number), or of each, sent to the member it is connected to. */
+  | { readonly kind: 'Etcd'; readonly client: number | 'each'; readonly request: EtcdClientAction }
 export type EtcdClientAction =
   | KvRequest
   | { readonly kind: 'Compact'; readonly back: number; readonly physical?: boolean }

@@ -177,29 +177,46 @@ export const AUTH_SET_UP: readonly EtcdClientAction[] = [
   { kind: 'AuthEnable' },
 ]
 
-const common: readonly { readonly weight: number; readonly arbitrary: fc.Arbitrary<EtcdClientAction> }[] = [
-  { weight: 12, arbitrary: put },
-  { weight: 10, arbitrary: range },
-  { weight: 3, arbitrary: pastRange },
-  { weight: 3, arbitrary: richRange },
+type Weighted = { readonly weight: number; readonly arbitrary: fc.Arbitrary<EtcdClientAction> }
+
+const keys: readonly Weighted[] = [
+  { weight: 20, arbitrary: put },
+  { weight: 20, arbitrary: range },
   { weight: 4, arbitrary: remove },
-  { weight: 1, arbitrary: removeRange },
   { weight: 5, arbitrary: compareAndPut },
-  { weight: 4, arbitrary: txn },
-  { weight: 5, arbitrary: watch },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('CancelWatch' as const), nth: fc.integer({ min: 0, max: 3 }) }) },
-  { weight: 1, arbitrary: fc.constant<EtcdClientAction>({ kind: 'AskProgress' }) },
+  { weight: 2, arbitrary: fc.constant<EtcdClientAction>({ kind: 'Reconnect' }) },
+]
+const rest: readonly Weighted[] = [
+  { weight: 5, arbitrary: pastRange },
+  { weight: 4, arbitrary: richRange },
+  { weight: 2, arbitrary: removeRange },
+  { weight: 6, arbitrary: txn },
+  { weight: 8, arbitrary: watch },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('CancelWatch' as const), nth: fc.integer({ min: 0, max: 3 }) }) },
+  { weight: 2, arbitrary: fc.constant<EtcdClientAction>({ kind: 'AskProgress' }) },
   {
-    weight: 2,
+    weight: 3,
     arbitrary: fc
       .record({ back: fc.integer({ min: 0, max: 6 }), physical: seldom(true) })
       .map(({ back: revisions, ...options }): EtcdClientAction => ({ kind: 'Compact', back: revisions, ...given(options) })),
   },
-  { weight: 7, arbitrary: lease },
-  { weight: 3, arbitrary: maintenance },
-  { weight: 2, arbitrary: fc.constant<EtcdClientAction>({ kind: 'Reconnect' }) },
+  { weight: 10, arbitrary: lease },
+  { weight: 4, arbitrary: maintenance },
 ]
 
-/** A request of a client of etcd; with `users`, of one that may have to say who he is. */
-export const etcdRequest = (users: boolean): fc.Arbitrary<EtcdClientAction> =>
-  fc.oneof(...common, ...(users ? [{ weight: 10, arbitrary: auth }] : []))
+/** What clients are at in a run: keys alone, for which a storm is worst; all that can be asked; or as users who may not do all. */
+export type Work = 'keys' | 'all' | 'users'
+
+export const etcdRequest = (work: Work): fc.Arbitrary<EtcdClientAction> => {
+  switch (work) {
+    case 'keys':
+      return fc.oneof(...keys)
+    case 'all':
+      return fc.oneof(...keys, ...rest)
+    case 'users':
+      return fc.oneof(...keys, ...rest, { weight: 20, arbitrary: auth })
+  }
+}
+
+/** All there is. */
+export const readAll = fc.constant<EtcdClientAction>({ kind: 'Range', key: 'a', rangeEnd: 'z' })

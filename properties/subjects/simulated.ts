@@ -9,7 +9,7 @@ import { Fold } from '../../model/fold.ts'
 import type { Pending } from '../../model/invariant.ts'
 import { pending } from '../../model/pending.ts'
 import type { Observation } from '../../model/state/history.ts'
-import type { Action, Fault, Plan } from '../../model/state/plan.ts'
+import type { Action, EtcdClientAction, Fault, Plan } from '../../model/state/plan.ts'
 import { isHeartbeat } from '../../model/quiet.ts'
 import { FaultDriver, type FaultReport, type Group, type WorldFault } from '../../sim/faults.ts'
 import { World } from '../../sim/world.ts'
@@ -106,11 +106,12 @@ class Simulation {
 
   /** Whether the store still does what it is asked, and remembers all. */
   private probe(): void {
-    for (let client = 0; client < this.plan.cluster.etcdClients; client++) {
-      this.cluster.act({ kind: 'Etcd', client, request: { kind: 'Range', key: '\0', rangeEnd: '\0' } })
-      this.cluster.act({ kind: 'Etcd', client, request: { kind: 'Put', key: 'probe', value: 'calm' } })
-      this.cluster.act({ kind: 'Etcd', client, request: { kind: 'HashKv', back: 0 } })
-    }
+    const asked: readonly EtcdClientAction[] = [
+      { kind: 'Range', key: '\0', rangeEnd: '\0' },
+      { kind: 'Put', key: 'probe', value: 'calm' },
+      { kind: 'HashKv', back: 0 },
+    ]
+    for (const request of asked) this.cluster.act({ kind: 'Etcd', client: 'each', request })
   }
 
   /** What goes wrong here is the harness's own fault, whoever made the sighting: it is not to pass for a panic of that process. */

@@ -2,13 +2,20 @@
 import fc from 'fast-check'
 import type { Plan, UserAction } from '../../model/state/plan.ts'
 import type { FaultKind } from '../generators/weather.ts'
-import { AUTH_SET_UP, etcdRequest } from '../generators/etcd-requests.ts'
+import { AUTH_SET_UP, etcdRequest, readAll, type Work } from '../generators/etcd-requests.ts'
 import { planOf } from '../generators/plan.ts'
 import { etcdShape, etcdTargets } from '../generators/shapes.ts'
 import type { Suite } from './suite.ts'
 
-const asks = (users: boolean): fc.Arbitrary<UserAction> =>
-  fc.record({ kind: fc.constant('Etcd'), client: fc.integer({ min: 0, max: 4 }), request: etcdRequest(users) })
+/** Now and then all read at once: whoever serves one that is out of date is then asked. */
+const asks = (work: Work): fc.Arbitrary<UserAction> =>
+  fc.oneof(
+    {
+      weight: 12,
+      arbitrary: fc.record({ kind: fc.constant('Etcd'), client: fc.integer({ min: 0, max: 4 }), request: etcdRequest(work) }),
+    },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('Etcd'), client: fc.constant('each'), request: readAll }) },
+  )
 
 const FAULTS: readonly FaultKind[] = [
   'CrashProcess',
@@ -45,19 +52,19 @@ const SLOW_MS = 100
 /** By then somebody leads. */
 const SET_UP_MS = 2_000
 
-const plans = (users: boolean): fc.Arbitrary<Plan> =>
+const plans = (work: Work): fc.Arbitrary<Plan> =>
   planOf({
     suite: 'etcd',
     cluster: etcdShape,
-    opening: users ? AUTH_SET_UP.map((request) => ({ atMs: SET_UP_MS, do: { kind: 'Etcd', client: 0, request } })) : [],
-    users: asks(users),
-    usersMost: 180,
+    opening: work === 'users' ? AUTH_SET_UP.map((request) => ({ atMs: SET_UP_MS, do: { kind: 'Etcd', client: 0, request } })) : [],
+    users: asks(work),
+    usersMost: 160,
     faultKinds: FAULTS,
     faultsMost: 10,
     majorityOut: true,
     usersInSqualls: true,
     targets: etcdTargets,
-    stormMs: fc.integer({ min: 4_000, max: 18_000 }),
+    stormMs: fc.integer({ min: 4_000, max: work === 'keys' ? 30_000 : 20_000 }),
     calmMs: 40_000,
     quietMs: 3_000,
   })
@@ -67,5 +74,7 @@ export const etcd: Suite = {
   sentence: 'clients read, write, watch and lease while members crash, lose unsynced writes and are cut off',
   weight: 4,
   concerns: ['ETCD-', 'RAFT-'],
-  plans: fc.oneof({ weight: 4, arbitrary: plans(false) }, { weight: 1, arbitrary: plans(true) }).map(patient),
+  plans: fc
+    .oneof({ weight: 4, arbitrary: plans('keys') }, { weight: 4, arbitrary: plans('all') }, { weight: 1, arbitrary: plans('users') })
+    .map(patient),
 }
