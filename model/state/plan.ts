@@ -108,10 +108,17 @@ export type Fault =
   /** For a while, whenever it says something while a write of its is not yet durable. */
   | { readonly kind: 'CrashUnsynced'; readonly target: Target; readonly forMs: number; readonly restartMs: number }
   /**
-   * For a while whoever leads the etcd members, or is elected, is cut off from all others soon after, until the next one is.
-   * Soon: within so many times the longest that a message takes.
+   * For a while whoever leads the etcd members, or is elected, is cut off from all others, until the next one is: soon
+   * after, within so many times the longest that a message takes; or, `atCommit`, at the very moment when it first knows
+   * one of so many entries committed, before it has told anybody.
    */
-  | { readonly kind: 'DeposeElected'; readonly afterTripsMost: number; readonly forMs: number; readonly clientsStay?: boolean }
+  | {
+      readonly kind: 'DeposeElected'
+      readonly afterTripsMost: number
+      readonly forMs: number
+      readonly clientsStay?: boolean
+      readonly atCommit?: boolean
+    }
   /** Between two writes of one reconcile: right after its n-th further write request left. */
   | { readonly kind: 'CrashBetweenWrites'; readonly target: Target; readonly writes: number; readonly restartMs: number }
   /** The apiserver's watch caches stop following the store while it goes on serving. */

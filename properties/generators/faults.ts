@@ -61,7 +61,13 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
       restartMs: fc.oneof(span(1, 20), span(20, 400)),
     }),
   DeposeElected: (targets) =>
-    fc.record({ kind: fc.constant('DeposeElected'), afterTripsMost: span(0, 8), forMs: span(2_000, 20_000), ...stay(targets) }),
+    fc.record({
+      kind: fc.constant('DeposeElected'),
+      afterTripsMost: span(0, 8),
+      forMs: span(2_000, 20_000),
+      atCommit: fc.boolean(),
+      ...stay(targets),
+    }),
   CrashBetweenWrites: ({ writers }) =>
     fc.record({
       kind: fc.constant('CrashBetweenWrites'),

@@ -36,6 +36,8 @@ class Simulation {
   private readonly strikes = new Set<() => void>()
   /** Whom a fault waits for: told of each election among the etcd members. */
   private readonly electionWatchers = new Set<(member: string) => void>()
+  /** Told of each entry that a member comes to know committed. */
+  private readonly commitWatchers = new Set<(member: string) => void>()
 
   constructor(plan: Plan) {
     this.plan = plan
@@ -131,6 +133,7 @@ class Simulation {
     this.fold.observe(seen)
     if (changesState(seen)) this.lastWriteMs = atMs
     if (sighting.kind === 'Elected') for (const watcher of this.electionWatchers) watcher(sighting.member)
+    if (sighting.kind === 'Committed') for (const watcher of this.commitWatchers) watcher(sighting.member)
     if (sighting.kind === 'ProcessEnded' && sighting.reason === 'machine crash') this.powerLost(atMs, sighting.machine)
   }
 
@@ -200,18 +203,30 @@ class Simulation {
       )
     }
     const random = world.random('depose')
-    const most = fault.afterTripsMost * this.plan.weather.latencyMs[1]
-    // Half of them at once: their first entry reaches nobody.
-    const watcher = (member: string): void => {
-      const afterMs = Math.max(0, random.between(-most, most))
-      world.at(world.now + afterMs, () => cut(member))
+    const trips = fault.afterTripsMost
+    let leader: string | null = null
+    let commitsLeft = 0
+    const elected = (member: string): void => {
+      leader = member
+      commitsLeft = random.between(1, 1 + trips)
+      if (fault.atCommit === true) return
+      // Half of them at once: their first entry reaches nobody.
+      const most = trips * this.plan.weather.latencyMs[1]
+      world.at(world.now + Math.max(0, random.between(-most, most)), () => cut(member))
     }
-    this.electionWatchers.add(watcher)
-    const leader = this.cluster.processFor('etcd:leader')
-    if (leader !== null) watcher(leader)
+    const committed = (member: string): void => {
+      if (member !== leader || fault.atCommit !== true) return
+      commitsLeft--
+      if (commitsLeft === 0) cut(member)
+    }
+    this.electionWatchers.add(elected)
+    this.commitWatchers.add(committed)
+    const now = this.cluster.processFor('etcd:leader')
+    if (now !== null) elected(now)
     return () => {
       over = true
-      this.electionWatchers.delete(watcher)
+      this.electionWatchers.delete(elected)
+      this.commitWatchers.delete(committed)
       mend?.()
     }
   }
