@@ -56,7 +56,7 @@ test('a deployment that asks for 1000 cores: exit 1, and the reason the schedule
 
 test('a seeded bug: exit 1, the invariant named, and a trace that replays with its hash in a process of its own', () => {
   const { status, stdout, folder } = inFolder('check', '--bug', 'E2', '--failures', '1', '--shrink', '200')
-  expect(stdout).toMatch(/ETCD-S[36]/)
+  expect(stdout).toMatch(/ETCD-S[367]/)
   expect(status).toBe(1)
   const report = JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8')) as Report
   const [failure] = report.failures
