@@ -120,13 +120,14 @@ export const stateAt = (keyspace: Keyspace, revision: Revision): ReadonlyMap<Key
   return kvs
 }
 
-/** Revisions below can be read no more; the changes of this one are kept for watches that start there. */
+/** Revisions below can be read no more. For watches that start at this one the last change it made of each key is kept. */
 export const compact = (keyspace: Keyspace, revision: Revision): Keyspace | EtcdError => {
   const problem = unreadable(keyspace, revision)
   if (problem !== null) return problem
   if (revision <= keyspace.compacted) return refused('mvcc: required revision has been compacted')
-  const kept = keyspace.revision - revision + 1
-  return { ...keyspace, compacted: revision, changes: keyspace.changes.slice(-kept) }
+  const [first = [], ...later] = keyspace.changes.slice(-(keyspace.revision - revision + 1))
+  const last = first.filter(({ kv }, place) => first.findLastIndex((other) => other.kv.key === kv.key) === place)
+  return { ...keyspace, compacted: revision, changes: [last, ...later] }
 }
 
 /** Revoked or expired: all keys attached to it go in one revision. */
