@@ -2,7 +2,8 @@
  * Users, roles and permissions, and what they let a user do.
  *
  * Left out: tokens, how long they live and the revision they were made at. A request is made by a user, or by nobody; who
- * cannot prove who he is makes none. Passwords are left out too.
+ * cannot prove who he is makes none. Passwords are left out too, and that a put with a lease needs permission for all keys
+ * of the lease.
  * Source: https://etcd.io/docs/v3.6/learning/design-auth-v3/, server/auth/store.go, server/etcdserver/apply/apply_auth.go.
  */
 import type { AuthRequest, Permission } from '../state/auth.ts'
@@ -55,18 +56,19 @@ const needsOf = (request: KvRequest): readonly Need[] => {
   switch (request.kind) {
     case 'Range':
       return [[request, 'READ']]
-    case 'Put': {
-      const one = { key: request.key }
-      return request.prevKv === true ? [[one, 'WRITE'], [one, 'READ']] : [[one, 'WRITE']] // prettier-ignore
-    }
+    case 'Put':
+      return writing({ key: request.key }, request.prevKv)
     case 'DeleteRange':
-      return request.prevKv === true ? [[request, 'WRITE'], [request, 'READ']] : [[request, 'WRITE']] // prettier-ignore
+      return writing(request, request.prevKv)
     case 'Txn': {
       const compared = request.compare.map((compare): Need => [compare, 'READ'])
       return [...compared, ...[...request.success, ...request.failure].flatMap(needsOf)]
     }
   }
 }
+
+/** Who is to be told what was before must be allowed to read it. */
+const writing = (range: KeyRange, prevKv = false): readonly Need[] => [[range, 'WRITE'], ...(prevKv ? [[range, 'READ'] as const] : [])]
 
 /** Ranges put together hold a whole one if they hold its first key and every key of it at which one of them ends. */
 const holdsAll = (granted: readonly Permission[], asked: KeyRange, type: Need[1]): boolean => {
