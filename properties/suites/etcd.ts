@@ -27,6 +27,9 @@ const FAULTS: readonly FaultKind[] = [
   'StallDisk',
   'JumpClock',
   'CrashUnsynced',
+  // The one that tells most of a consensus protocol.
+  'DeposeElected',
+  'DeposeElected',
   'DeposeElected',
 ]
 

@@ -64,7 +64,7 @@ const electsInTime: Invariant = watching(
   ['Restored', 'Elected', 'SteppedDown', 'ProcessStarted', 'ProcessEnded', 'FaultChanged', 'PhaseBegan'],
   () => {
     /** Timeouts are drawn up to twice as long, votes may be split or lost a few times. */
-    const TIMEOUTS = 20
+    const TIMEOUTS = 16
     const reach = new Reach()
     let electionMs = 0
     const leaders = new Set<string>()
