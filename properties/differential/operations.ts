@@ -157,6 +157,14 @@ const long: fc.Arbitrary<At<KvRequest>> = fc
     return { kind: 'Txn', compare: [], success: inner === 0 ? reads(outer) : [...reads(outer - 1), nested], failure: [] }
   })
 
+/** One inner transaction after another that may write the same keys. */
+const siblings: fc.Arbitrary<At<KvRequest>> = fc
+  .array(fc.oneof({ weight: 3, arbitrary: put }, { weight: 2, arbitrary: remove }), { minLength: 2, maxLength: 3 })
+  .map((parts): At<KvRequest> => (keyspace) => {
+    const inner = parts.map((part): KvRequest => ({ kind: 'Txn', compare: [], success: [part(keyspace)], failure: [] }))
+    return { kind: 'Txn', compare: [], success: inner, failure: [] }
+  })
+
 /** Time to live long enough that no lease expires by itself while the sequence runs. */
 const grant = fc
   .record({ id: fc.constantFrom(1, 2, 3), ttlSeconds: fc.constantFrom(3_600, 5_000, 9_000_000_000, 9_000_000_001) })
@@ -198,6 +206,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 6, arbitrary: grant.map(askedOf) },
   { weight: 6, arbitrary: ofLease.map(askedOf) },
   { weight: 1, arbitrary: long.map(asked) },
+  { weight: 2, arbitrary: siblings.map(asked) },
   { weight: 1, arbitrary: watchAhead },
   // Lowered more often than raised: while it is raised there is not much to see.
   {

@@ -64,8 +64,8 @@ export const sayRequest = (request: StoreRequest): string => {
 const rangeFlags = (request: RangeRequest): Readonly<Record<string, unknown>> => ({
   rev: request.revision,
   limit: request.limit,
-  order: request.sortOrder,
-  'sort-by': request.sortTarget,
+  order: request.sortOrder === 'NONE' ? undefined : request.sortOrder,
+  'sort-by': request.sortTarget === 'KEY' ? undefined : request.sortTarget,
   'min-mod-rev': request.minModRevision,
   'max-mod-rev': request.maxModRevision,
   'min-create-rev': request.minCreateRevision,
@@ -77,8 +77,8 @@ const rangeFlags = (request: RangeRequest): Readonly<Record<string, unknown>> =>
 
 const sayCompare = ({ target, result, operand, ...range }: Compare): string => `${target}(${rangeOf(range)}) ${result} ${quoted(operand)}`
 
-export const sayWatch = ({ startRevision, prevKv, filters, ...range }: WatchCreateRequest): string =>
-  `watch ${rangeOf(range)}${flags({ rev: startRevision, 'prev-kv': prevKv, filter: filters?.join(',') })}`
+export const sayWatch = ({ startRevision, prevKv, filters = [], ...range }: WatchCreateRequest): string =>
+  `watch ${rangeOf(range)}${flags({ rev: startRevision, 'prev-kv': prevKv, filter: filters.length > 0 && filters.join(',') })}`
 
 const sayKv = (kv: KeyValue): string =>
   `${quoted(kv.key)}=${quoted(kv.value)} (create ${kv.createRevision} mod ${kv.modRevision} version ${kv.version}${kv.lease === 0 ? '' : ` lease ${kv.lease}`})`
