@@ -51,22 +51,20 @@ export const describe = (seen: Observation): readonly string[] => {
     case 'Reply':
       return describeReply(seen)
     case 'LeaseGranted':
-      return [line(seen.atMs, 'etcd', `lease ${seen.lease} granted for ${seen.ttlMs} ms`)]
     case 'LeaseRevoked':
-      return [line(seen.atMs, 'etcd', `lease ${seen.lease} ${seen.expired ? 'expired' : 'revoked'}`)]
+    case 'Compacted':
+    case 'Alarmed':
+    case 'AuthChanged':
+    case 'Installed':
+    case 'Configured':
+      return describeStore(seen)
     case 'ContainerExited':
       return [line(seen.atMs, `container-runtime-${seen.node}`, `container ${seen.container} ended with ${seen.exitCode} (${seen.by})`)]
     case 'Routed':
       return seen.backend === null ? [line(seen.atMs, `kube-proxy-${seen.node}`, `rejects a connection to ${seen.service}`)] : []
-    case 'Compacted':
-      return [line(seen.atMs, 'etcd', `compacted at revision ${seen.revision}`)]
-    case 'Alarmed':
-      return [
-        line(seen.atMs, 'etcd', `alarms: ${seen.alarms.map(({ alarm, memberId }) => `${alarm} of ${memberId}`).join(', ') || 'none'}`),
-      ]
-    case 'AuthChanged':
-      return [line(seen.atMs, 'etcd', `auth revision ${seen.authRevision}: ${describeRequest(seen.request)}`)]
     case 'Applied':
+    case 'SnapshotTaken':
+    case 'Campaigned':
     case 'Hashed':
     case 'Restored':
     case 'Persisted':
@@ -84,6 +82,35 @@ export const describe = (seen: Observation): readonly string[] => {
     case 'StopSignal':
     case 'RulesSwapped':
       return []
+  }
+}
+
+type OfStore = Extract<
+  Observation,
+  { kind: 'LeaseGranted' | 'LeaseRevoked' | 'Compacted' | 'Alarmed' | 'AuthChanged' | 'Installed' | 'Configured' }
+>
+
+const describeStore = (seen: OfStore): readonly string[] => {
+  switch (seen.kind) {
+    case 'LeaseGranted':
+      return [line(seen.atMs, 'etcd', `lease ${seen.lease} granted for ${seen.ttlMs} ms`)]
+    case 'LeaseRevoked':
+      return [line(seen.atMs, 'etcd', `lease ${seen.lease} ${seen.expired ? 'expired' : 'revoked'}`)]
+    case 'Compacted':
+      return [line(seen.atMs, 'etcd', `compacted at revision ${seen.revision}`)]
+    case 'Alarmed':
+      return [
+        line(seen.atMs, 'etcd', `alarms: ${seen.alarms.map(({ alarm, memberId }) => `${alarm} of ${memberId}`).join(', ') || 'none'}`),
+      ]
+    case 'AuthChanged':
+      return [line(seen.atMs, 'etcd', `auth revision ${seen.authRevision}: ${describeRequest(seen.request)}`)]
+    case 'Installed':
+      return [line(seen.atMs, seen.member, `starts from a snapshot at index ${seen.index}`)]
+    case 'Configured': {
+      const { voters, outgoing, learners } = seen.configuration
+      const halves = outgoing.length === 0 ? voters.join(', ') : `${voters.join(', ')} and ${outgoing.join(', ')}`
+      return [line(seen.atMs, seen.member, `voters are ${halves}${learners.length === 0 ? '' : `, learners ${learners.join(', ')}`}`)]
+    }
   }
 }
 

@@ -5,7 +5,7 @@
  * cycles: it can be written as JSON lines. Times are milliseconds since the start of the run.
  */
 import type { ObjectRef } from './cluster.ts'
-import type { EtcdError, EtcdRequest, EtcdResponse, Key, KeyRange, LeaseId, Revision, Stored, Value } from './keyspace.ts'
+import type { Configuration, EtcdError, EtcdRequest, EtcdResponse, Key, KeyRange, LeaseId, Revision, Stored, Value } from './keyspace.ts'
 import type { AlarmMember } from './maintenance.ts'
 import type { Uid } from './objects.ts'
 import type { Fault } from './plan.ts'
@@ -139,6 +139,21 @@ export type Observation = { readonly atMs: number } &
         readonly revision: Revision
         readonly digest: string
       }
+    /** A snapshot took the place of all that the member had applied: of its own disk at its start, or of the leader's. */
+    | {
+        readonly kind: 'Installed'
+        readonly member: ProcessName
+        readonly index: number
+        readonly term: number
+        readonly revision: Revision
+        readonly digest: string
+      }
+    /** A member stored a snapshot of what it had applied; its log begins with firstIndex now. */
+    | { readonly kind: 'SnapshotTaken'; readonly member: ProcessName; readonly index: number; readonly firstIndex: number }
+    /** A member applied a change of the members at an index, or found it in a snapshot: who votes from then on. */
+    | { readonly kind: 'Configured'; readonly member: ProcessName; readonly index: number; readonly configuration: Configuration }
+    /** A member stands for election in a term; pre: it only asks whether it would be elected. */
+    | { readonly kind: 'Campaigned'; readonly member: ProcessName; readonly term: number; readonly pre: boolean }
     /** A member's commit index rose: the last entry it now knows committed. */
     | {
         readonly kind: 'Committed'

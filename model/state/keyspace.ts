@@ -117,6 +117,23 @@ export type StoreRequest =
   | StatusRequest
 export type EtcdRequest = StoreRequest | AuthRequest | MaintenanceRequest
 
+/** Who votes, and who only listens. */
+export interface Configuration {
+  readonly voters: readonly MemberId[]
+  /** The half that is on its way out, while it is joint; both halves then decide. */
+  readonly outgoing: readonly MemberId[]
+  readonly learners: readonly MemberId[]
+  /** Voters on their way out that will go on as learners. */
+  readonly learnersNext: readonly MemberId[]
+  /** The leader ends the joint configuration by itself. */
+  readonly autoLeave: boolean
+}
+/**
+ * A member for as long as it is one: the name of its process, followed by '.n' when that joins for the n-th time again.
+ * What has been removed never comes back under the same id.
+ */
+export type MemberId = string
+
 export interface Header {
   readonly revision: Revision
   readonly raftTerm: number

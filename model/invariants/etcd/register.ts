@@ -3,8 +3,9 @@ import type { Invariant } from '../../invariant.ts'
 import { ALARMS } from './alarms.ts'
 import { AUTH } from './auth.ts'
 import { MAINTENANCE } from './maintenance.ts'
+import { MEMBERSHIP } from './membership.ts'
 import { READS } from './reads.ts'
 import { REVISIONS } from './revisions.ts'
 import { TRANSACTIONS } from './transactions.ts'
 
-export const ETCD: readonly Invariant[] = [...READS, ...REVISIONS, ...TRANSACTIONS, ...ALARMS, ...AUTH, ...MAINTENANCE]
+export const ETCD: readonly Invariant[] = [...READS, ...REVISIONS, ...TRANSACTIONS, ...ALARMS, ...AUTH, ...MAINTENANCE, ...MEMBERSHIP]

@@ -67,7 +67,7 @@ const durability: Invariant = watching(
     sometimes: 'a member has crashed since the acknowledgement',
     allows: ['ALLOW-1'],
   },
-  ['Reply', 'Commit', 'ProcessEnded', 'Applied', 'Elected', 'PhaseBegan'],
+  ['Reply', 'Commit', 'ProcessEnded', 'Applied', 'Installed', 'Elected', 'PhaseBegan'],
   () => {
     let acknowledged = 0
     /** The entry that made the highest acknowledged revision. */
@@ -87,7 +87,7 @@ const durability: Invariant = watching(
             }
             return 'vacuous'
           case 'Elected':
-            if (entry === null || entryTermAt(next, entry.index) === entry.term) return 'vacuous'
+            if (entry === null || [null, entry.term].includes(entryTermAt(next, entry.index))) return 'vacuous'
             return {
               why: `revision ${acknowledged} was acknowledged to call ${by}; ${next.member}, which leads term ${next.term}, does not have it`,
             }
@@ -98,6 +98,7 @@ const durability: Invariant = watching(
             }
             return 'vacuous'
           case 'Applied':
+          case 'Installed':
             applied.set(next.member, next.revision)
             return 'vacuous'
           case 'Commit':

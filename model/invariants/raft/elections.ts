@@ -40,9 +40,11 @@ const oneLeader: Invariant = watching(
   },
 )
 
-/** Term of the entry at an index of a new leader's log; 0: there is none. */
-export const entryTermAt = ({ log, lastIndex }: Seen<'Elected'>, index: number): number =>
-  index > lastIndex ? 0 : (log.findLast(([from]) => from <= index)?.[1] ?? 0)
+/** Term of the entry at an index of a new leader's log; 0: there is none; null: it is in the leader's snapshot. */
+export const entryTermAt = ({ log, lastIndex }: Seen<'Elected'>, index: number): number | null => {
+  if (index > lastIndex) return 0
+  return index < (log[0]?.[0] ?? lastIndex + 1) ? null : (log.findLast(([from]) => from <= index)?.[1] ?? 0)
+}
 
 const leaderCompleteness: Invariant = watching(
   {
@@ -72,12 +74,10 @@ const leaderCompleteness: Invariant = watching(
           return 'vacuous'
         }
         if (next.kind !== 'Elected') return 'vacuous'
-        const [first] = next.log[0] ?? [next.lastIndex + 1]
         for (const [index, { entryTerm, term, member }] of committed) {
-          // What stands before its log is in its snapshot.
-          if (term >= next.term || index < first) continue
+          if (term >= next.term) continue
           const has = entryTermAt(next, index)
-          if (has === entryTerm) continue
+          if (has === null || has === entryTerm) continue
           return {
             why: `${next.member} leads term ${next.term} without the entry of term ${entryTerm} at index ${index}, which ${member} knew committed in term ${term}; it has ${has === 0 ? 'none' : `one of term ${has}`}`,
           }

@@ -3,6 +3,7 @@ import type { Invariant, Judgement } from '../../invariant.ts'
 import type { Seen } from '../../state/history.ts'
 import { watching } from '../define.ts'
 import { THESIS } from './elections.ts'
+import { Configurations, processOf } from './configurations.ts'
 import { Reach } from './reach.ts'
 
 const liveness = { kind: 'convergence', strength: 'liveness' } as const
@@ -39,7 +40,7 @@ const leaderAfterStorm: Invariant = watching(
             if (leader === next.member) leader = null
             return 'vacuous'
           case 'ProcessEnded':
-            if (leader === next.process) leader = null
+            if (leader !== null && processOf(leader) === next.process) leader = null
             return 'vacuous'
           default:
             if (next.kind !== 'PhaseBegan') return 'vacuous'
@@ -61,7 +62,7 @@ const electsInTime: Invariant = watching(
     sometimes: 'nobody led when they could reach each other again',
     ...liveness,
   },
-  ['Restored', 'Elected', 'SteppedDown', 'ProcessStarted', 'ProcessEnded', 'FaultChanged', 'PhaseBegan'],
+  ['Restored', 'Configured', 'Elected', 'SteppedDown', 'ProcessStarted', 'ProcessEnded', 'FaultChanged', 'PhaseBegan'],
   () => {
     /** Timeouts are drawn up to twice as long, votes may be split or lost a few times. */
     const TIMEOUTS = 16
@@ -104,8 +105,9 @@ const electsInTime: Invariant = watching(
           case 'ProcessEnded':
           case 'ProcessStarted':
             reach.heed(next)
-            leaders.delete(next.process)
+            for (const member of leaders) if (processOf(member) === next.process) leaders.delete(member)
             break
+          case 'Configured':
           case 'FaultChanged':
             reach.heed(next)
             break
@@ -127,7 +129,7 @@ const stepsDown: Invariant = watching(
     sometimes: 'it stepped down',
     ...liveness,
   },
-  ['Restored', 'Elected', 'SteppedDown', 'ProcessStarted', 'ProcessEnded', 'FaultChanged', 'PhaseBegan'],
+  ['Restored', 'Configured', 'Elected', 'SteppedDown', 'ProcessStarted', 'ProcessEnded', 'FaultChanged', 'PhaseBegan'],
   () => {
     /** What was under way still arrives, on the slowest of links. */
     const UNDER_WAY_MS = 6_000
@@ -167,9 +169,11 @@ const stepsDown: Invariant = watching(
           }
           case 'ProcessStarted':
           case 'ProcessEnded':
-            if (next.kind === 'ProcessEnded') leaders.delete(next.process)
+            if (next.kind === 'ProcessEnded')
+              for (const member of leaders.keys()) if (processOf(member) === next.process) leaders.delete(member)
             reach.heed(next)
             return look(next.atMs)
+          case 'Configured':
           case 'FaultChanged':
             reach.heed(next)
             return look(next.atMs)
@@ -229,9 +233,14 @@ const catchesUp: Invariant = watching(
     sometimes: 'it had been down',
     ...liveness,
   },
-  ['Restored', 'Applied', 'PhaseBegan'],
+  ['Restored', 'Applied', 'Installed', 'Configured', 'PhaseBegan'],
   () => {
     const LAG_MS = 5_000
+    const configurations = new Configurations()
+    const isMember = (member: string): boolean => {
+      const { latest } = configurations
+      return latest === null || [...latest.voters, ...latest.learners].includes(member)
+    }
     const applied = new Map<string, number>()
     const restarted = new Set<string>()
     /** [time, index] of each new highest one. */
@@ -244,7 +253,11 @@ const catchesUp: Invariant = watching(
             if (applied.has(next.member)) restarted.add(next.member)
             applied.set(next.member, 0)
             return 'vacuous'
+          case 'Configured':
+            configurations.observe(next)
+            return 'vacuous'
           case 'Applied':
+          case 'Installed':
             applied.set(next.member, next.index)
             if (next.index > (highest.at(-1)?.[1] ?? 0)) highest.push([next.atMs, next.index])
             return 'vacuous'
@@ -253,7 +266,7 @@ const catchesUp: Invariant = watching(
             if (next.phase === 'calm') calmMs = next.atMs
             if (next.phase !== 'end' || next.atMs - calmMs < SETTLED_MS) return 'vacuous'
             const due = highest.findLast(([atMs]) => next.atMs - atMs > LAG_MS)?.[1] ?? 0
-            const behind = [...applied].find(([, index]) => index < due)
+            const behind = [...applied].find(([member, index]) => isMember(member) && index < due)
             if (behind !== undefined)
               return {
                 why: `${behind[0]} has applied up to ${behind[1]} at the end of the calm, ${due} had been applied ${LAG_MS} ms before`,

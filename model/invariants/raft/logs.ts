@@ -14,13 +14,13 @@ const sameEntries: Invariant = watching(
     strength: 'safety',
     sometimes: 'a member applies an index again after a restart',
   },
-  ['Applied'],
+  ['Applied', 'Installed'],
   () => {
-    const first = new Map<number, Seen<'Applied'>>()
+    const first = new Map<number, Seen<'Applied' | 'Installed'>>()
     const seen = new Set<string>()
     return {
       observe(next) {
-        const own = next as Seen<'Applied'>
+        const own = next as Seen<'Applied' | 'Installed'>
         const held = first.get(own.index)
         if (held === undefined) {
           first.set(own.index, own)
@@ -158,7 +158,7 @@ const neverBack: Invariant = watching(
     strength: 'safety',
     sometimes: 'it had been restarted before',
   },
-  ['Restored', 'Committed', 'Applied'],
+  ['Restored', 'Installed', 'Committed', 'Applied'],
   () => {
     const starts = new Map<string, number>()
     const committed = new Map<string, number>()
@@ -170,6 +170,13 @@ const neverBack: Invariant = watching(
           committed.delete(next.member)
           applied.delete(next.member)
           return 'vacuous'
+        }
+        if (next.kind === 'Installed') {
+          const before = applied.get(next.member) ?? 0
+          applied.set(next.member, next.index)
+          return next.index < before
+            ? { why: `${next.member} went back to a snapshot at index ${next.index} after it had applied ${before}` }
+            : 'vacuous'
         }
         const { member, index } = next as Seen<'Committed' | 'Applied'>
         const [notes, word] = next.kind === 'Committed' ? [committed, 'knew committed'] : [applied, 'applied']

@@ -2,6 +2,7 @@
 import type { Invariant, Judgement } from '../../invariant.ts'
 import type { Observation } from '../../state/history.ts'
 import { watching, type Fields } from '../define.ts'
+import { Configurations, decides } from './configurations.ts'
 import { Disks } from './disks.ts'
 import { THESIS } from './elections.ts'
 
@@ -18,6 +19,7 @@ interface Entry {
 /** Disks, and the last entry each member knows to be committed. */
 class Notes {
   readonly disks = new Disks()
+  readonly configurations = new Configurations()
   /** Of all members the furthest. */
   furthest: Entry | null = null
   readonly known = new Map<string, Entry>()
@@ -25,6 +27,7 @@ class Notes {
 
   heed(next: Observation): void {
     if (next.kind === 'Restored' || next.kind === 'Persisted') this.disks.observe(next)
+    else if (next.kind === 'Configured') this.configurations.observe(next)
     else if (next.kind === 'Committed') {
       const { index, entryTerm, member } = next
       const term = Math.min(next.term, this.terms.get(index) ?? Infinity)
@@ -35,11 +38,24 @@ class Notes {
     }
   }
 
-  /** Voters whose disks hold an entry, and how many would have to. */
-  holders(index: number, entryTerm: number): { readonly without: readonly string[]; readonly quorum: number; readonly voters: number } {
-    const { members } = this.disks
-    const without = members.filter((member) => !this.disks.holds(member, index, entryTerm))
-    return { without, quorum: Math.floor(members.length / 2) + 1, voters: members.length }
+  /** Voters in force around an entry whose disks do not hold it; null: as many do as it takes, in one configuration or the next. */
+  missing(index: number, entryTerm: number): readonly string[] | null {
+    const has = (member: string): boolean => this.disks.holds(member, index, entryTerm)
+    const around = this.configurations.around(index, this.disks.members)
+    if (around.some((configuration) => decides(configuration, has))) return null
+    return this.without(around, has)
+  }
+
+  /** Members that lack an entry and are enough to decide without it, be the latest change of members applied or not. */
+  lost(index: number, entryTerm: number): readonly string[] | null {
+    const lacks = (member: string): boolean => !this.disks.holds(member, index, entryTerm)
+    const around = this.configurations.around(Infinity, this.disks.members)
+    if (!around.every((configuration) => decides(configuration, lacks))) return null
+    return this.without(around, (member) => !lacks(member))
+  }
+
+  private without(around: ReturnType<Configurations['around']>, has: (member: string) => boolean): readonly string[] {
+    return (around.at(-1)?.voters ?? []).filter((member) => !has(member))
   }
 }
 
@@ -56,9 +72,8 @@ const noting = (fields: Fields, hears: Invariant['hears'], judge: (next: Observa
 
 /** A quorum of voters holds it on disk, or why not. */
 const held = (notes: Notes, index: number, entryTerm: number, what: string): Judgement => {
-  const { without, quorum, voters } = notes.holders(index, entryTerm)
-  if (voters - without.length >= quorum) return 'holds'
-  return { why: `${what}, but only ${voters - without.length} of ${voters} voters hold it on disk: not ${without.join(', ')}` }
+  const missing = notes.missing(index, entryTerm)
+  return missing === null ? 'holds' : { why: `${what}, and no majority of the voters holds it on disk: not ${missing.join(', ')}` }
 }
 
 const committedByQuorum = noting(
@@ -70,12 +85,13 @@ const committedByQuorum = noting(
     strength: 'safety',
     sometimes: 'a voter does not hold it yet',
   },
-  ['Restored', 'Persisted', 'Committed'],
+  ['Restored', 'Persisted', 'Configured', 'Committed'],
   (next, notes) => {
     if (next.kind !== 'Committed') return 'vacuous'
     const { index, entryTerm, member } = next
     const verdict = held(notes, index, entryTerm, `${member} knows entry ${index} of term ${entryTerm} committed`)
-    return verdict === 'holds' && notes.holders(index, entryTerm).without.length > 0 ? 'notable' : verdict
+    const all = notes.disks.members.every((one) => notes.disks.holds(one, index, entryTerm))
+    return verdict === 'holds' && !all ? 'notable' : verdict
   },
 )
 
@@ -88,7 +104,7 @@ const appliedByQuorum = noting(
     strength: 'safety',
     sometimes: 'its own disk does not hold it yet',
   },
-  ['Restored', 'Persisted', 'Committed', 'Applied'],
+  ['Restored', 'Persisted', 'Configured', 'Committed', 'Applied'],
   (next, notes) => {
     if (next.kind !== 'Applied') return 'vacuous'
     const { index, term, member } = next
@@ -106,15 +122,15 @@ const quorumLog = noting(
     strength: 'safety',
     sometimes: 'a member drops entries of its log',
   },
-  ['Restored', 'Persisted', 'Committed'],
+  ['Restored', 'Persisted', 'Configured', 'Committed'],
   (next, notes) => {
     const { furthest } = notes
     if (furthest === null || (next.kind !== 'Persisted' && next.kind !== 'Restored')) return 'vacuous'
     const { index, entryTerm } = furthest
-    const { without, quorum, voters } = notes.holders(index, entryTerm)
-    if (without.length < quorum) return next.from <= index || next.kind === 'Restored' ? 'notable' : 'holds'
+    const lost = notes.lost(index, entryTerm)
+    if (lost === null) return next.from <= index || next.kind === 'Restored' ? 'notable' : 'holds'
     return {
-      why: `entry ${index} of term ${entryTerm} is committed, and after ${next.member} wrote its disk ${without.length} of ${voters} voters do not hold it: ${without.join(', ')}`,
+      why: `entry ${index} of term ${entryTerm} is committed, and after ${next.member} wrote its disk a majority could decide without it: ${lost.join(', ')}`,
     }
   },
 )
@@ -132,7 +148,7 @@ const upToDate = noting(
     strength: 'safety',
     sometimes: 'the logs end in different terms',
   },
-  ['Restored', 'Persisted', 'Committed'],
+  ['Restored', 'Persisted', 'Configured', 'Committed'],
   (next, { disks, known }) => {
     if (next.kind !== 'Restored' && next.kind !== 'Persisted') return 'vacuous'
     const { member: own } = next

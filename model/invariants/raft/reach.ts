@@ -1,29 +1,34 @@
 /** Which members can exchange messages, by the faults that are said to be on and by who runs. */
 import type { Seen } from '../../state/history.ts'
 import type { Fault } from '../../state/plan.ts'
+import { Configurations, decides, processOf } from './configurations.ts'
 
 const TROUBLES: ReadonlySet<Fault['kind']> = new Set<Fault['kind']>(['SlowLink', 'Clog', 'StallDisk', 'CrashUnsynced'])
 
-const subsets = (items: readonly string[], size: number): readonly (readonly string[])[] => {
-  if (size === 0) return [[]]
+const subsets = (items: readonly string[]): readonly (readonly string[])[] => {
   const [first, ...rest] = items
-  if (first === undefined) return []
-  return [...subsets(rest, size - 1).map((some) => [first, ...some]), ...subsets(rest, size)]
+  if (first === undefined) return [[]]
+  const without = subsets(rest)
+  return [...without, ...without.map((some) => [first, ...some])]
 }
 
 export class Reach {
-  private readonly members = new Set<string>()
+  private readonly seen = new Set<string>()
+  private readonly configurations = new Configurations()
   private readonly machines = new Map<string, string>()
   private readonly down = new Set<string>()
   /** Faults that are on, each with the name it was said to strike. */
   private readonly faults = new Map<string, { readonly fault: Fault; readonly detail: string }>()
 
   joins(member: string): void {
-    this.members.add(member)
+    this.seen.add(member)
   }
 
-  heed(next: Seen<'ProcessStarted' | 'ProcessEnded'> | Seen<'FaultChanged'>): void {
+  heed(next: Seen<'ProcessStarted' | 'ProcessEnded'> | Seen<'FaultChanged'> | Seen<'Configured'>): void {
     switch (next.kind) {
+      case 'Configured':
+        this.configurations.observe(next)
+        return
       case 'ProcessStarted':
         this.machines.set(next.process, next.machine)
         this.down.delete(next.process)
@@ -43,32 +48,50 @@ export class Reach {
   reachesMajority(member: string): boolean {
     // One that stands still cannot be expected to notice.
     if (this.paused(member)) return true
-    const others = [...this.members].filter((other) => other !== member)
-    const reached = others.filter((other) => !this.down.has(other) && !this.paused(other) && !this.cut(member, other))
-    return reached.length + 1 >= Math.floor(this.members.size / 2) + 1
+    const configuration = this.configurations.of(member) ?? this.inForce.at(-1)
+    const reached = (other: string): boolean => other === member || (this.runs(other) && !this.cut(member, other))
+    return configuration === undefined || decides(configuration, reached)
   }
 
-  /** Majorities of which every two exchange messages, and none is slow, about to crash, or stopped. */
+  /** Majorities, no larger than it takes, of which every two exchange messages, and none is slow, about to crash, or stopped. */
   soundMajorities(): readonly (readonly string[])[] {
-    const sound = [...this.members].filter((member) => !this.down.has(member) && !this.paused(member) && !this.troubled(member))
-    const size = Math.floor(this.members.size / 2) + 1
-    return subsets(sound, size).filter((some) => some.every((one) => some.every((other) => one === other || !this.cut(one, other))))
+    const { inForce } = this
+    const decide = (some: readonly string[]): boolean => inForce.every((one) => decides(one, (member) => some.includes(member)))
+    const voters = [...new Set(inForce.flatMap((one) => [...one.voters, ...one.outgoing]))]
+    const sound = voters.filter((member) => this.runs(member) && !this.troubled(member))
+    return subsets(sound).filter(
+      (some) =>
+        decide(some) &&
+        some.every(
+          (one) => !decide(some.filter((other) => other !== one)) && some.every((other) => one === other || !this.cut(one, other)),
+        ),
+    )
+  }
+
+  private get inForce(): ReturnType<Configurations['around']> {
+    return this.configurations.around(Infinity, [...this.seen])
+  }
+
+  private runs(member: string): boolean {
+    return this.seen.has(member) && !this.down.has(processOf(member)) && !this.paused(member)
   }
 
   private troubled(member: string): boolean {
-    const machine = this.machines.get(member)
-    return [...this.faults.values()].some(({ fault, detail }) => TROUBLES.has(fault.kind) && (detail === machine || detail === member))
+    const machine = this.machines.get(processOf(member))
+    return [...this.faults.values()].some(
+      ({ fault, detail }) => TROUBLES.has(fault.kind) && (detail === machine || detail === processOf(member)),
+    )
   }
 
   private paused(member: string): boolean {
-    return [...this.faults.values()].some(({ fault, detail }) => fault.kind === 'PauseProcess' && detail === member)
+    return [...this.faults.values()].some(({ fault, detail }) => fault.kind === 'PauseProcess' && detail === processOf(member))
   }
 
   /** In either direction: a question without an answer is no contact. */
   private cut(one: string, other: string): boolean {
-    const [here, there] = [this.machines.get(one) ?? '', this.machines.get(other) ?? '']
+    const [here, there] = [one, other].map((member) => this.machines.get(processOf(member)) ?? '') as [string, string]
     return [...this.faults.values()].some(({ fault, detail }) => {
-      if (fault.kind === 'DeposeElected') return (detail === one) !== (detail === other)
+      if (fault.kind === 'DeposeElected') return (detail === processOf(one)) !== (detail === processOf(other))
       if (fault.kind !== 'Partition') return false
       const side = detail.split(', ')
       return side.includes(here) !== side.includes(there)

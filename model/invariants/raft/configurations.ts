@@ -1,0 +1,52 @@
+/** Who votes, as members came to apply it. Where nobody says, all members that were ever seen. */
+import type { Seen } from '../../state/history.ts'
+import type { Configuration, MemberId } from '../../state/keyspace.ts'
+
+const everybody = (voters: readonly MemberId[]): Configuration => ({
+  voters,
+  outgoing: [],
+  learners: [],
+  learnersNext: [],
+  autoLeave: false,
+})
+
+const majority = (members: readonly MemberId[], has: (member: MemberId) => boolean): boolean =>
+  members.filter(has).length >= Math.floor(members.length / 2) + 1
+
+/** Whether those that `has` picks decide: of both halves, while it is joint. */
+export const decides = ({ voters, outgoing }: Configuration, has: (member: MemberId) => boolean): boolean =>
+  majority(voters, has) && (outgoing.length === 0 || majority(outgoing, has))
+
+/** The process a member runs in: what joins again has a number after its name. */
+export const processOf = (member: MemberId): string => member.split('.')[0] ?? member
+
+export class Configurations {
+  /** By the index that made them, in order. */
+  private readonly made: { readonly index: number; readonly configuration: Configuration }[] = []
+  private readonly own = new Map<MemberId, Configuration>()
+
+  /** The one before it, when this is the first time anybody applied it. */
+  observe({ member, index, configuration }: Seen<'Configured'>): Configuration | null {
+    this.own.set(member, configuration)
+    if (this.made.some((one) => one.index === index)) return null
+    const before = this.made.findLast((one) => one.index < index)
+    this.made.push({ index, configuration })
+    this.made.sort((one, other) => one.index - other.index)
+    return before?.configuration ?? null
+  }
+
+  get latest(): Configuration | null {
+    return this.made.at(-1)?.configuration ?? null
+  }
+
+  /** As the member itself has applied it. */
+  of(member: MemberId): Configuration | null {
+    return this.own.get(member) ?? null
+  }
+
+  /** Those in force around an index: a change counts once it is applied, which may be some entries later. */
+  around(index: number, seen: readonly MemberId[]): readonly Configuration[] {
+    const until = this.made.filter((one) => one.index <= index).slice(-2)
+    return until.length === 0 ? [this.made[0]?.configuration ?? everybody(seen)] : until.map((one) => one.configuration)
+  }
+}
