@@ -1,20 +1,24 @@
 /** The command line: arguments in, exit code out. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { BugError, loadBugs } from '../properties/bugs/bug.ts'
 import { exploreInstances, instanceNames } from './explore.ts'
 import { BUILT_IN_POLICIES, type Ties } from '../properties/compare/policy.ts'
 import { SYNTHETIC } from '../properties/compare/synthetic.ts'
+import { MODELS } from '../properties/histories/check.ts'
+import { FORMATS } from '../properties/histories/entries.ts'
 import { InputError } from '../properties/input.ts'
 import { SUITES } from '../properties/suites/register.ts'
 import type { Suite } from '../properties/suites/suite.ts'
 import { summaryLines } from '../reports/summary.ts'
 import { readReport, writeReport } from '../reports/write.ts'
 import { bugs } from './bugs.ts'
+import { cases } from './cases.ts'
 import { check } from './check.ts'
 import { comparePolicies } from './compare.ts'
 import { differential, type DifferentialOptions } from './differential.ts'
+import { EXPORTS, history, type HistoryArguments } from './history.ts'
 import { clusterOf, defaultWorkers, quantity, share, span, suiteList, tieRule, wholeNumber } from './options.ts'
 import { replay } from './replay.ts'
 
@@ -240,6 +244,26 @@ program
     const page = writeReport(report, options.to)
     for (const line of summaryLines(report)) console.log(line)
     console.log(`Report: ${join(page)}`)
+  })
+
+program
+  .command('history')
+  .description('check a recorded history: is it linearizable, does it keep the guarantees of etcd?')
+  .argument('<file>', 'a log or history.edn of Jepsen, test data of porcupine, or JSON lines of evenkeel')
+  .addOption(new Option('--model <name>', 'what it is a history of').choices(MODELS).makeOptionMandatory())
+  .addOption(new Option('--format <name>', 'the form of the file (default: guessed from its first line)').choices(FORMATS))
+  .addOption(new Option('--export <format>', 'write it in another form too').choices(EXPORTS))
+  .option('--to <file>', 'where to write it')
+  .action((file: string, options: HistoryArguments) => {
+    exitCode = history(file, options)
+  })
+
+program
+  .command('cases')
+  .description('try cases with known answers: those that fail, and how many passed')
+  .argument('[sets...]', 'which sets (default: all)')
+  .action((sets: string[]) => {
+    exitCode = cases(sets)
   })
 
 try {
