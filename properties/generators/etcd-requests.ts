@@ -106,7 +106,7 @@ const watch = fc
   .record({
     key: fc.constantFrom('a', 'b'),
     rangeEnd: fc.constantFrom('c', 'z'),
-    startBack: fc.integer({ min: -4, max: 8 }),
+    startBack: fc.integer({ min: -3, max: 6 }),
     prevKv: fc.boolean(),
     filters: fc.constantFrom(null, null, null, ['NOPUT'] as const, ['NODELETE'] as const),
     progressNotify: seldom(true),
@@ -195,9 +195,9 @@ const rest: readonly Weighted[] = [
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('CancelWatch' as const), nth: fc.integer({ min: 0, max: 3 }) }) },
   { weight: 2, arbitrary: fc.constant<EtcdClientAction>({ kind: 'AskProgress' }) },
   {
-    weight: 3,
+    weight: 5,
     arbitrary: fc
-      .record({ back: fc.integer({ min: 0, max: 6 }), physical: seldom(true) })
+      .record({ back: fc.integer({ min: 0, max: 3 }), physical: seldom(true) })
       .map(({ back: revisions, ...options }): EtcdClientAction => ({ kind: 'Compact', back: revisions, ...given(options) })),
   },
   { weight: 10, arbitrary: lease },

@@ -51,7 +51,7 @@ const limits: fc.Arbitrary<Timings> = fc
 export const etcdShape: fc.Arbitrary<ClusterShape> = fc
   .record({
     members: fc.constantFrom(3, 1, 3, 3, 5, 5),
-    clients: fc.integer({ min: 2, max: 5 }),
+    clients: fc.integer({ min: 3, max: 5 }),
     entries: fc.constantFrom(256, 1, 4, 1),
     elections: fc.constantFrom(...ELECTIONS),
     limits,

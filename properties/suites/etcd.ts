@@ -31,6 +31,7 @@ const FAULTS: readonly FaultKind[] = [
   'DeposeElected',
   'DeposeElected',
   'DeposeElected',
+  'DeposeElected',
 ]
 
 /**
@@ -49,7 +50,7 @@ const patient = (plan: Plan): Plan => {
   }
   return { ...plan, cluster: { ...plan.cluster, timings } }
 }
-const ROUND_TRIPS = 5
+const ROUND_TRIPS = 3
 const SLOW_MS = 100
 
 /** By then somebody leads. */
@@ -61,13 +62,13 @@ const plans = (work: Work): fc.Arbitrary<Plan> =>
     cluster: etcdShape,
     opening: work === 'users' ? AUTH_SET_UP.map((request) => ({ atMs: SET_UP_MS, do: { kind: 'Etcd', client: 0, request } })) : [],
     users: asks(work),
-    usersMost: 160,
+    usersMost: 240,
     faultKinds: FAULTS,
-    faultsMost: 10,
+    faultsMost: 16,
     majorityOut: true,
     usersInSqualls: true,
     targets: etcdTargets,
-    stormMs: fc.integer({ min: 4_000, max: work === 'keys' ? 30_000 : 20_000 }),
+    stormMs: fc.integer({ min: 4_000, max: work === 'keys' ? 45_000 : 25_000 }),
     calmMs: 40_000,
     quietMs: 3_000,
   })
