@@ -11,6 +11,7 @@ import { InputError } from '../../input.ts'
 import { EtcdClient } from './client.ts'
 import { freePorts, start, type Started } from './processes.ts'
 import { Network, Proxy, raftSender } from './proxy.ts'
+import { sleep } from './sleep.ts'
 import { hexadecimal, type MemberNames } from './translate.ts'
 import type { WireMember, WireStatus } from './wire.ts'
 
@@ -217,7 +218,7 @@ export class EtcdCluster {
         while (((await this.leaderBy(client, LOOK_MS * 10))?.leader ?? null) === null) {
           if (member.process === null) throw new InputError('--binary', `the member ${member.name} ended at once, see ${member.logFile}`)
           if (performance.now() > deadline) throw new InputError('--binary', `the members elected no leader within ${READY_MS / 1000} s`)
-          await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+          await sleep(LOOK_MS)
         }
         const list = await client.call<{ members: readonly WireMember[] }>('Cluster/MemberList')
         if ('message' in list) for (const { ID, name } of list.message.members) if (name !== '') this.names.set(hexadecimal(ID), name)

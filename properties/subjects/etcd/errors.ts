@@ -39,7 +39,14 @@ export const isDefinite = ({ code, details }: ServiceError): boolean =>
 const fromClient = (details: string): boolean => details.startsWith('Received message larger than max')
 
 export const outcomeOf = (error: ServiceError): Outcome => {
-  const reason = NEVER_SENT.test(error.details) ? 'no connection' : error.details || (status[error.code] ?? `code ${error.code}`)
+  const reason = textOf(error)
   if (!isDefinite(error)) return { kind: 'unknown', reason }
   return { kind: 'refused', reason, code: error.code, error: { kind: 'Error', message: reason, definite: true } }
+}
+
+/** What gRPC itself says has ports and milliseconds in it: too many texts for the same thing. */
+const textOf = ({ code, details }: ServiceError): string => {
+  if (NEVER_SENT.test(details)) return 'no connection'
+  if (code === status.DEADLINE_EXCEEDED && details.startsWith('Deadline exceeded')) return 'no answer in time'
+  return details || (status[code] ?? `code ${code}`)
 }
