@@ -99,6 +99,8 @@ describe.skipIf(!PRESENT)(`a real etcd of one member${absent}`, () => {
       { kind: 'LeaseRevoke', id: 7 },
       { kind: 'refused', reason: 'etcdserver: requested lease not found' },
     ],
+    [{ kind: 'Range', key: 'c' }, { response: { kvs: [{ key: 'c' }], count: 1 } }],
+    [{ kind: 'DeleteRange', key: 'b' }, { response: { deleted: 0 } }],
     [{ kind: 'Compact', revision: 3 }, { kind: 'done' }],
     [
       { kind: 'Range', key: 'a', revision: 2 },

@@ -181,14 +181,23 @@ export class Faults {
     }
   }
 
-  private linksOf(targets: readonly Member[], direction: 'both' | 'in' | 'out', clientsToo: boolean): readonly (readonly [string, string])[] {
+  private linksOf(
+    targets: readonly Member[],
+    direction: 'both' | 'in' | 'out',
+    clientsToo: boolean,
+  ): readonly (readonly [string, string])[] {
     const inside = targets.map((member) => member.name)
     const outside = this.world.cluster.members.map((member) => member.name).filter((name) => !inside.includes(name))
     if (clientsToo || outside.length === 0) outside.push(CLIENTS)
     return inside.flatMap((one) =>
       outside.flatMap((other): (readonly [string, string])[] => {
         if (direction === 'out') return [[one, other]]
-        return direction === 'in' ? [[other, one]] : [[one, other], [other, one]]
+        return direction === 'in'
+          ? [[other, one]]
+          : [
+              [one, other],
+              [other, one],
+            ]
       }),
     )
   }

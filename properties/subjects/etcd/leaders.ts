@@ -70,7 +70,8 @@ export class Leaders {
 
   private async askStatus(client: EtcdClient): Promise<void> {
     const answer = await client.call<WireStatus>('Maintenance/Status', {}, ANSWER_MS)
-    if ('message' in answer && answer.message.leader !== '0') this.lead(this.target.nameOf(answer.message.leader), Number(answer.message.raftTerm))
+    if ('message' in answer && answer.message.leader !== '0')
+      this.lead(this.target.nameOf(answer.message.leader), Number(answer.message.raftTerm))
   }
 
   private async askRaft(member: string, url: string): Promise<void> {

@@ -82,7 +82,10 @@ export class Run {
       const name = `client-${index}`
       const random = this.streams.stream('client', name)
       const leaseIds = (): LeaseId => ++this.lastLease
-      return new Client({ name, prefix, members: target.members, connect: this.connect, random, leaseIds, paceMs: CLIENT_PACE_MS }, this.calls)
+      return new Client(
+        { name, prefix, members: target.members, connect: this.connect, random, leaseIds, paceMs: CLIENT_PACE_MS },
+        this.calls,
+      )
     })
     this.faults =
       target.cluster === null
@@ -243,7 +246,13 @@ export class Run {
       const answer = await client.call<WireHash>('Maintenance/HashKV', { revision }, REQUEST_MS)
       if ('message' in answer) {
         const { hash, compactRevision } = answer.message
-        this.options.journal.see({ kind: 'Hashed', member, revision, compactRevision: Math.max(0, Number(compactRevision)), hash: hash.toString(16) })
+        this.options.journal.see({
+          kind: 'Hashed',
+          member,
+          revision,
+          compactRevision: Math.max(0, Number(compactRevision)),
+          hash: hash.toString(16),
+        })
         return null
       }
       problem = answer.error.details

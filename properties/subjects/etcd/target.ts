@@ -78,7 +78,8 @@ const plain = (problem: string): string => {
   const [line = ''] = problem.split('\n')
   if (/ECONNREFUSED/.test(line)) return 'expected an etcd that answers, found nobody who listens there'
   if (/ENOTFOUND|EAI_AGAIN|Name resolution failed/.test(line)) return 'expected the name of a host, found one that is not known'
-  if (/certificate|self.signed|altnames|CERT_|unable to verify/i.test(line)) return `expected a certificate that can be trusted, found: ${cause(line)}`
+  if (/certificate|self.signed|altnames|CERT_|unable to verify/i.test(line))
+    return `expected a certificate that can be trusted, found: ${cause(line)}`
   if (/SSL routines|wrong version number|EPROTO/.test(line)) return `expected TLS as asked for, found: ${cause(line)}`
   if (/^authentication|etcdserver: /.test(line)) return line
   if (/Protocol error|Received HTTP status code|unknown service|UNIMPLEMENTED|not implemented/i.test(line))

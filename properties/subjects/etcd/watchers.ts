@@ -73,7 +73,13 @@ export class Watcher {
     const { name, member, range, filters, prevKv, restlessAfter } = this.options
     const stream = `${name}/${this.streams++}`
     const startRevision = this.next
-    const request: WatchCreateRequest = { ...range, startRevision, prevKv, progressNotify: true, ...(filters === undefined ? {} : { filters }) }
+    const request: WatchCreateRequest = {
+      ...range,
+      startRevision,
+      prevKv,
+      progressNotify: true,
+      ...(filters === undefined ? {} : { filters }),
+    }
     const most = restlessAfter === null ? Infinity : this.random.between(1, 2 * restlessAfter)
     let eventsHere = 0
     let opened = false
