@@ -9,6 +9,7 @@ import { SYNTHETIC } from '../properties/compare/synthetic.ts'
 import { MODELS } from '../properties/histories/check.ts'
 import { FORMATS } from '../properties/histories/entries.ts'
 import { InputError } from '../properties/input.ts'
+import { FAULT_KINDS } from '../properties/subjects/etcd/faults.ts'
 import { SUITES } from '../properties/suites/register.ts'
 import type { Suite } from '../properties/suites/suite.ts'
 import { summaryLines } from '../reports/summary.ts'
@@ -18,6 +19,7 @@ import { cases } from './cases.ts'
 import { check } from './check.ts'
 import { comparePolicies } from './compare.ts'
 import { differential, type DifferentialOptions } from './differential.ts'
+import { etcd, type EtcdArguments } from './etcd.ts'
 import { EXPORTS, history, type HistoryArguments } from './history.ts'
 import { clusterOf, defaultWorkers, quantity, share, span, suiteList, tieRule, wholeNumber } from './options.ts'
 import { replay } from './replay.ts'
@@ -74,12 +76,12 @@ const program = new Command('evenkeel')
 let exitCode = 0
 
 /** The first Ctrl-C asks for an end and keeps what was found; the second does not wait. */
-const interruptible = (): AbortSignal => {
+const interruptible = (what = 'the runs that are under way are finished first'): AbortSignal => {
   const controller = new AbortController()
   process.on('SIGINT', () => {
     if (controller.signal.aborted) process.exit(INTERRUPTED)
     controller.abort()
-    console.error('\nstopping: the runs that are under way are finished first (Ctrl-C again: at once)')
+    console.error(`\nstopping: ${what} (Ctrl-C again: at once)`)
   })
   return controller.signal
 }
@@ -151,6 +153,32 @@ program
 /** A seeded bug is looked for where it can be found. */
 const suitesFor = (bug: { readonly suites: readonly string[] } | null): readonly Suite[] =>
   bug === null ? SUITES : SUITES.filter((suite) => bug.suites.includes(suite.name))
+
+program
+  .command('etcd')
+  .description('run a real etcd under faults, or attach to one, and judge what its clients see')
+  .option('--binary <program>', 'the etcd to start', 'etcd')
+  .option('--members <number>', 'how many of it', wholeNumber(1, 9), 3)
+  .option('--faults <kinds>', `none, or some of ${FAULT_KINDS.join(', ')}, separated by commas (default: kill,pause,partition)`)
+  .option('--time <span>', 'how long clients and faults go on', span, 60_000)
+  .option('--seed <text>', 'what every draw follows from; what comes of it is the members’ own affair', '1')
+  .option('--clients <number>', 'clients, each with one request at a time', wholeNumber(1, 1000), 30)
+  .option(
+    '--endpoints <addresses>',
+    'attach to these members instead, host:port separated by commas; nobody else may write there meanwhile',
+  )
+  .option('--cacert <file>', 'certificate of the authority that the members are trusted by')
+  .option('--cert <file>', 'certificate to show to the members')
+  .option('--key <file>', 'its private key')
+  .option('--insecure-skip-tls-verify', 'believe whoever answers')
+  .option('--user <name:password>', 'log in; without a password it is taken from ETCDCTL_PASSWORD')
+  .option('--known-defects', 'provoke defects that are known of this version too')
+  .option('--report <folder>', 'where report, history and logs of the members are written', 'evenkeel-report')
+  .option('--json', 'print the report as JSON, and nothing else')
+  .action(async (options: EtcdArguments) => {
+    const command = ['evenkeel', ...process.argv.slice(2)].join(' ')
+    exitCode = await etcd(options, version, command, interruptible('what was seen so far is judged'))
+  })
 
 program
   .command('replay')

@@ -83,3 +83,31 @@ export const allocationChart = (rows: readonly CurveRow[]): string =>
       Plot.text(rows, Plot.selectLast({ x: 'load', y: 'mean', text: 'policy', z: 'policy', fill: 'policy', textAnchor: 'start', dx: 6 })),
     ],
   })
+
+/** What became of requests, second by second. */
+export const outcomeChart = (
+  seconds: readonly { readonly second: number; readonly done: number; readonly refused: number; readonly unknown: number }[],
+): string => {
+  const kinds = ['done', 'refused', 'left open'] as const
+  const rows = seconds.flatMap(({ second, done, refused, unknown }) => [
+    { second, kind: 'done', requests: done },
+    { second, kind: 'refused', requests: refused },
+    { second, kind: 'left open', requests: unknown },
+  ])
+  return drawn({
+    height: 190,
+    marginLeft: 110,
+    x: { label: 'seconds →' },
+    y: { label: 'requests a second', grid: true },
+    color: { domain: [...kinds], range: [COLOURS[1] as string, COLOURS[2] as string, COLOURS[4] as string] },
+    marks: [
+      Plot.rectY(rows, {
+        x1: (row: { second: number }) => row.second,
+        x2: (row: { second: number }) => row.second + 1,
+        y: 'requests',
+        fill: 'kind',
+      }),
+      Plot.ruleY([0]),
+    ],
+  })
+}

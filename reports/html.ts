@@ -13,35 +13,52 @@ const HEADLINES: Readonly<Record<Verdict, string>> = {
   inconclusive: 'Inconclusive',
 }
 
-export const htmlReport = (report: Report): string => {
-  const verdict = verdictOf(report)
-  return `<!doctype html>
+export interface Page {
+  /** A verdict, which colours the head. */
+  readonly style: string
+  readonly brand: string
+  readonly title: string
+  readonly lead: string
+  readonly sections: readonly string[]
+  readonly footer: string
+}
+
+/** One page, the same frame for every kind of report. Texts are escaped, sections and footer are HTML. */
+export const pageOf = ({ style, brand, title, lead, sections, footer }: Page): string => `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>evenkeel: ${escape(HEADLINES[verdict])}</title>
+<title>evenkeel: ${escape(title)}</title>
 <style>${PAGE_STYLE}</style>
 </head>
 <body>
-<header class="${verdict.replace(' ', '-')}">
-<p class="brand">evenkeel ${escape(report.evenkeel)}</p>
-<h1>${escape(HEADLINES[verdict])}</h1>
-<p>${escape(leadOf(report, verdict))}</p>
+<header class="${style.replace(' ', '-')}">
+<p class="brand">${escape(brand)}</p>
+<h1>${escape(title)}</h1>
+<p>${escape(lead)}</p>
 </header>
 <main>
-${failures(report)}
-${pendingSection(report)}
-${suites(report)}
-${charts(report)}
-${matrix(report)}
-${notes(report)}
-<footer><p>Command: <code>${escape(report.command)}</code></p><p>Seed <code>${escape(report.seed)}</code>, ${report.workers} worker${report.workers === 1 ? '' : 's'}, ${duration(report.wallMs)}. ${report.determinism.twice} runs were made twice; ${report.determinism.differed === 0 ? 'all were equal to the byte' : `${report.determinism.differed} differed`}.</p></footer>
+${sections.filter((section) => section !== '').join('\n')}
+<footer>${footer}</footer>
 </main>
 <script>${SCRIPT}</script>
 </body>
 </html>
 `
+
+export const htmlReport = (report: Report): string => {
+  const verdict = verdictOf(report)
+  const { determinism, workers } = report
+  const twice = determinism.differed === 0 ? 'all were equal to the byte' : `${determinism.differed} differed`
+  return pageOf({
+    style: verdict,
+    brand: `evenkeel ${report.evenkeel}`,
+    title: HEADLINES[verdict],
+    lead: leadOf(report, verdict),
+    sections: [failures(report), pendingSection(report), suites(report), charts(report), matrix(report), notes(report)],
+    footer: `<p>Command: <code>${escape(report.command)}</code></p><p>Seed <code>${escape(report.seed)}</code>, ${workers} worker${workers === 1 ? '' : 's'}, ${duration(report.wallMs)}. ${determinism.twice} runs were made twice; ${twice}.</p>`,
+  })
 }
 
 const count = (number: number): string => number.toLocaleString('en')

@@ -13,20 +13,18 @@ import { freePorts, start, type Started } from './processes.ts'
 import { Network, Proxy, raftSender } from './proxy.ts'
 import { sleep } from './sleep.ts'
 import { hexadecimal, type MemberNames } from './translate.ts'
+import { isBefore, parseVersion, type Version } from './version.ts'
 import type { WireMember, WireStatus } from './wire.ts'
 
 /** The party of the network that all clients are. */
 export const CLIENTS = 'clients'
 
-export type Version = readonly [number, number, number]
-export const isBefore = (version: Version, [major, minor, patch]: Version): boolean =>
-  version[0] !== major ? version[0] < major : version[1] !== minor ? version[1] < minor : version[2] < patch
-
 export interface ClusterOptions {
   readonly binary: string
   readonly members: number
-  /** For data and logs; must exist. */
+  /** For data, and for logs if they have no folder of their own; must exist. */
   readonly folder: string
+  readonly logFolder?: string
   /** Different for clusters that must never talk to each other. */
   readonly token: string
   /** How often an idle watch is told how far it is, where the version can be told so. */
@@ -52,6 +50,7 @@ export interface Member {
 const run = promisify(execFile)
 const READY_MS = 30_000
 const LOOK_MS = 50
+const CHANGE_MS = 2_000
 const HOST = '127.0.0.1'
 
 /** Throws InputError for what is no etcd with a v3 interface. */
@@ -63,11 +62,14 @@ export const versionOf = async (binary: string): Promise<Version> => {
     const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'found no such program' : 'found one that does not say its version'
     throw new InputError('--binary', `expected the program etcd at ${binary}, ${why}`)
   }
-  const match = /etcd Version: (\d+)\.(\d+)\.(\d+)/.exec(said)
-  if (match === null) throw new InputError('--binary', `expected etcd, found a program that says '${said.split('\n')[0] ?? ''}'`)
-  const version: Version = [Number(match[1]), Number(match[2]), Number(match[3])]
+  const version = said.startsWith('etcd Version: ') ? parseVersion(said) : null
+  if (version === null) throw new InputError('--binary', `expected etcd, found a program that says '${said.split('\n')[0] ?? ''}'`)
   if (version[0] < 3) throw new InputError('--binary', `expected etcd 3 or later, found ${version.join('.')}, which has no v3 interface`)
   return version
+}
+
+interface WireMembers {
+  readonly members: readonly WireMember[]
 }
 
 export class EtcdCluster {
@@ -101,7 +103,7 @@ export class EtcdCluster {
         name,
         clientPort,
         peerPort,
-        logFile: join(options.folder, `${name}.log`),
+        logFile: join(options.logFolder ?? options.folder, `${name}.log`),
         dataFolder: join(options.folder, name),
         clientProxy: await Proxy.listen(network, name, clientPort, () => () => CLIENTS),
         peerProxy: await Proxy.listen(network, name, peerPort, (first) => cluster.senderOf(first)),
@@ -147,17 +149,29 @@ export class EtcdCluster {
     member.paused = paused
   }
 
-  /** Kills a member, forgets its data, and lets it join again as a new one. Needs a majority of the others. */
-  async replace(member: Member, through: EtcdClient): Promise<string | null> {
-    const id = [...this.names].find(([, name]) => name === member.name)?.[0]
-    await this.kill(member)
+  /** Forgets the data of a member that is down, and has the others take it for a new one. Null, or why that did not come about. */
+  async replace(member: Member, others: readonly EtcdClient[]): Promise<string | null> {
     rmSync(member.dataFolder, { recursive: true, force: true })
-    const removed = await through.call('Cluster/MemberRemove', { ID: BigInt(`0x${id}`).toString() })
-    if ('error' in removed) return `not removed: ${removed.error.details}`
-    const added = await through.call<{ member: WireMember }>('Cluster/MemberAdd', { peerURLs: [this.peerUrl(member)] })
-    if ('error' in added) return `not added: ${added.error.details}`
-    this.names.set(hexadecimal(added.message.member.ID), member.name)
-    return null
+    const old = [...this.names].find(([, name]) => name === member.name)?.[0]
+    const deadline = performance.now() + READY_MS
+    for (let turn = 0; performance.now() < deadline; turn++) {
+      const through = others[turn % others.length]
+      if (through === undefined) return 'nobody is left to take it in'
+      // What became of a step that was not answered shows in the next list.
+      const list = await through.call<WireMembers>('Cluster/MemberList', {}, CHANGE_MS)
+      const members = 'message' in list ? list.message.members : []
+      const known = members.find(({ ID }) => hexadecimal(ID) === old)
+      const joined = members.find((one) => one !== known && one.peerURLs.includes(this.peerUrl(member)))
+      if (joined !== undefined) {
+        this.names.set(hexadecimal(joined.ID), member.name)
+        if (old !== undefined) this.names.delete(old)
+        return null
+      }
+      if (known !== undefined) await through.call('Cluster/MemberRemove', { ID: known.ID }, CHANGE_MS)
+      else if (members.length > 0) await through.call('Cluster/MemberAdd', { peerURLs: [this.peerUrl(member)] }, CHANGE_MS)
+      await sleep(LOOK_MS)
+    }
+    return `the others did not take it in within ${READY_MS / 1000} s`
   }
 
   /** The name of the member that another believes to lead; null: it knows none, or does not answer. */
@@ -220,7 +234,7 @@ export class EtcdCluster {
           if (performance.now() > deadline) throw new InputError('--binary', `the members elected no leader within ${READY_MS / 1000} s`)
           await sleep(LOOK_MS)
         }
-        const list = await client.call<{ members: readonly WireMember[] }>('Cluster/MemberList')
+        const list = await client.call<WireMembers>('Cluster/MemberList')
         if ('message' in list) for (const { ID, name } of list.message.members) if (name !== '') this.names.set(hexadecimal(ID), name)
       } finally {
         client.close()

@@ -89,6 +89,8 @@ export class Faults {
   /** Half of the times the leader; as many as may be out. */
   private targets(): readonly Member[] {
     const { cluster, random, leader } = this.world
+    // One that could not be brought back is still out: no other may join it there.
+    if (cluster.members.some((member) => member.process === null)) return []
     const most = cluster.members.length === 1 ? 1 : Math.floor((cluster.members.length - 1) / 2)
     const shuffled = random.shuffle(cluster.members)
     const led = random.chance(500) ? cluster.members.find((member) => member.name === leader()) : undefined
@@ -165,15 +167,14 @@ export class Faults {
 
   private drawDisk(member: Member): Drawn {
     const { cluster, clientOf } = this.world
-    const other = cluster.members.find((one) => one !== member)
+    const others = cluster.members.filter((one) => one !== member)
     return {
       fault: { kind: 'CrashMachine', target: member.name, restartMs: null },
       text: `${member.name} lost its disk and joins anew`,
       begin: async () => {
         await cluster.kill(member)
         return async () => {
-          if (other === undefined) return 'a cluster of one that loses its disk has nothing left'
-          const problem = await cluster.replace(member, clientOf(other))
+          const problem = await cluster.replace(member, others.map(clientOf))
           if (problem === null) await cluster.launch(member, 'joined with an empty disk')
           return problem
         }

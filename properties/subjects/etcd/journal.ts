@@ -30,7 +30,7 @@ export class Journal {
   }
 
   see(sighting: Sighting): void {
-    this.seen.push({ atMs: this.nowMs, ...sighting } as Observation)
+    this.seen.push({ atMs: this.nowMs, ...sighting })
     if (this.seen.length - this.written >= LINES_AT_ONCE) this.flush()
   }
 

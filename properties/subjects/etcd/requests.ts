@@ -17,18 +17,24 @@ export interface Knowledge {
   readonly lease: LeaseId | null
 }
 
+export interface Leasing {
+  /** Each only once. */
+  readonly ids: () => LeaseId
+  readonly renew: boolean
+}
+
 export class Requests {
   private readonly random: Random
   private readonly prefix: string
   private readonly owner: string
-  private readonly leaseIds: () => LeaseId
+  private readonly leases: Leasing
   private count = 0
 
-  constructor(random: Random, prefix: string, owner: string, leaseIds: () => LeaseId) {
+  constructor(random: Random, prefix: string, owner: string, leases: Leasing) {
     this.random = random
     this.prefix = prefix
     this.owner = owner
-    this.leaseIds = leaseIds
+    this.leases = leases
   }
 
   next(known: Knowledge): EtcdRequest {
@@ -94,10 +100,10 @@ export class Requests {
 
   private leasing({ lease }: Knowledge): EtcdRequest {
     const { random } = this
-    if (lease === null) return { kind: 'LeaseGrant', ttlSeconds: random.between(...TTL_SECONDS), id: this.leaseIds() }
+    if (lease === null) return { kind: 'LeaseGrant', ttlSeconds: random.between(...TTL_SECONDS), id: this.leases.ids() }
     const dice = random.below(10)
     if (dice < 4) return { kind: 'Put', key: `${this.prefix}l/${this.owner}/${random.below(3)}`, value: this.value(), lease }
-    if (dice < 7) return { kind: 'LeaseKeepAlive', id: lease }
+    if (dice < 7 && this.leases.renew) return { kind: 'LeaseKeepAlive', id: lease }
     if (dice < 8) return { kind: 'LeaseTimeToLive', id: lease, keys: true }
     return { kind: 'LeaseRevoke', id: lease }
   }

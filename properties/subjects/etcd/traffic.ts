@@ -8,7 +8,7 @@ import type { EtcdRequest, KvResponse, LeaseId, Revision, WatchCreateRequest } f
 import type { Random } from '../../../sim/random.ts'
 import type { OpenWatch, WatchListener } from './client.ts'
 import type { Journal } from './journal.ts'
-import { Requests, type Knowledge } from './requests.ts'
+import { Requests, type Knowledge, type Leasing } from './requests.ts'
 import { sleep } from './sleep.ts'
 
 /** What traffic needs of a client: EtcdClient, or in the harness's own test one that lies. */
@@ -46,7 +46,7 @@ export interface ClientOptions {
   readonly members: readonly string[]
   readonly connect: Connect
   readonly random: Random
-  readonly leaseIds: () => LeaseId
+  readonly leases: Leasing
   /** Least time between two requests. */
   readonly paceMs: number
 }
@@ -66,7 +66,7 @@ export class Client {
   constructor(options: ClientOptions, calls: Calls) {
     this.options = options
     this.calls = calls
-    this.requests = new Requests(options.random, options.prefix, options.name, options.leaseIds)
+    this.requests = new Requests(options.random, options.prefix, options.name, options.leases)
   }
 
   /** The highest revision that it was told of. */

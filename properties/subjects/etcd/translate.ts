@@ -40,10 +40,10 @@ const endOf = (rangeEnd: string | undefined): Buffer | undefined =>
 const rangeOut = ({ key, rangeEnd, ...options }: RangeRequest): object => ({
   ...options,
   key: bytes(key),
-  ...endOf(rangeEnd),
+  rangeEnd: endOf(rangeEnd),
 })
 const putOut = ({ key, value, ...options }: PutRequest): object => ({ ...options, key: bytes(key), value: valueBytes(value) })
-const deleteOut = ({ key, rangeEnd, prevKv }: DeleteRangeRequest): object => ({ key: bytes(key), ...endOf(rangeEnd), prevKv })
+const deleteOut = ({ key, rangeEnd, prevKv }: DeleteRangeRequest): object => ({ key: bytes(key), rangeEnd: endOf(rangeEnd), prevKv })
 
 const RESULTS = { '=': 'EQUAL', '!=': 'NOT_EQUAL', '<': 'LESS', '>': 'GREATER' } as const
 const TARGETS = {
@@ -57,7 +57,7 @@ const compareOut = ({ key, rangeEnd, target, result, operand }: Compare): object
   const [name, field] = TARGETS[target]
   return {
     key: bytes(key),
-    ...endOf(rangeEnd),
+    rangeEnd: endOf(rangeEnd),
     result: RESULTS[result],
     target: name,
     [field]: target === 'value' ? valueBytes(operand) : operand,
@@ -86,7 +86,7 @@ export const kvOut = (request: KvRequest): object => Object.values(operationOut(
 
 export const watchOut = (request: WatchCreateRequest): object => {
   const { key, rangeEnd, ...options } = request
-  return { createRequest: { ...options, key: bytes(key), ...endOf(rangeEnd) } }
+  return { createRequest: { ...options, key: bytes(key), rangeEnd: endOf(rangeEnd) } }
 }
 
 // Responses
