@@ -41,22 +41,30 @@ export class LeaseService {
   request(request: LeaseRequest, asker: Asker, answer: Answer): void {
     const { service, consensus, applier } = this
     const { leader } = consensus.raft
-    if (request.kind === 'LeaseLeases') answer({ kind: 'LeaseLeases', header: consensus.header(), leases: applier.lessor.ids })
+    // The leader is not told on whose behalf it is asked.
+    const forbidden = this.hides(request, asker)
+    if (forbidden !== null) answer(forbidden)
+    else if (request.kind === 'LeaseLeases') answer({ kind: 'LeaseLeases', header: consensus.header(), leases: applier.lessor.ids })
     else if (leader === null) answer(NO_LEADER)
     else if (leader !== this.host.name) service.ask(leader, request, answer)
     else if (request.kind === 'LeaseKeepAlive') this.renew(request.id, answer)
-    else service.linearizable(() => answer(this.timeToLive(request, asker)), answer)
+    else service.linearizable(() => answer(this.hides(request, asker) ?? this.timeToLive(request)), answer)
   }
 
-  private timeToLive({ id, keys: withKeys }: LeaseTimeToLiveRequest, { auth }: Asker): EtcdResponse | EtcdError {
-    const { lessor, mvcc, auth: users } = this.applier
-    const keys = withKeys === true ? mvcc.keysOf(id) : []
-    for (const key of keys) {
-      const problem = users.isPermitted(auth, { key }, 'READ')
+  /** Null: he may know every key that he asks for. */
+  private hides(request: LeaseRequest, { auth }: Asker): EtcdError | null {
+    if (request.kind !== 'LeaseTimeToLive' || request.keys !== true) return null
+    for (const key of this.applier.mvcc.keysOf(request.id)) {
+      const problem = this.applier.auth.isPermitted(auth, { key }, 'READ')
       if (problem !== null) return problem
     }
+    return null
+  }
+
+  private timeToLive({ id, keys }: LeaseTimeToLiveRequest): EtcdResponse {
+    const { lessor, mvcc } = this.applier
     const ttlSeconds = lessor.remaining(id, this.host.elapsed())
-    const held = withKeys === true && lessor.has(id) ? { keys } : {}
+    const held = keys === true && lessor.has(id) ? { keys: mvcc.keysOf(id) } : {}
     return { kind: 'LeaseTimeToLive', header: this.consensus.header(), id, ttlSeconds, grantedTtlSeconds: lessor.granted(id), ...held }
   }
 
@@ -65,7 +73,11 @@ export class LeaseService {
     const { lessor } = this.applier
     const found = lessor.find(id)
     if (found === null) {
-      answer(NO_LEASE)
+      // Who began to lead just now may not have applied the grant yet.
+      this.service.linearizable(() => {
+        if (lessor.has(id)) this.renew(id, answer)
+        else answer(NO_LEASE)
+      }, answer)
       return
     }
     this.service.linearizable(() => {
