@@ -1,5 +1,6 @@
 /** All benchmarks, in the order they are printed. */
 import type { Benchmark } from './benchmark.ts'
+import { checkers } from './benchmarks/checkers.ts'
 import { etcdCluster } from './benchmarks/etcd-cluster.ts'
 import { eventQueue } from './benchmarks/event-queue.ts'
 import { modelStates } from './benchmarks/model-states.ts'
@@ -18,4 +19,5 @@ export const BENCHMARKS: readonly Benchmark[] = [
   watchFanOut,
   scheduler,
   modelStates,
+  ...checkers,
 ]

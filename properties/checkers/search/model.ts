@@ -16,6 +16,8 @@ export interface SequentialModel<State, Input, Output> {
   pure(input: Input, output: Output | undefined): boolean
   /** It is possible in every state, and what its part of the state is afterwards does not depend on what it was before. */
   blind(input: Input): boolean
+  /** The key of the only state in which it changes something, where there is only one. */
+  needs?(input: Input): string | number | undefined
   /** Operations on different parts have nothing to do with each other. */
   part(input: Input): string
   describe(input: Input, output: Output | undefined): string
@@ -42,6 +44,8 @@ export interface Operation<Input, Output> {
 export interface Observers<Input> {
   /** The last return of an operation that can tell whether this one took effect; -1: none can. */
   lastOf(input: Input): number
+  /** What it amounts to once the return at a place is past: what could tell it from others is over. */
+  later(input: Input): { readonly input: Input; readonly from: number }
   /** The same operation, but with what nobody can tell apart made equal. */
   canonical(input: Input): Input
 }

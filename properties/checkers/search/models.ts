@@ -10,6 +10,8 @@ export type RegisterInput =
 /** read: the value; write: true; cas: whether it took effect. */
 export type RegisterOutput = RegisterValue | boolean
 
+const keyOf = (value: RegisterValue): string | number => (typeof value === 'number' ? value : value === null ? 'nil' : `s${value}`)
+
 /** A register that starts unset: read, write, compare-and-set. */
 export const casRegister: SequentialModel<RegisterValue, RegisterInput, RegisterOutput> = {
   name: 'cas-register',
@@ -29,7 +31,8 @@ export const casRegister: SequentialModel<RegisterValue, RegisterInput, Register
     }
   },
 
-  key: (state) => (typeof state === 'number' ? state : state === null ? 'nil' : `s${state}`),
+  key: (state) => keyOf(state),
+  needs: (input) => (input.f === 'cas' ? keyOf(input.from) : undefined),
   pure: (input, output) => input.f === 'read' || (input.f === 'cas' && output === false),
   blind: (input) => input.f === 'write',
   part: () => '',
@@ -50,6 +53,8 @@ export const casRegister: SequentialModel<RegisterValue, RegisterInput, Register
   observers: (operations) => registerObservers(operations),
 }
 
+const UNNAMED = 'a value that nobody names'
+
 /** A value is told apart by reads that returned it and by every compare-and-set that names it. */
 const registerObservers = (operations: readonly Operation<RegisterInput, RegisterOutput>[]): Observers<RegisterInput> => {
   const last = new Map<RegisterValue, number>()
@@ -61,12 +66,17 @@ const registerObservers = (operations: readonly Operation<RegisterInput, Registe
     // That a compare-and-set failed shows that some other value was there, whichever.
     if (input.f === 'cas' && output === false) lastFailed = Math.max(lastFailed, returned)
   }
-  const named = (value: RegisterValue): RegisterValue => (last.has(value) ? value : 'a value that nobody names')
+  const named = (value: RegisterValue): RegisterValue => (last.has(value) ? value : UNNAMED)
   return {
     lastOf(input) {
       if (input.f === 'read') return -1
       const value = input.f === 'write' ? input.value : input.to
       return Math.max(last.get(value) ?? -1, lastFailed)
+    },
+    later(input) {
+      if (input.f === 'read') return { input, from: Infinity }
+      const value = input.f === 'write' ? input.value : input.to
+      return { input: input.f === 'write' ? { f: 'write', value: UNNAMED } : { ...input, to: UNNAMED }, from: last.get(value) ?? -1 }
     },
     canonical(input) {
       if (input.f === 'write') return { f: 'write', value: named(input.value) }
@@ -105,6 +115,7 @@ const kvFields = {
         const holds = (text: string): boolean => (input.f === 'put' ? text.startsWith(input.value) : text.includes(input.value))
         return (byKey.get(input.key) ?? []).reduce((last, { output, returned }) => (returned > last && holds(output) ? returned : last), -1)
       },
+      later: (input) => ({ input, from: Infinity }),
       canonical: (input) => input,
     }
   },

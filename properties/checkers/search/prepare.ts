@@ -17,8 +17,16 @@ export interface Prepared<Input, Output> {
   readonly effects: readonly Effect<Input, Output>[]
   /** By operation: the place of the last return that can tell whether it took effect. Only for open ones. */
   readonly lastSeen: Float64Array
+  /** By effect of an open write: what it amounts to later. */
+  readonly later: readonly Later[]
   /** How many operations that complete are open at once, at most. */
   readonly width: number
+}
+
+export interface Later {
+  readonly effect: number
+  /** After the return at this place. */
+  readonly from: number
 }
 
 export interface Effect<Input, Output> {
@@ -26,6 +34,8 @@ export interface Effect<Input, Output> {
   readonly output: Output | undefined
   readonly pure: boolean
   readonly blind: boolean
+  /** The key of the only state in which it changes something; undefined: there are several. */
+  readonly needs: string | number | undefined
   readonly part: number
 }
 
@@ -42,22 +52,35 @@ export const prepare = <State, Input, Output>(
   const parts = new Map<string, number>()
   const known = new Map<string, number>()
   const effects: Effect<Input, Output>[] = []
-  const effect = Int32Array.from(operations, ({ input: own, output, return: returned }) => {
-    const input = observers?.canonical(own) ?? own
-    const name = JSON.stringify([input, output === undefined ? 0 : [output], Number.isFinite(returned)])
+  const numberOf = (input: Input, output: Output | undefined, open: boolean): number => {
+    const name = JSON.stringify([input, output === undefined ? 0 : [output], open])
     const found = known.get(name)
     if (found !== undefined) return found
     known.set(name, effects.length)
     const partName = model.part(input)
     const part = parts.get(partName) ?? parts.size
     parts.set(partName, part)
-    return effects.push({ input, output, pure: model.pure(input, output), blind: model.blind(input), part }) - 1
-  })
+    return (
+      effects.push({ input, output, pure: model.pure(input, output), blind: model.blind(input), needs: model.needs?.(input), part }) - 1
+    )
+  }
+  const effect = Int32Array.from(operations, ({ input, output, return: returned }) =>
+    numberOf(observers?.canonical(input) ?? input, output, returned === Infinity),
+  )
+  const later: Later[] = []
+  // What an effect amounts to later is an effect as well, and the list grows under way.
+  for (let number = 0; number < effects.length; number++) {
+    const { input, output } = effects[number] as Effect<Input, Output>
+    const amounts = output === undefined ? observers?.later(input) : undefined
+    later.push(
+      amounts === undefined ? { effect: number, from: Infinity } : { effect: numberOf(amounts.input, undefined, true), from: amounts.from },
+    )
+  }
   const lastSeen = Float64Array.from(operations, ({ input, return: returned }) =>
     Number.isFinite(returned) ? Infinity : (observers?.lastOf(input) ?? Infinity),
   )
   const events = eventsOf(operations)
-  return { operations, events, effect, effects, lastSeen, width: widthOf(operations, events) }
+  return { operations, events, effect, effects, lastSeen, later, width: widthOf(operations, events) }
 }
 
 const eventsOf = <Input, Output>(operations: readonly Operation<Input, Output>[]): Int32Array => {

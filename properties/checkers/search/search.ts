@@ -14,7 +14,7 @@
  * - of two configurations with the same state, one that can do all that the other can do replaces it.
  */
 import type { Operation, SequentialModel } from './model.ts'
-import { prepare, type Effect, type Prepared } from './prepare.ts'
+import { prepare, type Effect, type Later, type Prepared } from './prepare.ts'
 import { IMPOSSIBLE, States } from './states.ts'
 
 export interface Budget {
@@ -65,7 +65,36 @@ export const search = <State, Input, Output>(
   operations: readonly Operation<Input, Output>[],
   model: SequentialModel<State, Input, Output>,
   budget: Budget = BUDGET,
-): Result<Input, Output> => new Search(prepare(operations, model), model, budget).run()
+): Result<Input, Output> => {
+  const history = prepare(operations, model)
+  const most = budget.configurations
+  const tried = (mode: Mode, configurations: number, beam: number): Result<Input, Output> =>
+    new Search(history, model, { configurations, kept: budget.kept }, mode, beam).run()
+  const quick = tried('exact', Math.min(QUICK, most), Infinity)
+  if (quick.verdict !== 'unknown') return quick
+  for (const beam of BEAMS) {
+    const lazy = tried('lazy', most + operations.length * EACH, beam)
+    if (lazy.verdict !== 'unknown') return lazy
+  }
+  const lenient = tried('lenient', most, Infinity)
+  if (lenient.verdict === 'violated') return lenient
+  return tried('exact', most, Infinity)
+}
+
+/**
+ * exact: all that is possible. Where open writes are many and alike, that can be too much; then two others are tried.
+ * lazy: an open write is used only where nothing else will do, and few configurations are kept: an order it finds is one,
+ * that it finds none shows nothing. lenient: open writes may happen again and again: that even so there is no order
+ * shows that there is none.
+ */
+type Mode = 'exact' | 'lazy' | 'lenient'
+/** Configurations for a first look, which is enough for most. */
+const QUICK = 200_000
+/** Configurations that the lazy search keeps, and how many it may make for each operation beyond the budget. */
+const BEAMS = [8, 64]
+const EACH = 100
+/** Open writes that the lazy search puts before one return. */
+const ALLOWED_MOST = 4
 
 class Search<State, Input, Output> {
   private readonly history: Prepared<Input, Output>
@@ -77,11 +106,20 @@ class Search<State, Input, Output> {
   private readonly slotOf: Int32Array
   /** Open writes by effect that are still to be had: operations in the order of their calls. */
   private readonly pool = new Map<number, number[]>()
+  /** Of those: effects that every state allows, and the others by the key of the one state in which they do something. */
+  private readonly anytime = new Set<number>()
+  private readonly fitting = new Map<string | number, Set<number>>()
   private kept: Configuration[]
   private made = 0
   private steps = 0
+  private readonly mode: Mode
+  private readonly beam: number
+  /** Something that was possible was not followed. */
+  private trimmed = false
 
-  constructor(history: Prepared<Input, Output>, model: SequentialModel<State, Input, Output>, budget: Budget) {
+  constructor(history: Prepared<Input, Output>, model: SequentialModel<State, Input, Output>, budget: Budget, mode: Mode, beam: number) {
+    this.mode = mode
+    this.beam = beam
     this.history = history
     this.model = model
     this.budget = budget
@@ -103,15 +141,19 @@ class Search<State, Input, Output> {
       }
       const before = this.kept
       this.kept = this.returned(operation)
+      const spent = this.made > this.budget.configurations || this.kept.length > this.budget.kept
+      if (spent || (this.kept.length === 0 && this.trimmed))
+        return { verdict: 'unknown', at: operations[operation] as Operation<Input, Output>, configurations: this.made }
       if (this.kept.length === 0) {
         this.kept = before
         return this.blockedBy(operation)
       }
-      if (this.made > this.budget.configurations || this.kept.length > this.budget.kept)
-        return { verdict: 'unknown', at: operations[operation] as Operation<Input, Output>, configurations: this.made }
       this.release(operation)
       this.settleSpent()
     }
+    // With open writes that happen again and again an order proves nothing.
+    const [last] = operations.slice(-1)
+    if (this.mode === 'lenient' && last !== undefined) return { verdict: 'unknown', at: last, configurations: this.made }
     return { verdict: 'holds', order: this.orderOf(this.kept[0]?.trail ?? null), configurations: this.made }
   }
 
@@ -124,7 +166,7 @@ class Search<State, Input, Output> {
     if (operations[operation]?.return === Infinity) {
       const number = effect[operation] as number
       const pool = this.pool.get(number)
-      if (pool === undefined) this.pool.set(number, [operation])
+      if (pool === undefined) this.have(number, [operation])
       else pool.push(operation)
       return
     }
@@ -133,6 +175,20 @@ class Search<State, Input, Output> {
     this.slotOf[operation] = slot
     // What changes nothing takes effect as soon as it can.
     if (this.effectOf(operation).pure) this.kept = this.kept.map((configuration) => this.withPure(configuration, [slot]))
+  }
+
+  private have(effect: number, operations: number[]): void {
+    this.pool.set(effect, operations)
+    const { needs } = this.history.effects[effect] as Effect<Input, Output>
+    if (needs === undefined) this.anytime.add(effect)
+    else this.fitting.set(needs, (this.fitting.get(needs) ?? new Set()).add(effect))
+  }
+
+  private lose(effect: number): void {
+    this.pool.delete(effect)
+    const { needs } = this.history.effects[effect] as Effect<Input, Output>
+    if (needs === undefined) this.anytime.delete(effect)
+    else this.fitting.get(needs)?.delete(effect)
   }
 
   private withPure(configuration: Configuration, slots: readonly number[]): Configuration {
@@ -164,18 +220,35 @@ class Search<State, Input, Output> {
       // What has nothing to do with it can wait.
       else if (effect.part === part) changers.push(other)
     }
-    const pool = [...this.pool.keys()].filter((effect) => this.history.effects[effect]?.part === part)
-    const burst: Burst = { target: slot, operation, pure, changers, readers, pool, found: [], seen: new Set() }
+    const pool = [...this.anytime].filter((effect) => this.history.effects[effect]?.part === part)
+    const burst: Burst = { target: slot, part, operation, pure, changers, readers, pool, found: [], seen: new Set(), allowed: Infinity }
     for (const configuration of this.kept) {
       if (this.isDone(configuration, slot)) burst.found.push(configuration)
       else if (this.isFree(configuration, slot)) {
         burst.found.push(pure ? configuration : { ...configuration, trail: { operation, covered: true, before: configuration.trail } })
         // A write may also take effect at its last moment, and be seen.
-        if (!pure) this.explore(configuration, burst, false)
-      } else this.explore(configuration, burst, false)
+        if (!pure) this.begin(configuration, burst)
+      } else this.begin(configuration, burst)
       if (this.made > this.budget.configurations || burst.found.length > this.budget.kept * 4) break
     }
-    return this.undominated(burst.found, slot)
+    const kept = this.undominated(burst.found, slot)
+    if (this.mode !== 'lazy' || kept.length <= this.beam) return kept
+    this.trimmed = true
+    return kept.toSorted((one, other) => one.spent.length - other.spent.length).slice(0, this.beam)
+  }
+
+  private begin(configuration: Configuration, burst: Burst): void {
+    if (this.mode !== 'lazy' || this.pool.size === 0) {
+      this.explore(configuration, burst, false)
+      return
+    }
+    this.trimmed = true
+    const before = burst.found.length
+    // One that is not needed here may be what is needed later.
+    for (burst.allowed = 1; burst.allowed <= ALLOWED_MOST && burst.found.length === before; burst.allowed++) {
+      burst.seen.clear()
+      this.explore(configuration, burst, false)
+    }
   }
 
   private isDone({ window }: Configuration, slot: number): boolean {
@@ -198,18 +271,22 @@ class Search<State, Input, Output> {
       if (state === IMPOSSIBLE) continue
       this.follow(this.withDone(configuration, state, slot, blind, burst), burst, { blind, target: slot === burst.target })
     }
-    for (const effect of burst.pool) {
-      const { blind } = history.effects[effect] as Effect<Input, Output>
-      if (idle && blind) continue
-      const used = countOf(configuration.spent, effect)
+    if (burst.allowed === 0) return
+    const fitting = this.fitting.get(this.states.key(configuration.state))
+    for (const effect of fitting === undefined ? burst.pool : [...burst.pool, ...fitting]) {
+      const { blind, part } = history.effects[effect] as Effect<Input, Output>
+      if ((idle && blind) || part !== burst.part) continue
+      const used = this.mode === 'lenient' ? 0 : countOf(configuration.spent, effect)
       const operation = this.pool.get(effect)?.[used]
       if (operation === undefined) continue
       const state = this.states.after(configuration.state, effect)
       // One that changes nothing is of no use.
       if (state === IMPOSSIBLE || state === configuration.state) continue
-      const spent = withOne(configuration.spent, effect)
+      const spent = this.mode === 'lenient' ? configuration.spent : withOne(configuration.spent, effect)
       const next = { ...configuration, state, spent, trail: { operation, covered: false, before: configuration.trail } }
+      burst.allowed--
       this.follow(blind ? this.withFree(next, burst, -1) : next, burst, { blind: true, target: false })
+      burst.allowed++
     }
   }
 
@@ -279,11 +356,17 @@ class Search<State, Input, Output> {
     if (this.pool.size === 0 || this.steps++ % FORGET_EVERY !== 0) return
     const now = Number.isFinite(returned) ? Math.min(call, returned) : call
     for (const [effect, operations] of this.pool) {
-      if ((this.history.lastSeen[operations[0] as number] as number) >= now) continue
-      this.pool.delete(effect)
-      this.kept = this.kept.map((one) =>
-        one.spent.includes(effect) ? { ...one, spent: one.spent.filter((other) => other !== effect) } : one,
-      )
+      const { lastSeen, later } = this.history
+      const gone = (lastSeen[operations[0] as number] as number) < now
+      const { effect: other, from } = later[effect] as Later
+      if (!gone && (other === effect || from >= now)) continue
+      this.lose(effect)
+      if (!gone) this.have(other, [...(this.pool.get(other) ?? []), ...operations])
+      const renamed = (spent: readonly number[]): readonly number[] =>
+        gone
+          ? spent.filter((one) => one !== effect)
+          : spent.map((one) => (one === effect ? other : one)).toSorted((one, next) => one - next)
+      this.kept = this.kept.map((one) => (one.spent.includes(effect) ? { ...one, spent: renamed(one.spent) } : one))
     }
   }
 
@@ -296,7 +379,7 @@ class Search<State, Input, Output> {
       if (least === 0) continue
       this.kept = this.kept.map((one) => ({ ...one, spent: withoutSome(one.spent, effect, least) }))
       const pool = (this.pool.get(effect) ?? []).slice(least)
-      if (pool.length === 0) this.pool.delete(effect)
+      if (pool.length === 0) this.lose(effect)
       else this.pool.set(effect, pool)
     }
   }
@@ -333,14 +416,17 @@ class Search<State, Input, Output> {
 interface Burst {
   readonly target: number
   readonly operation: number
+  readonly part: number
   readonly pure: boolean
   /** Places in the window: those that change its part of the state, and all that change nothing. */
   readonly changers: readonly number[]
   readonly readers: readonly number[]
-  /** Effects of open writes. */
+  /** Effects of open writes that every state allows. */
   readonly pool: readonly number[]
   readonly found: Configuration[]
   readonly seen: Set<string>
+  /** How many open writes may still be used. */
+  allowed: number
 }
 
 const nameOf = ({ state, window, spent }: Configuration): string => `${state}:${window.join()}:${spent.join()}`

@@ -26,6 +26,10 @@ export class States<State, Input, Output> {
     return this.states[number] as State
   }
 
+  key(number: number): string | number {
+    return this.model.key(this.states[number] as State)
+  }
+
   number(state: State): number {
     const key = this.model.key(state)
     const known = this.numbers.get(key)
