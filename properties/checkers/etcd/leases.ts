@@ -37,7 +37,9 @@ export class Leases {
       const { response } = outcome
       if (response?.kind !== 'LeaseGrant' && response?.kind !== 'LeaseKeepAlive' && response?.kind !== 'LeaseTimeToLive') return
       const { id, ttlSeconds } = response
-      if (ttlSeconds <= 0 && response.kind !== 'LeaseGrant') this.sign(id, atMs, `${calls.text(call)} was told that it has ended`)
+      // A whole second less than what is left: 0 is a lease that lives for part of a second more, -1 one that there is not.
+      const ended = response.kind === 'LeaseTimeToLive' ? ttlSeconds < 0 : ttlSeconds <= 0
+      if (ended && response.kind !== 'LeaseGrant') this.sign(id, atMs, `${calls.text(call)} was told that it has ended`)
       else if (response.kind !== 'LeaseTimeToLive')
         push(this.renewals, id, { call, sentMs: calls.invokedMs.at(call), ttlMs: ttlSeconds * 1000 })
       return

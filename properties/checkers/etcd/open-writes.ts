@@ -96,8 +96,10 @@ export class OpenWrites {
     return false
   }
 
+  /** One that deletes, and had better put nothing: whoever saw the deletion saw no put of that revision. */
   deleting(covers: (range: KeyRange) => boolean, revision: number): number | undefined {
-    return this.deletes.find(({ call, range }) => this.mayBe(call, revision) && covers(range))?.call
+    const able = this.deletes.filter(({ call, range }) => this.mayBe(call, revision) && covers(range))
+    return (able.find(({ call }) => this.keysPutBy(call).length === 0) ?? able[0])?.call
   }
 
   /** Not resolved yet, and asked before anybody had seen the revision. */

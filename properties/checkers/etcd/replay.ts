@@ -45,7 +45,8 @@ export class Replay {
   private readonly reads: ReadJudge
   private readonly txns: TxnJudge
   private readonly writers = new Map<number, number[]>()
-  private readonly revokes = new Map<number, number>()
+  /** By the revision they were answered with: one of them may have made it, others found no keys. */
+  private readonly revokes = new Map<number, number[]>()
   private lastRevision: number
 
   constructor(told: Told) {
@@ -68,7 +69,7 @@ export class Replay {
       const revision = calls.revision.at(call)
       const request = calls.requests[call] as KvRequest
       if (calls.changedSomething(call)) append(this.writers, revision, call)
-      else if ((request.kind as string) === 'LeaseRevoke') this.revokes.set(revision, call)
+      else if ((request.kind as string) === 'LeaseRevoke') append(this.revokes, revision, call)
       else if (['Range', 'DeleteRange', 'Txn'].includes(request.kind)) readers.push(call)
     }
     const effective = Float64Array.from({ length: calls.length }, (_, call) => this.effectiveRevision(call))
@@ -129,13 +130,8 @@ export class Replay {
     const { records, base } = this.told
     const all = new Set<number>(this.writers.keys())
     for (const revision of records.revisions()) if (revision > base) all.add(revision)
-    for (const [revision, call] of this.revokes) if (!all.has(revision) && this.mayEnd(call)) all.add(revision)
+    for (const revision of this.revokes.keys()) if (revision > base) all.add(revision)
     return Float64Array.from(all).toSorted()
-  }
-
-  /** Every revocation is looked at in its place: whether it had keys to delete shows only then. */
-  private mayEnd(call: number): boolean {
-    return this.told.calls.revision.at(call) > this.told.base
   }
 
   private change(revision: number): void {
@@ -152,7 +148,7 @@ export class Replay {
     else if (writer !== undefined) this.applyCall(writer, revision)
     else this.applySeen(revision)
     this.judgeRecords(revision)
-    this.judgeRevoke(revision)
+    for (const call of this.revokes.get(revision) ?? []) this.judgeRevoke(revision, call)
     // A lease that had no keys made no revision of its own: the one it names is somebody else's.
     if (this.truth.length === first) this.gaps.add(revision, revision)
     else findings.holds('ETCD-S2', this.truth.length > first + 1)
@@ -215,17 +211,20 @@ export class Replay {
       this.applyCall(call, revision)
       return
     }
-    const revoke = this.revokes.get(revision)
-    if (put === undefined && this.endLease(seen, revoke, revision)) return
+    if (put === undefined && this.endLease(seen, revision)) return
     if (put === undefined && this.applyOpenDelete(seen, revision)) return
     this.applyUnasked(seen, revision)
   }
 
-  private endLease(seen: readonly { readonly key: number }[], revoke: number | undefined, revision: number): boolean {
+  private endLease(seen: readonly { readonly key: number }[], revision: number): boolean {
     const [first] = seen
-    const request = revoke === undefined ? undefined : (this.told.calls.requests[revoke] as { readonly id: number })
     const row = first === undefined ? -1 : this.truth.row(first.key)
-    const lease = request?.id ?? (row >= 0 && this.truth.isAlive((first as { key: number }).key) ? this.truth.lease.at(row) : 0)
+    const attached = row >= 0 && first !== undefined && this.truth.isAlive(first.key) ? this.truth.lease.at(row) : 0
+    const revoke = this.revokes.get(revision)?.find((call) => {
+      const lease = this.leaseOf(call)
+      return attached > 0 ? lease === attached : this.truth.attached(lease).length > 0
+    })
+    const lease = revoke === undefined ? attached : this.leaseOf(revoke)
     if (lease <= 0) return first === undefined
     const keys = this.truth.attached(lease)
     if (seen.some(({ key }) => !keys.includes(key))) return false
@@ -234,13 +233,15 @@ export class Replay {
     return true
   }
 
+  private leaseOf(revoke: number): number {
+    return (this.told.calls.requests[revoke] as unknown as { readonly id: number }).id
+  }
+
   /** An acknowledged revocation: by then all keys of the lease are gone, perhaps at an earlier revision that nobody saw. */
-  private judgeRevoke(revision: number): void {
-    const call = this.revokes.get(revision)
-    if (call === undefined) return
+  private judgeRevoke(revision: number, call: number): void {
     const { calls, findings, records } = this.told
-    const { id } = calls.requests[call] as unknown as { readonly id: number }
-    const keys = this.truth.attached(id)
+    const lease = this.leaseOf(call)
+    const keys = this.truth.attached(lease)
     const [first] = keys
     if (first === undefined) return
     const since = keys.reduce((latest, key) => Math.max(latest, this.truth.revision.at(this.truth.row(key))), 0)
@@ -251,7 +252,7 @@ export class Replay {
       return
     }
     this.gaps.take(gap)
-    this.leaseEnds.push({ lease: id, revision: gap, keys })
+    this.leaseEnds.push({ lease, revision: gap, keys })
     for (const key of keys) this.truth.delete(key, gap, call)
   }
 

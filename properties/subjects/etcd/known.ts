@@ -43,8 +43,21 @@ export const EARLY_PROGRESS: KnownDefect = {
   takes: [],
 }
 
+/** A compaction at the very revision of a deletion forgets that it was one, though watches may still start there. */
+export const LOST_DELETION: KnownDefect = {
+  guarantee: 'ETCD-S18',
+  sentence: 'a watch that starts at the compacted revision is not told of a deletion at it',
+  avoided: 'compactions are made at revisions that delete nothing',
+  source: 'etcd #18089',
+  fixedIn: [
+    [3, 4, 34],
+    [3, 5, 16],
+  ],
+  takes: [],
+}
+
 export const knownDefects = (version: Version, faults: readonly FaultKind[]): readonly KnownDefect[] =>
-  [STALE_REVOCATION, EARLY_PROGRESS].filter(
+  [STALE_REVOCATION, EARLY_PROGRESS, LOST_DELETION].filter(
     ({ fixedIn, takes }) => isAffected(version, fixedIn) && (takes.length === 0 || takes.some((kind) => faults.includes(kind))),
   )
 

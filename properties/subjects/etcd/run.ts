@@ -8,7 +8,7 @@ import type { KeyRange, LeaseId, Revision } from '../../../model/state/keyspace.
 import { Streams } from '../../../sim/random.ts'
 import { Faults, type FaultKind, type StruckFault } from './faults.ts'
 import type { Journal } from './journal.ts'
-import { EARLY_PROGRESS, STALE_REVOCATION, type KnownDefect } from './known.ts'
+import { EARLY_PROGRESS, LOST_DELETION, STALE_REVOCATION, type KnownDefect } from './known.ts'
 import { Leaders } from './leaders.ts'
 import { sleep } from './sleep.ts'
 import type { Target } from './target.ts'
@@ -53,7 +53,8 @@ export interface RunResult {
 }
 
 const REQUEST_MS = 2_000
-const COMPACT_EVERY_MS = 4_000
+const MARK_EVERY_MS = 500
+const MARKS_A_COMPACTION = 8
 /** Kept readable behind the newest revision. */
 const KEEP_REVISIONS = 400
 const PROGRESS_EVERY_MS = 500
@@ -195,17 +196,25 @@ export class Run {
   }
 
   private async compacting(over: AbortSignal): Promise<void> {
-    const { target } = this.options
+    const { target, prefix, avoided } = this.options
     const random = this.streams.stream('compactor')
-    let compacted = 0
-    while (!over.aborted) {
-      await sleep(COMPACT_EVERY_MS, over)
-      const revision = this.told - KEEP_REVISIONS - random.below(KEEP_REVISIONS)
-      if (over.aborted || revision <= compacted) continue
+    const process = 'compactor'
+    /** Revisions of puts of its own: nothing was deleted at them. */
+    const marks: Revision[] = []
+    for (let compacted = 0, turn = 0; !over.aborted; turn++) {
+      await sleep(MARK_EVERY_MS, over)
+      if (over.aborted) return
       const member = random.pick(target.members)
       const driver = this.connect(member)
-      const outcome = await this.calls.make('compactor', member, driver, { kind: 'Compact', revision })
-      if (outcome.kind !== 'refused') compacted = revision
+      const put = { kind: 'Put', key: `${prefix}mark`, value: `${process}.${turn}` } as const
+      const mark = await this.calls.make(process, member, driver, put)
+      if (mark.kind === 'done') marks.push(mark.revision)
+      const drawn = this.told - KEEP_REVISIONS - random.below(KEEP_REVISIONS)
+      const revision = avoided.includes(LOST_DELETION) ? (marks.findLast((one) => one <= drawn) ?? 0) : drawn
+      if (turn % MARKS_A_COMPACTION === 0 && revision > compacted) {
+        const outcome = await this.calls.make(process, member, driver, { kind: 'Compact', revision })
+        if (outcome.kind !== 'refused') compacted = revision
+      }
       driver.close()
     }
   }

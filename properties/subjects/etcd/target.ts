@@ -60,8 +60,6 @@ export const endpointsTarget = async ({ addresses, tls, user }: Endpoints): Prom
   for (const address of addresses) {
     const client = open(address, { timeoutMs: ANSWER_MS })
     try {
-      const problem = await client.ready(ANSWER_MS)
-      if (problem !== null) throw new InputError('--endpoints', `${address}: ${plain(problem)}`)
       const status = await client.call<WireStatus>('Maintenance/Status')
       if ('error' in status) throw new InputError('--endpoints', `${address}: ${plain(status.error.details)}`)
       names.set(status.message.header.memberId, address)
@@ -87,4 +85,11 @@ const plain = (problem: string): string => {
   return `expected an etcd that answers within ${ANSWER_MS / 1000} s, found: ${cause(line)}`
 }
 
-const cause = (line: string): string => line.replace(/^.*Last error: (Error: )?/, '').replace(/\. Resolution note: .*$/, '')
+/** Without addresses of memory, times and places in source files. */
+const cause = (line: string): string => {
+  const text = line
+    .replace(/^.*Last error: (Error: )?/, '')
+    .replace(/\. Resolution note: .*$/, '')
+    .replace(/ \(\d{4}-\d\d-\d\dT.*\)$/, '')
+  return /SSL routines:[^:]*:([^:]+)/.exec(text)?.[1] ?? text
+}

@@ -106,7 +106,8 @@ export class Watcher {
         if (eventsHere >= most) this.open?.cancel()
       },
       closed: (reason, compactRevision) => {
-        if (opened)
+        // One that is open when the run ends stays so in the history.
+        if (opened && !this.over)
           this.journal.see({ kind: 'WatchClosed', layer: 'etcd', stream, reason, ...(compactRevision > 0 ? { compactRevision } : {}) })
         if (compactRevision > 0) this.next = Math.max(this.next, compactRevision)
         if (!this.over) this.timer = setTimeout(() => this.begin(), REOPEN_MS)
