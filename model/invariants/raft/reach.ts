@@ -17,6 +17,8 @@ export class Reach {
   private readonly configurations = new Configurations()
   private readonly machines = new Map<string, string>()
   private readonly down = new Set<string>()
+  /** A process is resumed by the end of whichever pause ends first, and by being started again. */
+  private readonly stopped = new Set<string>()
   /** Faults that are on, each with the name it was said to strike. */
   private readonly faults = new Map<string, { readonly fault: Fault; readonly detail: string }>()
 
@@ -32,11 +34,17 @@ export class Reach {
       case 'ProcessStarted':
         this.machines.set(next.process, next.machine)
         this.down.delete(next.process)
+        this.stopped.delete(next.process)
         return
       case 'ProcessEnded':
         this.down.add(next.process)
         return
       case 'FaultChanged': {
+        if (next.fault.kind === 'PauseProcess') {
+          if (next.outcome === 'begun') this.stopped.add(next.detail)
+          else if (next.outcome === 'ended') this.stopped.delete(next.detail)
+          return
+        }
         const name = `${JSON.stringify(next.fault)} ${next.detail}`
         if (next.outcome === 'begun') this.faults.set(name, next)
         else if (next.outcome === 'ended') this.faults.delete(name)
@@ -84,7 +92,7 @@ export class Reach {
   }
 
   private paused(member: string): boolean {
-    return [...this.faults.values()].some(({ fault, detail }) => fault.kind === 'PauseProcess' && detail === processOf(member))
+    return this.stopped.has(processOf(member))
   }
 
   /** In either direction: a question without an answer is no contact. */
