@@ -24,29 +24,30 @@ const leaderAfterStorm: Invariant = watching(
   },
   ['Elected', 'SteppedDown', 'ProcessEnded', 'PhaseBegan'],
   () => {
-    let leader: string | null = null
+    /** One that was elected in an earlier term may not have heard yet of the one after it. */
+    const leaders = new Set<string>()
     let elections = 0
     let calmMs = Infinity
     return {
       observe(next) {
         switch (next.kind) {
           case 'Elected':
-            leader = next.member
+            leaders.add(next.member)
             elections++
             if (next.atMs > calmMs + SETTLED_MS)
               return { why: `${next.member} was elected ${next.atMs - calmMs} ms after everything had been healed` }
             return 'vacuous'
           case 'SteppedDown':
-            if (leader === next.member) leader = null
+            leaders.delete(next.member)
             return 'vacuous'
           case 'ProcessEnded':
-            if (leader !== null && processOf(leader) === next.process) leader = null
+            for (const member of leaders) if (processOf(member) === next.process) leaders.delete(member)
             return 'vacuous'
           default:
             if (next.kind !== 'PhaseBegan') return 'vacuous'
             if (next.phase === 'calm') calmMs = next.atMs
             if (next.phase !== 'end' || next.atMs - calmMs < SETTLED_MS) return 'vacuous'
-            if (leader === null) return { why: 'no member leads at the end of the calm' }
+            if (leaders.size === 0) return { why: 'no member leads at the end of the calm' }
             return elections > 1 ? 'notable' : 'holds'
         }
       },
