@@ -125,6 +125,16 @@ const remembered: Invariant = watching(
   },
 )
 
+const OF_RAFT: ReadonlySet<string> = new Set([
+  'VoteRequest',
+  'VoteReply',
+  'Append',
+  'AppendReply',
+  'Heartbeat',
+  'HeartbeatReply',
+  'Install',
+])
+
 const speaksOfItsTerm: Invariant = watching(
   {
     id: 'RAFT-R9',
@@ -144,8 +154,8 @@ const speaksOfItsTerm: Invariant = watching(
           disks.observe(next as Seen<'Restored' | 'Persisted'>)
           return 'vacuous'
         }
-        // A pre-vote asks about a term that nobody has begun.
-        if (next.pre) return 'vacuous'
+        // A pre-vote asks about a term that nobody has begun; what is passed on for a client speaks for none.
+        if (next.pre || !OF_RAFT.has(next.message)) return 'vacuous'
         const { member, term, message } = next
         const held = disks.of(member)?.term ?? 0
         if (term > held) return { why: `${member} sent a ${message} of term ${term} while its disk only knew of term ${held}` }

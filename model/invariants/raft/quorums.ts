@@ -24,8 +24,11 @@ class Notes {
   furthest: Entry | null = null
   readonly known = new Map<string, Entry>()
   private readonly terms = new Map<number, number>()
+  /** Up to here all members had the same log when they first began: nobody had to agree on it. */
+  private given = 0
 
   heed(next: Observation): void {
+    if (next.kind === 'Restored' && !this.disks.members.includes(next.member)) this.given = Math.max(this.given, next.lastIndex)
     if (next.kind === 'Restored' || next.kind === 'Persisted') this.disks.observe(next)
     else if (next.kind === 'Configured') this.configurations.observe(next)
     else if (next.kind === 'Committed') {
@@ -40,6 +43,7 @@ class Notes {
 
   /** Voters in force around an entry whose disks do not hold it; null: as many do as it takes, in one configuration or the next. */
   missing(index: number, entryTerm: number): readonly string[] | null {
+    if (index <= this.given) return null
     const has = (member: string): boolean => this.disks.holds(member, index, entryTerm)
     const around = this.configurations.around(index, this.disks.members)
     if (around.some((configuration) => decides(configuration, has))) return null
@@ -48,6 +52,7 @@ class Notes {
 
   /** Members that lack an entry and are enough to decide without it, be the latest change of members applied or not. */
   lost(index: number, entryTerm: number): readonly string[] | null {
+    if (index <= this.given) return null
     const lacks = (member: string): boolean => !this.disks.holds(member, index, entryTerm)
     const around = this.configurations.around(Infinity, this.disks.members)
     if (!around.every((configuration) => decides(configuration, lacks))) return null
