@@ -128,8 +128,16 @@ export class Run {
     } finally {
       clearInterval(said)
       for (const watcher of this.watchers) watcher.close()
+      if (this.options.target.cluster === null) await this.tidy()
       this.leaders.close()
     }
+  }
+
+  /** Takes what the run wrote off a cluster of others: no part of the history. */
+  private async tidy(): Promise<void> {
+    const { target, prefix } = this.options
+    const [member = ''] = target.members
+    await this.leaders.clientOf(member).request({ kind: 'DeleteRange', key: prefix, rangeEnd: `${prefix}~` })
   }
 
   private get progress(): Progress {
