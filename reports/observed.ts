@@ -6,7 +6,8 @@ import type { RunResult } from '../properties/subjects/etcd/run.ts'
 import type { RunVerdict } from '../properties/subjects/etcd/verdict.ts'
 import { columns, duration } from './table.ts'
 
-export const OBSERVED_FORMAT = 1
+/** Not that of a campaign's report, which is a number. */
+export const OBSERVED_FORMAT = 'observed 1'
 
 export interface Reign {
   readonly member: string
