@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { InputError } from './input.ts'
+import { schedulerCases } from './cases/scheduler.ts'
 import { historyCases } from './histories/cases.ts'
 
 export interface Case {
@@ -20,6 +21,7 @@ export interface CaseSet {
 
 export const CASE_SETS: readonly CaseSet[] = [
   { name: 'histories', variable: 'EVENKEEL_HISTORIES', folder: '../shared/histories', read: historyCases },
+  { name: 'scheduler', variable: 'EVENKEEL_SCHEDULER_CASES', folder: '../shared/cases/scheduler', read: schedulerCases },
 ]
 
 /** Where a set's cases are; null: they are not here. */

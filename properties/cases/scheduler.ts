@@ -15,14 +15,15 @@ import { candidates, cheapest, mayPreempt, type Candidate } from '../../impl/sch
 import type { ApiObject, Node, Pod } from '../../model/state/objects.ts'
 import { Streams } from '../../sim/random.ts'
 import { InputError } from '../input.ts'
-import { compared, type CaseResult } from './cases.ts'
+import type { Case } from '../cases.ts'
+import { compared } from './compared.ts'
 
 interface Verdict {
   readonly feasible: boolean
   readonly reasons: readonly string[]
   readonly resolvable?: boolean
 }
-interface Case {
+interface PluginCase {
   readonly id: string
   readonly kind: 'filter' | 'score' | 'preempt'
   readonly pluginConfig: Readonly<Record<string, unknown>> & { readonly filterPlugins?: readonly string[] }
@@ -46,17 +47,21 @@ const RESOURCES: Readonly<Record<string, string>> = {
 }
 
 /** Every case of a folder: one JSON array per plugin, named after it. Throws InputError. */
-export const schedulerCases = (folder: string): readonly CaseResult[] => {
+export const schedulerCases = (folder: string): readonly Case[] => {
   let files: readonly string[]
   try {
     files = readdirSync(folder).filter((file) => file.endsWith('.json'))
   } catch {
     throw new InputError(folder, 'expected a folder of scheduler cases (one JSON array per plugin), found none')
   }
-  return files.toSorted().flatMap((file) => readCases(join(folder, file)).map((one) => tried(one, one.runsAs ?? file.replace('.json', ''))))
+  return files
+    .toSorted()
+    .flatMap((file) =>
+      readCases(join(folder, file)).map((one): Case => ({ id: one.id, run: () => tried(one, one.runsAs ?? file.replace('.json', '')) })),
+    )
 }
 
-const readCases = (path: string): readonly Case[] => {
+const readCases = (path: string): readonly PluginCase[] => {
   let cases: unknown
   try {
     cases = JSON.parse(readFileSync(path, 'utf8'))
@@ -64,14 +69,14 @@ const readCases = (path: string): readonly Case[] => {
     throw new InputError(path, `expected JSON: ${(error as Error).message}`)
   }
   if (!Array.isArray(cases)) throw new InputError(path, 'expected an array of cases')
-  for (const [index, one] of (cases as Partial<Case>[]).entries()) {
+  for (const [index, one] of (cases as Partial<PluginCase>[]).entries()) {
     for (const field of ['id', 'kind', 'nodes', 'existingPods', 'pod', 'expect'] as const)
       if (one[field] === undefined) throw new InputError(path, `case ${index}: ${field}: expected it, found nothing`)
   }
-  return cases as readonly Case[]
+  return cases as readonly PluginCase[]
 }
 
-const tried = (one: Case, plugin: string): CaseResult => {
+const tried = (one: PluginCase, plugin: string): string | null => {
   const cache = cacheOf(one)
   const profile = profileOf(one, plugin)
   const cycle = profile.framework.cycle(cache, new Streams(one.id).stream('cases'))
@@ -86,7 +91,7 @@ const tried = (one: Case, plugin: string): CaseResult => {
   }
 }
 
-const cacheOf = ({ nodes, existingPods, otherObjects = [] }: Case): SchedulerCache => {
+const cacheOf = ({ nodes, existingPods, otherObjects = [] }: PluginCase): SchedulerCache => {
   const objects = new Map<string, Map<string, ApiObject>>()
   for (const object of otherObjects) {
     const resource = RESOURCES[object.kind]
@@ -111,7 +116,7 @@ const cacheOf = ({ nodes, existingPods, otherObjects = [] }: Case): SchedulerCac
 }
 
 /** Only the plugin in question takes part. */
-const profileOf = ({ kind, pluginConfig }: Case, plugin: string): Profile => {
+const profileOf = ({ kind, pluginConfig }: PluginCase, plugin: string): Profile => {
   const { filterPlugins = [], ...args } = pluginConfig
   const names = kind === 'preempt' ? [...filterPlugins, 'DefaultPreemption'] : [plugin]
   const [profile] = profilesOf({
@@ -125,7 +130,7 @@ const profileOf = ({ kind, pluginConfig }: Case, plugin: string): Profile => {
   return profile as Profile
 }
 
-const filtered = ({ id, expect }: Case, { framework }: Profile, cycle: Cycle, pod: PodInfo): CaseResult => {
+const filtered = ({ expect }: PluginCase, { framework }: Profile, cycle: Cycle, pod: PodInfo): string | null => {
   const before = framework.preFilter(cycle, pod)
   const found: Record<string, Verdict> = {}
   const expected: Record<string, Verdict> = {}
@@ -140,7 +145,7 @@ const filtered = ({ id, expect }: Case, { framework }: Profile, cycle: Cycle, po
       ...(resolvable === undefined ? {} : { resolvable: status?.code !== 'UnschedulableAndUnresolvable' }),
     }
   }
-  return compared(id, expected, found)
+  return compared(expected, found)
 }
 
 const named = (names: ReadonlySet<string> | null, name: string): boolean => names === null || names.has(name)
@@ -151,20 +156,20 @@ const ELSEWHERE: Status = {
 }
 
 const scored = (
-  { id, expect, nodesFilteredOut = [] }: Case,
+  { expect, nodesFilteredOut = [] }: PluginCase,
   { framework }: Profile,
   cycle: Cycle,
   pod: PodInfo,
   plugin: string,
-): CaseResult => {
+): string | null => {
   framework.preFilter(cycle, pod)
   const nodes = cycle.snapshot.nodes.filter((node) => !nodesFilteredOut.includes(node.name))
   // A plugin that has nothing to say says the same of all: 0.
   const scores = framework.score(cycle, pod, nodes).byPlugin.get(plugin)
-  return compared(id, expect, Object.fromEntries(nodes.map((node, index) => [node.name, scores?.[index] ?? 0])))
+  return compared(expect, Object.fromEntries(nodes.map((node, index) => [node.name, scores?.[index] ?? 0])))
 }
 
-const preempted = ({ id, expect, pod: object, filterStatus }: Case, profile: Profile, cycle: Cycle, pod: PodInfo): CaseResult => {
+const preempted = ({ expect, pod: object, filterStatus }: PluginCase, profile: Profile, cycle: Cycle, pod: PodInfo): string | null => {
   const { framework } = profile
   framework.preFilter(cycle, pod)
   const statuses = new Map<string, Status>()
@@ -174,14 +179,13 @@ const preempted = ({ id, expect, pod: object, filterStatus }: Case, profile: Pro
   }
   const all = mayPreempt(object, cycle.snapshot, statuses) ? candidates(framework, cycle, pod, statuses, {}) : []
   if ('candidates' in expect)
-    return compared(id, expect, { candidates: all.map(dryRun).toSorted((one, other) => (one.node < other.node ? -1 : 1)) })
+    return compared(expect, { candidates: all.map(dryRun).toSorted((one, other) => (one.node < other.node ? -1 : 1)) })
   const best = cheapest(all)
   const nominatedNode = best?.node ?? ''
   const anyOf = expect['nominatedNodeAnyOf'] as readonly string[] | undefined
-  if (anyOf !== undefined) return compared(id, expect, anyOf.includes(nominatedNode) ? expect : { nominatedNode })
-  if (expect['victims'] === undefined) return compared(id, expect, { nominatedNode })
+  if (anyOf !== undefined) return compared(expect, anyOf.includes(nominatedNode) ? expect : { nominatedNode })
+  if (expect['victims'] === undefined) return compared(expect, { nominatedNode })
   return compared(
-    id,
     { ...expect, victims: (expect['victims'] as readonly string[]).toSorted() },
     { nominatedNode, victims: best === null ? [] : dryRun(best).victims },
   )
