@@ -28,6 +28,9 @@ test.for<readonly [readonly string[], number, RegExp]>([
   [['check', '--runs', '1', '--report', 'package.json'], 2, /package\.json: expected a folder, found a file/],
   [['explore', 'nope'], 2, /explore: expected instances among scheduling, .*, found 'nope'/],
   [['explore', 'scheduling', 'background'], 0, /✓ held: 2 instances, 217 states/],
+  [['history', 'package.json', '--model', 'etcd'], 2, /package\.json:\d+: expected a JSON object, found/],
+  [['history', 'no.log', '--model', 'nope'], 2, /Allowed choices are register, cas-register, kv, etcd/],
+  [['cases', 'nope'], 2, /cases: expected one of histories.*, found 'nope'/],
   [['replay', 'no.json'], 2, /no\.json: expected a trace file, found no such file/],
   [['report', 'package.json'], 2, /package\.json: format: expected a report of format/],
 ])('evenkeel %j', ([args, status, said]) => {

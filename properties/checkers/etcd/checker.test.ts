@@ -4,6 +4,7 @@ import type { History, Observation, Seen } from '../../../model/state/history.ts
 import { planOfRun } from '../../job.ts'
 import { simulated } from '../../subjects/simulated.ts'
 import { SUITES } from '../../suites/register.ts'
+import { etcdHistory } from '../../histories/generate-etcd.ts'
 import { checkEtcd, type EtcdReport } from './checker.ts'
 import { Script } from './script.ts'
 import { printTimeline } from './timeline.ts'
@@ -298,4 +299,13 @@ test('a violation is drawn with the calls around it', () => {
       "✗      0.004      0.005  client  call c2 of client (get a)",
     ]
   `)
+})
+
+test('a generated history of 50 clients holds, and what its open writes did is found out', () => {
+  const shape = { seed: '1', operations: 20_000, clients: 50, keys: 200, watches: 3, openPerMille: 20 }
+  const { verdict, counts } = checkEtcd(etcdHistory(shape))
+  expect(verdict).toBe('holds')
+  expect([counts.calls, counts.resolved > 50, counts.unseenRevisions]).toEqual([20_000, true, 0])
+  const withoutWatches = [...etcdHistory({ ...shape, watches: 0 })]
+  expect(violated(checkEtcd(withoutWatches))).toEqual([])
 })

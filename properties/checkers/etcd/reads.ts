@@ -151,11 +151,10 @@ export class ReadJudge {
     return null
   }
 
-  /** The order that was asked for; of equals none precedes the other. */
-  private precedes({ sortOrder = 'NONE', sortTarget = 'KEY' }: RangeRequest): (one: number, other: number) => boolean {
-    const target = sortOrder === 'NONE' ? 'KEY' : sortTarget
+  /** The order that was asked for, ascending where none was; of equals none precedes the other. */
+  private precedes({ sortOrder, sortTarget = 'KEY' }: RangeRequest): (one: number, other: number) => boolean {
     return (one, other) => {
-      const [first, second] = [this.rank(one, target), this.rank(other, target)]
+      const [first, second] = [this.rank(one, sortTarget), this.rank(other, sortTarget)]
       return sortOrder === 'DESCEND' ? first > second : first < second
     }
   }

@@ -3,6 +3,7 @@ import { fc, test } from '@fast-check/vitest'
 import { expect } from 'vitest'
 import type { Operation, SequentialModel } from './model.ts'
 import { casRegister, kv, kvWhole, type KvInput, type KvOutput, type RegisterInput, type RegisterOutput } from './models.ts'
+import { adversarialHistory, registerHistory } from '../../histories/generate.ts'
 import { search } from './search.ts'
 
 /** Tries every order and every choice of open operations. */
@@ -126,4 +127,22 @@ test('what takes more than the budget is undecided, never passed', () => {
     lines: [0, 0],
   }))
   expect(search(appends, kv, { configurations: 1_000, kept: 1_000 }).verdict).toBe('unknown')
+})
+
+// Goal: long histories are decided, however late open writes take effect. Method: generated ones, and an order to show for each.
+test.each([0, 5].flatMap((values) => [30, 2_000].map((lateSteps) => ({ values, lateSteps }))))(
+  'a generated register with $values different values (0: all), open writes late by $lateSteps steps at most',
+  ({ values, lateSteps }) => {
+    const operations = [...registerHistory({ seed: '1', operations: 4_000, clients: 10, openPerMille: 20, lateSteps, values })]
+    const result = search(operations, casRegister)
+    expect(result.verdict).toBe('holds')
+    if (result.verdict === 'holds') expect(isWitness(casRegister, operations, result.order)).toBe(true)
+    const at = operations.findLastIndex(({ input, output }) => input.f === 'read' && output !== undefined)
+    operations[at] = { ...(operations[at] as (typeof operations)[number]), output: 'what nobody wrote' }
+    expect(search(operations, casRegister).verdict).toBe('violated')
+  },
+)
+
+test('writes that all timed out and are each read once, and one of them again, are found to be impossible', () => {
+  expect(search(adversarialHistory('1', 8, 1_000, 30), casRegister).verdict).toBe('violated')
 })
