@@ -301,6 +301,25 @@ test('a violation is drawn with the calls around it', () => {
   `)
 })
 
+// Goal: a deletion that was seen alone is not taken for part of a transaction whose puts would have been seen with it.
+test('an open write is only taken for a revision when all of its work that would have been seen was', () => {
+  const put = { kind: 'Put', key: 'b', value: '2' } as const
+  const remove = { kind: 'DeleteRange', key: 'a' } as const
+  const { history } = new Script()
+    .put('a', '1', 2)
+    .openRequest({ kind: 'Txn', compare: [], success: [put, remove], failure: [] })
+    .openRequest({ kind: 'DeleteRange', key: 'a', rangeEnd: 'b' })
+    .put('c', '1', 4)
+    .get('b', 4, [])
+    .watch('w', 2, [
+      ['a', '1', 2],
+      ['a', null, 3],
+      ['c', '1', 4],
+    ])
+  const { verdict, counts } = checkEtcd(history)
+  expect([verdict, counts.resolved]).toEqual(['holds', 1])
+})
+
 test('a generated history of 50 clients holds, and what its open writes did is found out', () => {
   const shape = { seed: '1', operations: 20_000, clients: 50, keys: 200, watches: 3, openPerMille: 20 }
   const { verdict, counts } = checkEtcd(etcdHistory(shape))

@@ -6,7 +6,7 @@
  * versions do. Memory is a few hundred bytes a call; time is linear but for the sorting of revisions.
  */
 import type { Observation, ProcessName, Seen } from '../../../model/state/history.ts'
-import type { EtcdRequest } from '../../../model/state/keyspace.ts'
+import type { EtcdRequest, KeyRange } from '../../../model/state/keyspace.ts'
 import { worst, type Finding, type TimelineEntry, type Verdict } from '../verdict.ts'
 import { Calls, OPEN } from './calls.ts'
 import { Numbers } from './columns.ts'
@@ -222,7 +222,8 @@ export class EtcdChecker {
     const first = Number.isFinite(this.first) ? this.first : 1
     // Writes with an open outcome may have made revisions before the first that anybody was told of.
     const base = Math.max(1, first - this.openBefore(first))
-    const replay = new Replay({ calls, records, findings, compactions, shownMs, base, first })
+    const covered = this.coverage()
+    const replay = new Replay({ calls, records, findings, compactions, shownMs, covered, base, first })
     replay.run()
     for (const { lease, revision } of replay.leaseEnds) {
       findings.holds('ETCD-S12', true)
@@ -231,7 +232,6 @@ export class EtcdChecker {
     this.leases.judge(calls, findings)
     const judge = new WatchJudge({ records, truth: replay.truth, faults: replay.faults, findings, shownMs, endedMs: this.endedMs })
     for (const stream of this.streams.values()) judge.judge(stream)
-    const covered = this.coverage(replay)
     replay.hidden.settle(calls, findings, covered)
     for (const call of replay.open.effect.keys()) if (calls.outcome.at(call) === OPEN) findings.holds('ETCD-S22', true)
     const list = findings.list(IDS.map((id) => `ETCD-${id}`))
@@ -251,7 +251,7 @@ export class EtcdChecker {
   }
 
   /** Whether some stream would have been told of a change of a key at a revision. */
-  private coverage(replay: Replay): (key: number, revision: number) => boolean {
+  private coverage(): (key: number, revision: number) => boolean {
     const spans = [...this.streams.values()]
       .filter(({ filters }) => filters.length === 0)
       .map((stream) => {
@@ -261,7 +261,7 @@ export class EtcdChecker {
         return { range: stream.range, start: stream.start, upTo }
       })
     return (key, revision) =>
-      spans.some(({ range, start, upTo }) => start <= revision && revision <= upTo && replay.truth.covers(range, key))
+      spans.some(({ range, start, upTo }) => start <= revision && revision <= upTo && inRange(range, this.records.keys.text(key)))
   }
 
   private counts(replay: Replay): EtcdCounts {
@@ -278,6 +278,9 @@ export class EtcdChecker {
     }
   }
 }
+
+const inRange = ({ key: from, rangeEnd = '' }: KeyRange, key: string): boolean =>
+  rangeEnd === '' ? key === from : key >= from && (rangeEnd === '\0' || key < rangeEnd)
 
 const isKv = ({ kind }: EtcdRequest): boolean => kind === 'Range' || kind === 'Put' || kind === 'DeleteRange' || kind === 'Txn'
 

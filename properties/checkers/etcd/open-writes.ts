@@ -54,11 +54,11 @@ export class OpenWrites {
     }
   }
 
-  /** One that put this value and may have done so at this revision; undefined: none. */
-  putting(key: number, value: number, revision: number): number | undefined {
-    if (value === UNTOLD) return this.putsOfKey.get(key)?.find(({ call }) => this.mayBe(call, revision))?.call
-    const mayBe = (call: number): boolean => this.mayBe(call, revision)
-    return this.puts.get(`${key}/${value}`)?.find(mayBe) ?? this.puts.get(`${key}/${UNTOLD}`)?.find(mayBe)
+  /** One that put this value, may have done so at this revision, and fits; undefined: none. */
+  putting(key: number, value: number, revision: number, fits: (call: number) => boolean = () => true): number | undefined {
+    const able = (call: number): boolean => this.mayBe(call, revision) && fits(call)
+    if (value === UNTOLD) return this.putsOfKey.get(key)?.find(({ call }) => able(call))?.call
+    return this.puts.get(`${key}/${value}`)?.find(able) ?? this.puts.get(`${key}/${UNTOLD}`)?.find(able)
   }
 
   /** One that put something into a key that nobody ever saw, and may have done so at this revision. */
@@ -97,8 +97,8 @@ export class OpenWrites {
   }
 
   /** One that deletes, and had better put nothing: whoever saw the deletion saw no put of that revision. */
-  deleting(covers: (range: KeyRange) => boolean, revision: number): number | undefined {
-    const able = this.deletes.filter(({ call, range }) => this.mayBe(call, revision) && covers(range))
+  deleting(covers: (range: KeyRange) => boolean, revision: number, fits: (call: number) => boolean = () => true): number | undefined {
+    const able = this.deletes.filter(({ call, range }) => this.mayBe(call, revision) && covers(range) && fits(call))
     return (able.find(({ call }) => this.keysPutBy(call).length === 0) ?? able[0])?.call
   }
 

@@ -9,6 +9,7 @@ import type { KvRequest, TxnRequest } from '../../../model/state/keyspace.ts'
 import { DONE, REFUSED, type Calls } from './calls.ts'
 import type { Compactions } from './compactions.ts'
 import type { Findings } from './findings.ts'
+import { Fits } from './fits.ts'
 import { Gaps } from './gaps.ts'
 import { Hidden, type Fault } from './hidden.ts'
 import { OpenWrites, writesSomething } from './open-writes.ts'
@@ -24,6 +25,8 @@ export interface Told {
   readonly compactions: Compactions
   /** The first moment anybody was shown a revision at least as high. */
   readonly shownMs: (revision: number) => number
+  /** Whether some stream was told of all that a revision changed of a key. */
+  readonly covered: (key: number, revision: number) => boolean
   /** The revision the store was at before the first recorded write; 1: it was empty. */
   readonly base: number
   /** The lowest revision anybody was told of. What is below it may have been made before the history began. */
@@ -39,6 +42,7 @@ export class Replay {
   readonly open: OpenWrites
   readonly faults = new Map<number, Fault>()
   readonly hidden: Hidden
+  private readonly fits: Fits
   /** Revisions at which a lease's keys went because it ended, by lease. */
   readonly leaseEnds: { readonly lease: number; readonly revision: number; readonly keys: readonly number[] }[] = []
   private readonly told: Told
@@ -55,6 +59,7 @@ export class Replay {
     this.open = new OpenWrites(calls, records)
     for (const request of calls.requests) if (writesSomething(request)) internKeys(request, records)
     this.truth = new Truth(records, told.base <= 1)
+    this.fits = new Fits(this.truth, records, told.covered)
     this.hidden = new Hidden(this.truth, this.gaps, this.open, records)
     this.reads = new ReadJudge(told, this.truth, this.faults, this.hidden)
     this.txns = new TxnJudge(told, this.truth, this.hidden, this.reads)
@@ -204,7 +209,12 @@ export class Replay {
     const { records } = this.told
     const seen = [...records.at(revision)].map((record) => ({ record, ...records.get(record) }))
     const put = seen.find(({ deleted }) => !deleted)
-    const call = put === undefined ? undefined : this.open.putting(put.key, put.value, revision)
+    const fits = (open: number): boolean => this.fits.fits(this.told.calls.requests[open] as KvRequest, seen, revision)
+    // Where none fits something is wrong with what was seen, and whoever wrote the value is the one to say so of.
+    const call =
+      put === undefined
+        ? undefined
+        : (this.open.putting(put.key, put.value, revision, fits) ?? this.open.putting(put.key, put.value, revision))
     if (call !== undefined) {
       this.open.resolve(call, revision)
       this.told.findings.holds('ETCD-S22', true)
@@ -212,7 +222,7 @@ export class Replay {
       return
     }
     if (put === undefined && this.endLease(seen, revision)) return
-    if (put === undefined && this.applyOpenDelete(seen, revision)) return
+    if (put === undefined && this.applyOpenDelete(seen, revision, fits)) return
     this.applyUnasked(seen, revision)
   }
 
@@ -256,8 +266,10 @@ export class Replay {
     for (const key of keys) this.truth.delete(key, gap, call)
   }
 
-  private applyOpenDelete(seen: readonly { readonly key: number }[], revision: number): boolean {
-    const call = this.open.deleting((range) => seen.every(({ key }) => this.truth.covers(range, key)), revision)
+  private applyOpenDelete(seen: readonly { readonly key: number }[], revision: number, fits: (call: number) => boolean): boolean {
+    const call =
+      this.open.deleting((range) => seen.some(({ key }) => this.truth.covers(range, key)), revision, fits) ??
+      this.open.deleting((range) => seen.every(({ key }) => this.truth.covers(range, key)), revision)
     if (call === undefined) return false
     this.open.resolve(call, revision)
     this.told.findings.holds('ETCD-S22', true)

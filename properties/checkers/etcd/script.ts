@@ -25,7 +25,11 @@ export class Script {
   }
 
   open(key: string, value: string): this {
-    return this.call({ kind: 'Put', key, value }, { kind: 'unknown', reason: 'timed out' })
+    return this.openRequest({ kind: 'Put', key, value })
+  }
+
+  openRequest(request: EtcdRequest): this {
+    return this.call(request, { kind: 'unknown', reason: 'timed out' })
   }
 
   refused(key: string, value: string): this {
