@@ -63,7 +63,8 @@ export class RealMachine implements Machine {
   }
 
   async ask(request: StoreRequest): Promise<Answer> {
-    const outcome = await this.client.request(request)
+    // Until what is compacted is gone, a watch may still be told of it: a matter of moments, so they are waited for.
+    const outcome = await this.client.request(request.kind === 'Compact' ? { ...request, physical: true } : request)
     if (outcome.kind !== 'done') return { kind: 'Error', message: outcome.reason, definite: outcome.kind === 'refused' }
     const response = outcome.response as Answer
     // As every client library tells it: a lease that cannot be renewed is none.

@@ -146,10 +146,13 @@ export class EtcdClient {
       case 'Txn':
         return mapped(await this.call<WireKv>(`KV/${request.kind}`, kvOut(request)), (wire) => kvIn(request.kind, wire, this.names))
       case 'Compact':
-        return mapped(await this.call<{ header: WireHeader }>('KV/Compact', { revision: request.revision }), ({ header }) => ({
-          kind: 'Compact',
-          header: headerIn(header, this.names),
-        }))
+        return mapped(
+          await this.call<{ header: WireHeader }>('KV/Compact', { revision: request.revision, physical: request.physical === true }),
+          ({ header }) => ({
+            kind: 'Compact',
+            header: headerIn(header, this.names),
+          }),
+        )
       case 'LeaseGrant': {
         const id = request.id === 0 ? randomInt(1, LEASE_IDS) : request.id
         return this.lease('LeaseGrant', await this.call('Lease/LeaseGrant', { ID: id, TTL: request.ttlSeconds }), id)
