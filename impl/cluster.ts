@@ -30,6 +30,11 @@ const startingAt = <T>(items: readonly T[], index: number): readonly T[] => {
 
 export class Cluster {
   readonly members: readonly string[]
+  /** Processes of etcd that wait to be added as members. */
+  readonly spares: readonly string[]
+  private readonly spareMachines: readonly string[]
+  /** Members that lost their disks: they can only join again. */
+  private readonly wiped = new Set<string>()
   readonly apiservers: readonly string[]
   readonly machinesOfControlPlane: readonly string[]
   private readonly world: ClusterWorld
@@ -47,6 +52,9 @@ export class Cluster {
     this.shape = shape
     this.weather = weather
     this.members = numbered('etcd', shape.members)
+    const processes = numbered('etcd', shape.members + (shape.spareMembers ?? 0))
+    this.spares = processes.slice(shape.members)
+    this.spareMachines = this.spares.map((_, index) => `spare-${index}`)
     this.apiservers = numbered('kube-apiserver', shape.apiservers)
     const planes = Math.max(shape.members, shape.apiservers, shape.controllerManagers, shape.schedulers)
     this.machinesOfControlPlane = numbered('control-plane', planes)
@@ -65,9 +73,13 @@ export class Cluster {
   private layOutControlPlane(): void {
     const { shape, members, apiservers } = this
     const { timings } = shape
+    for (const [index, machine] of this.spareMachines.entries()) {
+      this.machine(machine)
+      this.etcd(`etcd-${shape.members + index}`, machine)
+    }
     for (const [index, machine] of this.machinesOfControlPlane.entries()) {
       this.machine(machine)
-      if (index < shape.members) this.process(`etcd-${index}`, machine, etcdMember({ members, timings }))
+      if (index < shape.members) this.etcd(`etcd-${index}`, machine)
       if (index < shape.apiservers)
         this.process(`kube-apiserver-${index}`, machine, (host) => new Apiserver(host, { etcd: startingAt(members, index), timings }))
       const endpoints = apiservers
@@ -75,6 +87,12 @@ export class Cluster {
         this.process(`kube-controller-manager-${index}`, machine, controllerManager({ endpoints, timings }))
       if (index < shape.schedulers) this.process(`kube-scheduler-${index}`, machine, scheduler({ endpoints, timings }))
     }
+  }
+
+  private etcd(name: string, machine: string): void {
+    const { members, spares } = this
+    const joins = (): boolean => spares.includes(name) || this.wiped.has(name)
+    this.process(name, machine, etcdMember({ members, peers: [...members, ...spares], joins, timings: this.shape.timings }))
   }
 
   private layOutNodes(): void {

@@ -6,6 +6,7 @@ import type { Host, Process } from '../sim/host.ts'
 import type { ApiClientMessage, ApiServerMessage } from './apiserver/api.ts'
 import type { CriMessage } from './container-runtime/api.ts'
 import type { EtcdClientMessage, EtcdServerMessage } from './etcd/api.ts'
+import type { PeerMessage } from './etcd/peers.ts'
 import type { RaftMessage } from './etcd/raft-message.ts'
 import type { ProxyMessage } from './kube-proxy/api.ts'
 
@@ -16,7 +17,9 @@ export type Message =
   | ApiServerMessage
   | CriMessage
   | ProxyMessage
-  | { readonly kind: 'Raft'; readonly message: RaftMessage }
+  /** Between members, by their ids: a process may have been one before, under another id. */
+  | { readonly kind: 'Raft'; readonly from: string; readonly to: string; readonly message: RaftMessage }
+  | { readonly kind: 'Peer'; readonly message: PeerMessage }
 
 type WithoutTime<T> = T extends unknown ? Omit<T, 'atMs'> : never
 /** An observation before the world has put the time on it. */

@@ -50,6 +50,18 @@ export class DiskState {
     return this.current.get(file) ?? []
   }
 
+  list(): readonly string[] {
+    return [...this.current].filter(([, records]) => records.length > 0).map(([file]) => file)
+  }
+
+  /** Everything is gone: the disk was replaced. */
+  wipe(): void {
+    this.durable.clear()
+    this.current.clear()
+    this.volatile = []
+    this.synced = this.written
+  }
+
   get unsynced(): boolean {
     return this.synced < this.written
   }

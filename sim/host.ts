@@ -74,6 +74,8 @@ export interface Disk {
   truncate(file: string, length: number): void
   /** All that was written before this call is durable when `done` runs. Syncs of one process complete in order. */
   sync(done: () => void): void
+  /** The files that hold anything, in the order in which they were first written. */
+  list(): readonly string[]
   /** What the file holds now: after a crash, what had been synced and a prefix of the rest, the last of it perhaps torn. */
   read(file: string): readonly StoredRecord[]
 }

@@ -548,11 +548,18 @@ export class World<Message, Observation> {
         synced.run = done
         synced.position = disk.position
       },
+      list: () => disk.list(),
       read: (file) => disk.read(file),
     }
   }
 
   // Faults of machines
+
+  /** Replaces the disk of a process by an empty one; a process that runs is stopped first. */
+  wipe(process: string): void {
+    this.crash(process, 'disk replaced')
+    this.lifeNamed(process).disk.wipe()
+  }
 
   jumpClock(machine: string, deltaMs: number): void {
     this.machineNamed(machine).clock.jump(deltaMs)

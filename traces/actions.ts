@@ -96,6 +96,20 @@ export const describeRequest = (request: EtcdClientAction | EtcdRequest): string
     case 'Snapshot':
     case 'Status':
       return request.kind.toLowerCase()
+    case 'MemberAdd':
+      return `add ${request.isLearner === true ? 'learner' : 'member'} in ${request.peerUrls.join(', ')}`
+    case 'MemberRemove':
+      return `remove member ${request.id}`
+    case 'MemberPromote':
+      return `promote learner ${request.id}`
+    case 'MemberUpdate':
+      return `member ${request.id} is now in ${request.peerUrls.join(', ')}`
+    case 'MemberList':
+      return 'list members'
+    case 'Reconfigure':
+      return `reconfigure: ${request.steps.map(({ kind, member }) => `${kind} ${member}`).join(', ') || 'leave the joint configuration'}`
+    case 'MoveLeader':
+      return `move the leadership to ${request.target}`
     default:
       return describeAuth(request)
   }

@@ -58,6 +58,6 @@ test('a printed history has a line for what was done, and what broke', () => {
   const violation = { invariant: 'X-1', sentence: 'it holds', source: 's', why: 'it does not', step: 0, atMs: 0 }
   const { lines } = printHistory(plan, examined.history, [violation])
   const text = lines.join('\n')
-  expect(text).toContain('is leader of term 1')
+  expect(text).toContain('is leader of term 2')
   expect(text).toContain('✗ X-1: it holds')
 })

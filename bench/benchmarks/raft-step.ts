@@ -15,22 +15,33 @@ interface Letter {
   readonly message: RaftMessage
 }
 
-const memberOf = (name: string, streams: Streams): Raft =>
-  new Raft(name, MEMBERS, { electionMs: ELECTION_MS, entriesMost: 256 }, streams.stream(name), {
+const CONFIGURATION = { voters: MEMBERS, outgoing: [], learners: [], learnersNext: [], autoLeave: false }
+const OPTIONS = { electionMs: ELECTION_MS, entriesMost: 256, window: { messagesMost: 512, entriesMost: 16_384 } }
+
+const memberOf = (name: string, streams: Streams): Raft => {
+  const raft = new Raft(name, OPTIONS, streams.stream(name), {
     elected: () => {},
     steppedDown: () => {},
     committed: () => {},
     readReady: () => {},
     proposalsDropped: () => {},
     steppedBack: () => {},
+    campaigned: () => {},
+    snapshot: () => {
+      throw new Error('nothing is compacted here')
+    },
+    installed: () => {},
   })
+  raft.configure(CONFIGURATION)
+  return raft
+}
 
 /** Does what a server does for its Raft: writes, and takes what is to be sent. */
 const settle = (from: string, raft: Raft, letters: Letter[]): void => {
   if (raft.hardStateChanged || raft.unwrittenFrom <= raft.log.lastIndex) {
     raft.hardStateChanged = false
     raft.unwrittenFrom = raft.log.lastIndex + 1
-    raft.wrote(raft.log.lastIndex, raft.log.lastTerm, raft.term)
+    raft.wrote(raft.log.lastIndex, raft.log.lastTerm, raft.term, ELECTION_MS)
   }
   for (const { to, message } of raft.outbox) letters.push({ from, to, message })
   raft.outbox = []

@@ -11,6 +11,8 @@ import type { Sighting } from '../wire.ts'
 import { Alarms } from './alarm.ts'
 import { AuthStore, type AuthImage, type AuthInfo } from './auth.ts'
 import { CORRUPT, LEASE_EXISTS, LEASE_TOO_LONG, NO_LEASE, NO_SPACE, NO_SPACE_LEFT } from './errors.ts'
+import type { MembersLogRequest } from './log-request.ts'
+import { Membership, type MembershipImage } from './membership.ts'
 import { Lessor, TTL_MOST, type LeaseImage } from './lessor.ts'
 import { Mvcc, type Change, type StoreImage } from './mvcc.ts'
 import { Quota } from './quota.ts'
@@ -28,13 +30,14 @@ export interface Applied {
 }
 
 /** All that was applied up to an index. Immutable: it is kept and sent by reference. */
-export interface Snapshot {
+export interface StateImage {
   readonly index: number
   readonly term: number
   readonly store: StoreImage
   readonly leases: readonly LeaseImage[]
   readonly auth: AuthImage
   readonly alarms: readonly AlarmMember[]
+  readonly membership: MembershipImage
   readonly proposals: readonly string[]
 }
 
@@ -55,6 +58,7 @@ export class Applier {
   readonly lessor: Lessor
   readonly auth = new AuthStore()
   readonly alarms = new Alarms()
+  readonly membership = new Membership()
   readonly quota: Quota
   /** Known to this member only, while it runs. */
   readonly tokens = new Tokens()
@@ -135,6 +139,13 @@ export class Applier {
         this.tokens.assign(token, request.name, nowMs)
         return done({ kind: 'Authenticate', header: this.now, token })
       }
+      case 'MemberAdd':
+      case 'MemberRemove':
+      case 'MemberPromote':
+      case 'MemberUpdate':
+      case 'MemberPublish':
+      case 'Reconfigure':
+        return this.reconfigure(request)
       default: {
         const { enabled, revision } = auth
         const response = auth.apply(request, info, this.now)
@@ -145,6 +156,14 @@ export class Applier {
         return { response, changes: [], sightings: [sighting] }
       }
     }
+  }
+
+  private reconfigure(request: MembersLogRequest): Applied {
+    const { membership } = this
+    const problem = membership.apply(request)
+    if (problem !== null) return refused(problem)
+    const added = request.kind === 'MemberAdd' && request.id !== undefined ? { member: membership.info(request.id) } : {}
+    return done({ kind: 'Members', header: this.now, ...added, members: membership.list() })
   }
 
   private get now(): Header {
@@ -191,8 +210,8 @@ export class Applier {
     return this.mvcc.apply(request, this.header, this.lessor).response
   }
 
-  snapshot(): Snapshot {
-    const { index, term, mvcc, lessor, auth, alarms, proposals } = this
+  snapshot(): StateImage {
+    const { index, term, mvcc, lessor, auth, alarms, membership, proposals } = this
     return {
       index,
       term,
@@ -200,18 +219,20 @@ export class Applier {
       leases: lessor.image(),
       auth: auth.image(),
       alarms: alarms.all,
+      membership: membership.image(),
       proposals: proposals.list(),
     }
   }
 
   /** Instead of all that was applied so far. */
-  restore(snapshot: Snapshot, nowMs: number): void {
+  restore(snapshot: StateImage, nowMs: number): void {
     this.index = snapshot.index
     this.term = snapshot.term
     this.mvcc.restore(snapshot.store)
     this.lessor.restore(snapshot.leases, nowMs)
     this.auth.restore(snapshot.auth)
     this.alarms.restore(snapshot.alarms)
+    this.membership.restore(snapshot.membership)
     this.proposals.replace(snapshot.proposals)
     this.quota.defragment()
   }

@@ -26,7 +26,23 @@ export const LEASE_EXISTS = refusal('lease already exists')
 export const LEASE_TOO_LONG = refusal('too large lease TTL')
 
 export const NO_LEADER = refusal('no leader')
+export const NOT_LEADER = refusal('not leader')
+export const BAD_TRANSFEREE = refusal('bad leader transferee')
+export const TRANSFER_TOO_LONG = unsure('request timed out, leader transfer took too long')
 export const TIMED_OUT = unsure('request timed out')
+
+export const MEMBER_EXISTS = refusal('member ID already exist')
+export const PEER_URLS_EXIST = refusal('Peer URLs already exists')
+export const BAD_PEER_URLS = refusal('given member URLs are invalid')
+export const NO_MEMBER = refusal('member not found')
+export const NOT_LEARNER = refusal('can only promote a learner member')
+export const LEARNER_NOT_READY = refusal('can only promote a learner member which is in sync with leader')
+export const TOO_MANY_LEARNERS = refusal('too many learner members in cluster')
+export const NOT_ENOUGH_STARTED = refusal('re-configuration failed due to not enough started members')
+export const UNHEALTHY = refusal('unhealthy cluster')
+export const NOT_FOR_LEARNER = refusal('rpc not supported for learner')
+/** Raft's own word on a configuration that cannot be. Source: etcd-io/raft confchange/confchange.go. */
+export const badConfiguration = (why: string): EtcdError => refusal(why)
 
 export const NO_ROOT_USER = refusal('root user does not exist')
 export const NO_ROOT_ROLE = refusal('root user does not have root role')

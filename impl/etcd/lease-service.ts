@@ -46,7 +46,7 @@ export class LeaseService {
     if (forbidden !== null) answer(forbidden)
     else if (request.kind === 'LeaseLeases') answer({ kind: 'LeaseLeases', header: consensus.header(), leases: applier.lessor.ids })
     else if (leader === null) answer(NO_LEADER)
-    else if (leader !== this.host.name) service.ask(leader, request, answer)
+    else if (leader !== consensus.id) service.ask(leader, request, answer)
     else if (request.kind === 'LeaseKeepAlive') this.renew(request.id, answer)
     else service.linearizable(() => answer(this.hides(request, asker) ?? this.timeToLive(request)), answer)
   }

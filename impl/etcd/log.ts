@@ -1,35 +1,65 @@
-/** A member's log. Index 0 stands for the beginning, with term 0. */
+/**
+ * A member's log. What a snapshot stands for may be cut off at its front; of the last entry cut off the term is kept.
+ *
+ * Index 0 stands for the beginning, with term 0.
+ */
 import type { Entry } from './raft-message.ts'
 
+/** [first index, term] of a run of entries of one term. */
+type Run = readonly [number, number]
+
+const runsOf = (entries: readonly Entry[]): readonly Run[] => {
+  const runs: Run[] = []
+  let term = -1
+  for (const entry of entries) {
+    if (entry.term !== term) runs.push([entry.index, entry.term])
+    ;({ term } = entry)
+  }
+  return runs
+}
+
 export class Log {
-  private readonly entries: Entry[] = []
+  private entries: Entry[] = []
+  /** The last entry that was cut off. */
+  private cutIndex = 0
+  private cutTerm = 0
+
+  get firstIndex(): number {
+    return this.cutIndex + 1
+  }
 
   get lastIndex(): number {
-    return this.entries.length
+    return this.cutIndex + this.entries.length
   }
 
   get lastTerm(): number {
-    return this.termAt(this.lastIndex)
+    return this.entries.at(-1)?.term ?? this.cutTerm
+  }
+
+  /** Whether the term at an index is known. */
+  knows(index: number): boolean {
+    return index >= this.cutIndex && index <= this.lastIndex
   }
 
   /** 0 for the beginning and for what the log does not hold. */
   termAt(index: number): number {
-    return this.entries[index - 1]?.term ?? 0
+    if (index === this.cutIndex) return this.cutTerm
+    return this.entries[index - this.cutIndex - 1]?.term ?? 0
   }
 
   has(index: number, term: number): boolean {
-    return index <= this.lastIndex && this.termAt(index) === term
+    return this.knows(index) && this.termAt(index) === term
   }
 
   get(index: number): Entry {
-    const entry = this.entries[index - 1]
-    if (entry === undefined) throw new Error(`the log holds no entry ${index}`)
+    const entry = this.entries[index - this.cutIndex - 1]
+    if (entry === undefined) throw new Error(`the log holds no entry ${index}, but ${this.firstIndex} to ${this.lastIndex}`)
     return entry
   }
 
   /** [from, to], both included. */
   slice(from: number, to: number): readonly Entry[] {
-    return this.entries.slice(from - 1, to)
+    return this.entries.slice(from - this.firstIndex, Math.max(from, to + 1) - this.firstIndex)
   }
 
   append(entry: Entry): void {
@@ -39,13 +69,30 @@ export class Log {
 
   /** Drops everything from `index` on. */
   truncateFrom(index: number): void {
-    this.entries.length = Math.min(this.entries.length, index - 1)
+    if (index <= this.cutIndex) throw new Error(`entry ${index} is in a snapshot and cannot be replaced`)
+    this.entries.length = Math.min(this.entries.length, index - this.firstIndex)
+  }
+
+  /** Cuts off everything up to and including `index`. */
+  compactTo(index: number): void {
+    if (index <= this.cutIndex) return
+    const term = this.termAt(index)
+    this.entries = this.entries.slice(index - this.cutIndex)
+    this.cutIndex = index
+    this.cutTerm = term
+  }
+
+  /** Nothing but a snapshot that ends with this entry. */
+  restartAt(index: number, term: number): void {
+    this.entries = []
+    this.cutIndex = index
+    this.cutTerm = term
   }
 
   /** The last index at or before `index` whose term is at most `term`: where a leader and a follower may agree. */
   lastIndexNotAfterTerm(index: number, term: number): number {
     let candidate = Math.min(index, this.lastIndex)
-    while (candidate > 0 && this.termAt(candidate) > term) candidate--
+    while (candidate > this.cutIndex && this.termAt(candidate) > term) candidate--
     return candidate
   }
 
@@ -53,12 +100,8 @@ export class Log {
     return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex)
   }
 
-  /** [first index, term] of each run of entries of one term, from an index on. */
-  runs(from = 1): readonly (readonly [number, number])[] {
-    const runs: [number, number][] = []
-    for (const entry of this.slice(from, this.lastIndex)) {
-      if (runs.at(-1)?.[1] !== entry.term) runs.push([entry.index, entry.term])
-    }
-    return runs
+  /** Of all it holds from an index on. */
+  runs(from = 1): readonly Run[] {
+    return runsOf(this.slice(Math.max(from, this.firstIndex), this.lastIndex))
   }
 }

@@ -7,7 +7,7 @@ import type { EtcdError, EtcdRequest, EtcdResponse } from '../../model/state/key
 import type { AlarmMember, HashKvRequest, HashKvResponse } from '../../model/state/maintenance.ts'
 import type { Timings } from '../../model/state/plan.ts'
 import type { ClusterHost } from '../wire.ts'
-import type { Applier, Snapshot } from './applier.ts'
+import type { Applier, StateImage } from './applier.ts'
 import type { Answer, Asker, Consensus, Service } from './service.ts'
 
 type MaintenanceRequest = HashKvRequest | (EtcdRequest & { kind: 'Defragment' | 'Snapshot' | 'Status' })
@@ -81,7 +81,7 @@ export class Maintenance {
     if (problem !== null) return problem
     const revision = asked === 0 ? mvcc.revision : asked
     const hash = mvcc.hashAt(revision)
-    this.host.observe({ kind: 'Hashed', member: this.host.name, revision, compactRevision: mvcc.compacted, hash })
+    this.host.observe({ kind: 'Hashed', member: this.consensus.id, revision, compactRevision: mvcc.compacted, hash })
     return { kind: 'HashKv', header: this.consensus.header(), hash, hashRevision: revision, compactRevision: mvcc.compacted }
   }
 
@@ -124,7 +124,8 @@ export class Maintenance {
   private compare(): void {
     const own = this.hash({ kind: 'HashKv', revision: 0 })
     if (own.kind === 'Error') return
-    for (const peer of this.consensus.peers) {
+    for (const { id: peer } of this.applier.membership.list()) {
+      if (peer === this.consensus.id) continue
       this.service.ask(peer, { kind: 'HashKv', revision: own.hashRevision }, (theirs) => {
         // Who lags, or has compacted meanwhile, cannot be compared with.
         if (theirs.kind !== 'HashKv' || theirs.compactRevision !== own.compactRevision) return
@@ -139,7 +140,7 @@ export class Maintenance {
  * bumpRevision: how much higher its revisions go on, all before marked as compacted, so that no client that has seen more
  * than was saved takes what it is told for old. Source: etcdutl/snapshot/v3_snapshot.go.
  */
-export const restoredCluster = (saved: Snapshot, bumpRevision = 0): Snapshot => {
+export const restoredCluster = (saved: StateImage, bumpRevision = 0): StateImage => {
   const { store } = saved
   const revision = Math.max(store.records.at(-1)?.revision ?? 1, store.scheduled) + bumpRevision
   const bumped = bumpRevision > 0 ? { ...store, scheduled: revision } : store

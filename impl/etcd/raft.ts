@@ -1,115 +1,118 @@
 /**
- * Raft as etcd runs it: pre-vote, check-quorum, ReadIndex. A pure state machine: it is stepped with messages and
- * told of time; what it wants done piles up in `outbox` until its server takes it.
+ * Raft as etcd runs it: pre-vote, check-quorum, learners, joint configurations, snapshots. A pure state machine: it is
+ * stepped with messages and told of time; what it wants done piles up in `outbox` until its server takes it.
  *
  * Source: Ongaro, Consensus: Bridging Theory and Practice, 2014; etcd-io/raft.
  */
+import type { Configuration } from '../../model/state/keyspace.ts'
 import type { Random } from '../../sim/random.ts'
+import { isVoter, membersOf, NOBODY } from './configuration.ts'
+import { Leader, type Led } from './leader.ts'
 import { Log } from './log.ts'
+import type { Window } from './progress.ts'
+import { tally } from './quorum.ts'
 import type { Entry, Proposal, RaftMessage, Unsent } from './raft-message.ts'
+import type { Snapshot } from './snapshot.ts'
 
 export type Role = 'follower' | 'pre-candidate' | 'candidate' | 'leader'
 
-interface Progress {
-  match: number
-  next: number
-  /** Heard from since the last check for a quorum. */
-  active: boolean
-  /** Nothing was acknowledged since the last heartbeat reply: what was sent may be lost. */
-  stuck: boolean
-}
-
-interface PendingRead {
-  readonly context: number
-  /** The member that asked, this one included, and its own context. */
-  readonly from: string
-  readonly fromContext: number
-  readonly index: number
-  readonly acks: Set<string>
-}
-
-/** What must be on disk before what depends on it is said. */
+/** What must be on disk before what depends on it is said; of the commit index only that it does no harm. */
 export interface HardState {
   readonly term: number
   readonly vote: string | null
+  readonly commit: number
 }
 
 export interface RaftEvents {
   elected(term: number): void
   steppedDown(term: number, reason: string): void
+  /** It stands for election in that term, or asks whether it would be of use. */
+  campaigned(term: number, pre: boolean): void
   committed(index: number, entryTerm: number): void
   /** A read this member asked for may be served once `index` is applied. */
-  readReady(context: number, index: number): void
+  readReady(context: string, index: number): void
   proposalsDropped(proposals: readonly Proposal[]): void
   /** This leader sends `to` again from `next` on. */
   steppedBack(to: string, match: number, next: number): void
+  /** All that is applied now, for a member that is too far behind. */
+  snapshot(): Snapshot
+  /** The log now begins after this snapshot, which is to be stored and to replace all that was applied. */
+  installed(snapshot: Snapshot): void
 }
 
 export interface RaftOptions {
   readonly electionMs: number
   /** Entries sent in one Append. */
   readonly entriesMost: number
+  /** What may be under way to one member without an answer. */
+  readonly window: Window
 }
 
-export class Raft {
+export class Raft implements Led {
+  readonly id: string
+  readonly options: RaftOptions
+  readonly events: RaftEvents
   readonly log = new Log()
+  configuration: Configuration = NOBODY
   role: Role = 'follower'
   term = 0
   vote: string | null = null
   leader: string | null = null
   commit = 0
+  /** The last entry whose effect, on the configuration above all, is known here. */
+  applied = 0
   /** The last index that is durable on this member's own disk. */
   durable = 0
   /** What changed since the server last wrote: entries from here on, and the hard state. */
   unwrittenFrom = 1
   hardStateChanged = false
   outbox: { readonly to: string; readonly message: RaftMessage }[] = []
-  private readonly id: string
-  private readonly peers: readonly string[]
-  private readonly options: RaftOptions
   private readonly random: Random
-  private readonly events: RaftEvents
+  /** While this member leads. */
+  private leading: Leader | null = null
   private votes = new Map<string, boolean>()
-  private readonly progress = new Map<string, Progress>()
-  private readonly reads: PendingRead[] = []
-  private contexts = 0
+  private transferring = false
   /** Local time of the last word from the leader, and when patience ends. */
   private heardMs = -Infinity
   electionDueMs = 0
 
-  constructor(id: string, members: readonly string[], options: RaftOptions, random: Random, events: RaftEvents) {
+  constructor(id: string, options: RaftOptions, random: Random, events: RaftEvents) {
     this.id = id
-    this.peers = members.filter((member) => member !== id)
     this.options = options
     this.random = random
     this.events = events
   }
 
   /** After a restart: what the disk still held. */
-  restore(state: HardState, entries: readonly Entry[]): void {
+  restore(state: HardState, snapshot: Snapshot | null, entries: readonly Entry[]): void {
     this.term = state.term
     this.vote = state.vote
+    if (snapshot !== null) this.startFrom(snapshot)
     for (const entry of entries) {
-      this.log.truncateFrom(entry.index)
+      if (entry.index <= this.log.lastIndex) this.log.truncateFrom(entry.index)
       this.log.append(entry)
     }
     this.durable = this.log.lastIndex
     this.unwrittenFrom = this.log.lastIndex + 1
+    this.commit = Math.max(this.commit, Math.min(state.commit, this.log.lastIndex))
+  }
+
+  private startFrom({ index, term, configuration }: Snapshot): void {
+    this.log.restartAt(index, term)
+    this.configuration = configuration
+    this.commit = index
+    this.applied = index
   }
 
   get hardState(): HardState {
-    return { term: this.term, vote: this.vote }
-  }
-
-  private get quorum(): number {
-    return Math.floor((this.peers.length + 1) / 2) + 1
+    return { term: this.term, vote: this.vote, commit: this.commit }
   }
 
   resetElectionTimer(nowMs: number): void {
     this.electionDueMs = nowMs + this.random.between(this.options.electionMs, this.options.electionMs * 2 - 1)
   }
 
-  private send(to: string, message: Unsent): void {
+  send(to: string, message: Unsent): void {
     this.outbox.push({ to, message: { ...message, term: this.term } })
   }
 
@@ -117,40 +120,50 @@ export class Raft {
 
   electionTimeout(nowMs: number): void {
     this.resetElectionTimer(nowMs)
-    if (this.role === 'leader') return
-    this.campaign(nowMs, true)
+    this.transferring = false
+    if (this.mayCampaign()) this.campaign(nowMs, true)
+  }
+
+  /** Only a voter, and only with the configuration that its log says is in force. */
+  private mayCampaign(): boolean {
+    if (this.role === 'leader' || !isVoter(this.configuration, this.id)) return false
+    return !this.hasUnappliedChange()
+  }
+
+  private hasUnappliedChange(): boolean {
+    for (let index = this.applied + 1; index <= this.commit; index++) {
+      if (this.log.get(index).proposal?.change !== undefined) return true
+    }
+    return false
   }
 
   private campaign(nowMs: number, pre: boolean): void {
-    this.votes = new Map([[this.id, true]])
+    this.votes = new Map()
     this.leader = null
-    if (pre) {
-      this.role = 'pre-candidate'
-    } else {
+    if (pre) this.role = 'pre-candidate'
+    else {
       this.role = 'candidate'
       this.setTerm(this.term + 1)
       this.castVote(this.id)
       this.resetElectionTimer(nowMs)
     }
-    if (this.peers.length === 0) {
-      // Alone it wins as soon as its own vote is on the disk.
-      if (pre) this.campaign(nowMs, false)
-      return
-    }
-    const { lastIndex, lastTerm } = this.log
     const term = pre ? this.term + 1 : this.term
-    for (const peer of this.peers) {
-      this.outbox.push({ to: peer, message: { kind: 'VoteRequest', term, pre, lastIndex, lastTerm } })
+    this.events.campaigned(term, pre)
+    const { lastIndex, lastTerm } = this.log
+    for (const peer of membersOf(this.configuration)) {
+      if (peer === this.id || !isVoter(this.configuration, peer)) continue
+      this.outbox.push({ to: peer, message: { kind: 'VoteRequest', term, pre, lastIndex, lastTerm, transfer: this.transferring } })
     }
+    // Its own vote counts once it is on its disk; whether it would give it needs no disk.
+    if (pre) this.count(this.id, true, nowMs)
   }
 
-  private won(nowMs: number, pre: boolean): void {
-    if (pre) this.campaign(nowMs, false)
-    else this.becomeLeader()
-  }
-
-  private votesGranted(): number {
-    return [...this.votes.values()].filter(Boolean).length
+  private count(voter: string, granted: boolean, nowMs: number): void {
+    if (!this.votes.has(voter)) this.votes.set(voter, granted)
+    const result = tally(this.configuration, this.votes)
+    if (result === 'lost') this.becomeFollower(this.term, null, 'lost the vote')
+    else if (result === 'won' && this.role === 'pre-candidate') this.campaign(nowMs, false)
+    else if (result === 'won') this.becomeLeader()
   }
 
   private setTerm(term: number): void {
@@ -171,30 +184,27 @@ export class Raft {
     this.role = 'follower'
     this.leader = leader
     this.votes.clear()
-    this.reads.length = 0
+    this.leading = null
+    this.transferring = false
     if (led) this.events.steppedDown(before, reason)
   }
 
   private becomeLeader(): void {
     this.role = 'leader'
     this.leader = this.id
-    this.reads.length = 0
-    this.progress.clear()
-    for (const peer of this.peers) {
-      this.progress.set(peer, { match: 0, next: this.log.lastIndex + 1, active: true, stuck: false })
-    }
+    this.transferring = false
     this.events.elected(this.term)
-    this.append(null)
-    this.maybeCommit()
-    this.broadcastAppend()
+    this.leading = new Leader(this)
+    this.leading.begin()
   }
 
-  /** Every election timeout: a leader that a quorum has not answered gives up. */
+  stepDown(reason: string): void {
+    this.becomeFollower(this.term, null, reason)
+  }
+
+  /** Every election timeout. */
   checkQuorum(): void {
-    if (this.role !== 'leader') return
-    const active = 1 + [...this.progress.values()].filter((peer) => peer.active).length
-    for (const peer of this.progress.values()) peer.active = false
-    if (active < this.quorum) this.becomeFollower(this.term, null, 'no quorum answered for an election timeout')
+    this.leading?.checkQuorum()
   }
 
   // Messages
@@ -216,21 +226,21 @@ export class Raft {
 
   private higherTerm(from: string, message: RaftMessage, nowMs: number): void {
     if (message.kind === 'VoteRequest') {
-      if (message.pre || this.inLease(nowMs)) return
+      if (message.pre || (!message.transfer && this.inLease(nowMs))) return
       this.becomeFollower(message.term, null, `${from} stands for term ${message.term}`)
       return
     }
     // A granted pre-vote carries the term it was asked for, which nobody has begun yet.
     if (message.kind === 'VoteReply' && message.pre && message.granted) return
-    const leads = message.kind === 'Append' || message.kind === 'Heartbeat'
+    const leads = message.kind === 'Append' || message.kind === 'Heartbeat' || message.kind === 'Install'
     this.becomeFollower(message.term, leads ? from : null, `${from} is in term ${message.term}`)
   }
 
-  /** A sender that is behind learns the term, so that nobody waits for ever on a vote that cannot be given. */
+  /** A sender that is behind learns the term, so that nobody waits for ever on what cannot be given. */
   private lowerTerm(from: string, message: RaftMessage): void {
     if (message.kind === 'Append' || message.kind === 'Heartbeat') {
       this.send(from, { kind: 'AppendReply', rejected: true, match: 0, hint: 0, hintTerm: 0 })
-    } else if (message.kind === 'VoteRequest') this.send(from, { kind: 'VoteReply', pre: message.pre, granted: false })
+    } else if (message.kind === 'VoteRequest' && message.pre) this.send(from, { kind: 'VoteReply', pre: true, granted: false })
   }
 
   /** Heard from a leader within the election timeout: nobody else gets this member's vote. */
@@ -261,20 +271,27 @@ export class Raft {
       case 'Append':
         this.heard(from, nowMs)
         return this.onAppend(from, message)
-      case 'AppendReply':
-        return this.onAppendReply(from, message)
+      case 'Install':
+        this.heard(from, nowMs)
+        return this.onInstall(from, message.snapshot)
       case 'Heartbeat':
         this.heard(from, nowMs)
         this.commitTo(Math.min(message.commit, this.log.lastIndex))
         return this.send(from, { kind: 'HeartbeatReply', context: message.context })
+      case 'AppendReply':
+        return this.leading?.onAppendReply(from, message)
       case 'HeartbeatReply':
-        return this.onHeartbeatReply(from, message.context)
+        return this.leading?.onHeartbeatReply(from, message.context)
       case 'ReadIndex':
-        return this.leaderRead(from, message.context)
+        return this.leading?.readIndex(from, message.context)
       case 'ReadIndexReply':
         return this.events.readReady(message.context, message.index)
       case 'Propose':
         return this.propose(message.proposals)
+      case 'TransferLeader':
+        return this.transferLeader(message.to, nowMs)
+      case 'TimeoutNow':
+        return this.timeoutNow(nowMs)
       case 'VoteRequest':
       case 'Ask':
       case 'Answer':
@@ -292,43 +309,21 @@ export class Raft {
   private onVoteReply(from: string, message: RaftMessage & { kind: 'VoteReply' }, nowMs: number): void {
     const awaited = message.pre ? this.role === 'pre-candidate' : this.role === 'candidate'
     const term = message.pre && message.granted ? this.term + 1 : this.term
-    if (!awaited || message.term !== term) return
-    this.votes.set(from, message.granted)
-    const granted = this.votesGranted()
-    if (granted >= this.quorum) this.won(nowMs, message.pre)
-    else if (this.votes.size - granted >= this.quorum) this.becomeFollower(this.term, null, 'lost the vote')
+    if (awaited && message.term === term) this.count(from, message.granted, nowMs)
   }
 
-  // Replication
+  // The log
 
   propose(proposals: readonly Proposal[]): void {
-    if (this.role === 'leader') {
-      for (const proposal of proposals) this.append(proposal)
-      this.maybeCommit()
-      this.broadcastAppend()
-    } else if (this.leader !== null) this.send(this.leader, { kind: 'Propose', proposals })
+    if (this.leading !== null) this.leading.propose(proposals)
+    else if (this.leader !== null) this.send(this.leader, { kind: 'Propose', proposals })
     else this.events.proposalsDropped(proposals)
-  }
-
-  private append(proposal: Proposal | null): void {
-    this.log.append({ index: this.log.lastIndex + 1, term: this.term, proposal })
-  }
-
-  private broadcastAppend(): void {
-    for (const peer of this.peers) this.sendAppend(peer)
-  }
-
-  private sendAppend(to: string): void {
-    const progress = this.progress.get(to)
-    if (progress === undefined) return
-    const prevIndex = progress.next - 1
-    const entries = this.log.slice(progress.next, Math.min(this.log.lastIndex, prevIndex + this.options.entriesMost))
-    progress.next += entries.length
-    this.send(to, { kind: 'Append', prevIndex, prevTerm: this.log.termAt(prevIndex), entries, commit: this.commit })
   }
 
   private onAppend(from: string, message: RaftMessage & { kind: 'Append' }): void {
     const { prevIndex, prevTerm, entries } = message
+    // What is committed here agrees with any leader's log, and may be compacted away.
+    if (prevIndex < this.commit) return this.acknowledge(from, this.commit)
     if (!this.log.has(prevIndex, prevTerm)) {
       const hint = this.log.lastIndexNotAfterTerm(prevIndex, prevTerm)
       this.send(from, { kind: 'AppendReply', rejected: true, match: prevIndex, hint, hintTerm: this.log.termAt(hint) })
@@ -341,7 +336,11 @@ export class Raft {
     }
     const match = prevIndex + entries.length
     this.commitTo(Math.min(message.commit, match))
-    this.send(from, { kind: 'AppendReply', rejected: false, match, hint: 0, hintTerm: 0 })
+    this.acknowledge(from, match)
+  }
+
+  private acknowledge(to: string, match: number): void {
+    this.send(to, { kind: 'AppendReply', rejected: false, match, hint: 0, hintTerm: 0 })
   }
 
   private truncate(index: number): void {
@@ -351,115 +350,88 @@ export class Raft {
     this.durable = Math.min(this.durable, index - 1)
   }
 
-  private onAppendReply(from: string, message: RaftMessage & { kind: 'AppendReply' }): void {
-    const progress = this.progress.get(from)
-    if (this.role !== 'leader' || progress === undefined) return
-    progress.active = true
-    if (message.rejected) {
-      // A rejection that was overtaken says nothing: what it speaks of has been acknowledged since.
-      if (message.match < progress.match) return
-      const agreed = this.log.lastIndexNotAfterTerm(message.hint, message.hintTerm)
-      progress.next = Math.max(progress.match + 1, Math.min(agreed + 1, message.match))
-      this.events.steppedBack(from, progress.match, progress.next)
-      this.sendAppend(from)
-      return
+  /** A snapshot in place of what this member lacks. */
+  private onInstall(from: string, snapshot: Snapshot): void {
+    const { index, term } = snapshot
+    if (index > this.commit) {
+      // Nothing is missing: it only says that so much is committed.
+      if (this.log.has(index, term)) this.commitTo(index)
+      else {
+        this.startFrom(snapshot)
+        this.durable = 0
+        this.unwrittenFrom = index + 1
+        this.events.installed(snapshot)
+      }
     }
-    if (message.match > progress.match) {
-      progress.match = message.match
-      progress.stuck = false
-      this.maybeCommit()
-    }
-    progress.next = Math.max(progress.next, progress.match + 1)
-    // Where its log agrees is known: the rest follows without waiting for answers (etcd's StateReplicate).
-    while (progress.next <= this.log.lastIndex) this.sendAppend(from)
+    this.acknowledge(from, this.commit)
   }
 
   /** The server has made everything up to this entry durable, and what was decided in `votedTerm`. */
-  wrote(index: number, term: number, votedTerm: number): void {
-    if (this.role === 'candidate' && this.peers.length === 0 && votedTerm === this.term) this.becomeLeader()
+  wrote(index: number, term: number, votedTerm: number, nowMs: number): void {
+    if (this.role === 'candidate' && votedTerm === this.term) this.count(this.id, true, nowMs)
     if (!this.log.has(index, term)) return
     this.durable = Math.max(this.durable, index)
-    if (this.role === 'leader') this.maybeCommit()
+    this.leading?.maybeCommit()
   }
 
-  private maybeCommit(): void {
-    const matches = [this.durable, ...[...this.progress.values()].map((peer) => peer.match)]
-    matches.sort((one, other) => other - one)
-    const index = matches[this.quorum - 1] ?? 0
-    if (index <= this.commit) return
-    // Only an entry of its own term is committed by counting; the ones before come with it (Raft, section 3.6.2).
-    if (this.log.termAt(index) !== this.term) return
-    this.commitTo(index)
-    this.broadcastAppend()
-  }
-
-  private commitTo(index: number): void {
+  commitTo(index: number): void {
     if (index <= this.commit) return
     this.commit = index
     this.events.committed(index, this.log.termAt(index))
   }
 
-  // Heartbeats and reads
+  // What the server has done
 
-  heartbeat(): void {
-    if (this.role !== 'leader') return
-    this.sendHeartbeats(this.reads.at(-1)?.context ?? 0)
+  /** Entries up to this one have been applied. */
+  appliedTo(index: number): void {
+    this.applied = index
+    this.leading?.appliedTo(index)
   }
 
-  private sendHeartbeats(context: number): void {
-    for (const peer of this.peers) {
-      const match = this.progress.get(peer)?.match ?? 0
-      this.send(peer, { kind: 'Heartbeat', commit: Math.min(this.commit, match), context })
-    }
+  /** A change in the log takes effect when it is applied. */
+  configure(configuration: Configuration): void {
+    this.configuration = configuration
+    if (this.role === 'leader' && !isVoter(configuration, this.id)) this.stepDown('it is no voter any more')
+    this.leading?.configured()
   }
 
-  private onHeartbeatReply(from: string, context: number): void {
-    const progress = this.progress.get(from)
-    if (this.role !== 'leader' || progress === undefined) return
-    progress.active = true
-    if (progress.match < this.log.lastIndex) {
-      if (progress.stuck) {
-        progress.next = progress.match + 1
-        this.events.steppedBack(from, progress.match, progress.next)
-        this.sendAppend(from)
-      }
-      progress.stuck = true
-    }
-    if (context > 0) this.acknowledge(from, context)
+  /** What a snapshot stands for may go, but for some entries that save a slow follower the snapshot. */
+  compactTo(index: number): void {
+    this.log.compactTo(index)
   }
 
-  /** An acknowledged context confirms leadership for all reads asked before it as well. */
-  private acknowledge(from: string, context: number): void {
-    let ready = -1
-    for (const [place, read] of this.reads.entries()) {
-      if (read.context > context) break
-      read.acks.add(from)
-      if (read.acks.size + 1 >= this.quorum) ready = place
-    }
-    for (const read of this.reads.splice(0, ready + 1)) this.answerRead(read.from, read.fromContext, read.index)
+  /** A snapshot that was sent so long ago should have arrived. */
+  snapshotOverdue(to: string, index: number): void {
+    this.leading?.snapshotOverdue(to, index)
   }
 
-  private answerRead(from: string, context: number, index: number): void {
-    if (from === this.id) this.events.readReady(context, index)
-    else this.send(from, { kind: 'ReadIndexReply', context, index })
+  // Reads and leadership
+
+  heartbeat(nowMs: number): void {
+    this.leading?.heartbeat(nowMs)
   }
 
   /** Asks up to which index a linearizable read must wait. Nothing comes back when there is no leader: ask again. */
-  readIndex(context: number): void {
-    if (this.role === 'leader') this.leaderRead(this.id, context)
+  readIndex(context: string): void {
+    if (this.leading !== null) this.leading.readIndex(this.id, context)
     else if (this.leader !== null) this.send(this.leader, { kind: 'ReadIndex', context })
   }
 
-  private leaderRead(from: string, fromContext: number): void {
-    if (this.role !== 'leader') return
-    // Before it has committed in its own term a leader does not know what was committed (section 6.4).
-    if (this.log.termAt(this.commit) !== this.term) return
-    if (this.peers.length === 0) {
-      this.answerRead(from, fromContext, this.commit)
-      return
-    }
-    this.contexts++
-    this.reads.push({ context: this.contexts, from, fromContext, index: this.commit, acks: new Set() })
-    this.sendHeartbeats(this.contexts)
+  transferLeader(to: string, nowMs: number): void {
+    if (this.leading !== null) this.leading.transfer(to, nowMs)
+    else if (this.leader !== null) this.send(this.leader, { kind: 'TransferLeader', to })
+  }
+
+  /** The leader wants this member to take over: at once, without asking first. */
+  private timeoutNow(nowMs: number): void {
+    if (!this.mayCampaign()) return
+    this.transferring = true
+    this.campaign(nowMs, false)
+  }
+
+  /** How far a member's log is known to agree with this leader's; null: this one does not lead, or knows no such member. */
+  matchOf(member: string): number | null {
+    if (this.leading === null) return null
+    return member === this.id ? this.durable : (this.leading.progress.get(member)?.match ?? null)
   }
 }

@@ -6,28 +6,35 @@
  * Source: server/etcdserver/v3_server.go, server/etcdserver/api/v3rpc.
  */
 import type { Connection, ConnectionHandler, Timer } from '../../sim/host.ts'
-import type { EtcdError, EtcdRequest, EtcdResponse, Header, KvRequest } from '../../model/state/keyspace.ts'
+import type { EtcdError, EtcdRequest, EtcdResponse, Header, KvRequest, MemberId } from '../../model/state/keyspace.ts'
 import type { Timings } from '../../model/state/plan.ts'
 import type { ClusterHost, Message } from '../wire.ts'
 import type { EtcdClientMessage } from './api.ts'
 import type { Applied, Applier } from './applier.ts'
 import type { AuthInfo } from './auth.ts'
-import { INVALID_TOKEN, NO_LEADER, NO_SPACE, NO_SPACE_LEFT, REQUEST_TOO_LARGE, TIMED_OUT } from './errors.ts'
+import { isVoter } from './configuration.ts'
+import { INVALID_TOKEN, NO_LEADER, NO_SPACE, NO_SPACE_LEFT, NOT_FOR_LEARNER, REQUEST_TOO_LARGE, TIMED_OUT } from './errors.ts'
 import { LeaseService } from './lease-service.ts'
 import type { LogRequest } from './log-request.ts'
 import { Maintenance } from './maintenance.ts'
-import type { Proposal } from './raft-message.ts'
+import { changeOf } from './membership.ts'
+import type { Peers } from './peers.ts'
+import type { Proposal, RaftMessage } from './raft-message.ts'
 import type { Raft } from './raft.ts'
+import { Reconfiguring } from './reconfiguring.ts'
 import { checkRequest, isReadOnly, requestSize } from './request.ts'
 import { WatchHub } from './watch.ts'
 
 /** What the service needs of the member that it is a part of. */
 export interface Consensus {
+  /** This member. */
+  readonly id: MemberId
   readonly raft: Raft
-  readonly peers: readonly string[]
+  readonly peers: Peers
   header(): Header
   /** Runs `done` once this member has applied all that was committed before now; `late` if that takes too long. */
   linearizable(done: () => void, late: () => void): void
+  send(to: MemberId, message: RaftMessage): void
   /** What Raft was given goes on its way. */
   flush(): void
 }
@@ -54,6 +61,7 @@ export class Service {
   private readonly hub: WatchHub
   private readonly leases: LeaseService
   private readonly maintenance: Maintenance
+  private readonly reconfiguring: Reconfiguring
   private readonly requestBytesMost: number
   /** Changes what a proposal's id starts with, so that ids of two incarnations never meet. */
   private readonly incarnation: number
@@ -69,6 +77,7 @@ export class Service {
     this.hub = new WatchHub(host, applier.mvcc, timings, this.requestBytesMost)
     this.leases = new LeaseService(host, this, applier, consensus)
     this.maintenance = new Maintenance(host, this, applier, consensus, timings)
+    this.reconfiguring = new Reconfiguring(host, this, applier, consensus, this.timeoutMs)
     this.incarnation = host.random('incarnation').below(2 ** 32)
   }
 
@@ -92,6 +101,10 @@ export class Service {
       case 'WatchCreate': {
         const { watch, create, token } = message
         const refuse = (error: EtcdError): void => connection.send({ kind: 'WatchCanceled', watch, reason: error.message })
+        if (!this.serves) {
+          refuse(NOT_FOR_LEARNER)
+          break
+        }
         this.recognize(token, refuse, (auth) => {
           const problem = this.applier.auth.isPermitted(auth, create, 'READ')
           if (problem === null) this.hub.create(connection, watch, create)
@@ -132,7 +145,16 @@ export class Service {
     else this.consensus.linearizable(look, () => refuse(INVALID_TOKEN))
   }
 
+  /** Who does not vote answers only what anybody may answer from an old state. */
+  private get serves(): boolean {
+    return isVoter(this.applier.membership.configuration, this.consensus.id)
+  }
+
   private request(request: EtcdRequest, asker: Asker, answer: Answer): void {
+    if (!this.serves && request.kind !== 'Status' && !(request.kind === 'Range' && request.serializable === true)) {
+      answer(NOT_FOR_LEARNER)
+      return
+    }
     switch (request.kind) {
       case 'Range':
       case 'Txn':
@@ -157,6 +179,15 @@ export class Service {
       case 'Snapshot':
       case 'Status':
         this.maintenance.request(request, asker, answer)
+        return
+      case 'MemberAdd':
+      case 'MemberRemove':
+      case 'MemberPromote':
+      case 'MemberUpdate':
+      case 'MemberList':
+      case 'Reconfigure':
+      case 'MoveLeader':
+        this.reconfiguring.request(request, asker, answer)
         return
       case 'Authenticate':
         this.authenticate(request.name, request.password, asker, answer)
@@ -189,7 +220,7 @@ export class Service {
       this.propose(request, asker, answer)
       return
     }
-    this.maintenance.raise({ memberId: this.host.name, alarm: 'NOSPACE' })
+    this.maintenance.raise({ memberId: this.consensus.id, alarm: 'NOSPACE' })
     answer(NO_SPACE)
   }
 
@@ -197,22 +228,43 @@ export class Service {
     const { raft } = this.consensus
     if (requestSize(request) > this.requestBytesMost) answer(REQUEST_TOO_LARGE)
     else if (raft.leader === null) answer(NO_LEADER)
-    else raft.propose([{ id: this.expectAnswer(answer), request, author, via, ...(auth === undefined ? {} : { auth }) }])
+    else {
+      const change = changeOf(request)
+      const given = { ...(auth === undefined ? {} : { auth }), ...(change === null ? {} : { change }) }
+      raft.propose([{ id: this.expectAnswer(answer), request, author, via, ...given }])
+    }
+  }
+
+  /** A member that was added tells the others that it has started, until they know. */
+  publish(): void {
+    const { id } = this.consensus
+    const { membership } = this.applier
+    if (!membership.has(id) || membership.info(id).name !== '') return
+    this.propose({ kind: 'MemberPublish', id, name: this.host.name }, this.asItself('member'), () => {})
+    this.consensus.flush()
+  }
+
+  /** What members say to each other on behalf of their clients. False: it is Raft's own. */
+  receive(from: MemberId, message: RaftMessage): boolean {
+    if (message.kind === 'Ask') this.memberAsked(from, message.id, message.request)
+    else if (message.kind === 'Answer') this.answer(message.id, message.response)
+    else return false
+    return true
   }
 
   /** Asks another member what only it can answer. */
-  ask(member: string, request: EtcdRequest, answer: Answer): void {
+  ask(member: MemberId, request: EtcdRequest, answer: Answer): void {
     const { term } = this.consensus.raft
-    this.host.send(member, { kind: 'Raft', message: { kind: 'Ask', term, id: this.expectAnswer(answer), request } })
+    this.consensus.send(member, { kind: 'Ask', term, id: this.expectAnswer(answer), request })
   }
 
-  memberAsked(from: string, id: string, request: EtcdRequest): void {
+  private memberAsked(from: MemberId, id: string, request: EtcdRequest): void {
     const { raft } = this.consensus
-    const forLeader = request.kind === 'LeaseKeepAlive' || request.kind === 'LeaseTimeToLive'
+    const forLeader = request.kind === 'LeaseKeepAlive' || request.kind === 'LeaseTimeToLive' || request.kind === 'MemberPromote'
     // Who asked will ask the leader again once he has heard of it.
     if (forLeader && raft.role !== 'leader') return
     this.request(request, this.asItself('member'), (response) =>
-      this.host.send(from, { kind: 'Raft', message: { kind: 'Answer', term: raft.term, id, response } }),
+      this.consensus.send(from, { kind: 'Answer', term: raft.term, id, response }),
     )
   }
 
@@ -249,7 +301,7 @@ export class Service {
     if (response === null) return
     this.leases.applied(request, response)
     if (request.kind === 'Compact' && response.kind === 'Compact') this.maintenance.compacted(request.physical === true && this.awaits(id))
-    if (response === NO_SPACE_LEFT) this.maintenance.raise({ memberId: this.host.name, alarm: 'NOSPACE' })
+    if (response === NO_SPACE_LEFT) this.maintenance.raise({ memberId: this.consensus.id, alarm: 'NOSPACE' })
     this.answer(id, response)
   }
 

@@ -6,6 +6,7 @@
  */
 import type { AuthRequest, AuthResponse } from './auth.ts'
 import type { MaintenanceRequest, MaintenanceResponse, StatusRequest } from './maintenance.ts'
+import type { MembersRequest, MembersResponse } from './membership.ts'
 
 export type Key = string
 export type Revision = number
@@ -115,7 +116,7 @@ export type StoreRequest =
   | LeaseTimeToLiveRequest
   | LeaseLeasesRequest
   | StatusRequest
-export type EtcdRequest = StoreRequest | AuthRequest | MaintenanceRequest
+export type EtcdRequest = StoreRequest | AuthRequest | MaintenanceRequest | MembersRequest
 
 /** Who votes, and who only listens. */
 export interface Configuration {
@@ -198,6 +199,7 @@ export type EtcdResponse =
   | LeaseCheckpointResponse
   | AuthResponse
   | MaintenanceResponse
+  | MembersResponse
 
 /** `definite`: the request certainly had and will have no effect. Source: api/v3rpc/rpctypes/error.go. */
 export interface EtcdError {

@@ -6,6 +6,7 @@
 import type { AuthRequest } from './auth.ts'
 import type { KvRequest, LeaseLeasesRequest } from './keyspace.ts'
 import type { HashKvRequest, MaintenanceRequest } from './maintenance.ts'
+import type { MembersRequest } from './membership.ts'
 import type { ApiObject, Labels, Taint } from './objects.ts'
 
 export interface NodeShape {
@@ -25,6 +26,11 @@ export interface Timings {
   readonly etcdElectionMs?: number
   /** Entries a leader sends in one message; a number, not a time. */
   readonly etcdAppendEntries?: number
+  /** Messages with entries that may be under way to one member without an answer; a number, not a time. */
+  readonly etcdInflightMessages?: number
+  /** Entries applied between two snapshots, and kept after one for members that lag behind; numbers, not times. */
+  readonly etcdSnapshotCount?: number
+  readonly etcdCatchUpEntries?: number
   /** Absent: leases are not checkpointed. */
   readonly etcdLeaseCheckpointMs?: number
   /** Records looked through at a time when what is compacted is taken away; a number, not a time. */
@@ -53,6 +59,8 @@ export interface Timings {
 export interface ClusterShape {
   /** etcd members: 1, 3 or 5. */
   readonly members: number
+  /** Processes of etcd beside them, each on its own machine, that wait to be added as members. Absent: none. */
+  readonly spareMembers?: number
   /** 0 for a store without Kubernetes above it (suite etcd). */
   readonly apiservers: number
   readonly controllerManagers: number
@@ -180,6 +188,8 @@ export type EtcdClientAction =
   | Exclude<MaintenanceRequest, HashKvRequest>
   /** Who has been authenticated asks as that user, until he asks as nobody again. */
   | AuthRequest
+  /** Who the members are, who votes, who leads. */
+  | MembersRequest
   | { readonly kind: 'LogOut' }
   | { readonly kind: 'Reconnect' }
 

@@ -5,7 +5,7 @@
  * that there is no such lease. The first such sign is no earlier than the end, so a sign that is too early proves a defect.
  */
 import type { Seen } from '../../../model/state/history.ts'
-import type { LeaseId } from '../../../model/state/keyspace.ts'
+import type { EtcdRequest, LeaseId } from '../../../model/state/keyspace.ts'
 import { DRIFT } from '../../../model/invariants/define.ts'
 import type { Calls } from './calls.ts'
 import type { Findings } from './findings.ts'
@@ -25,9 +25,10 @@ export class Leases {
   private readonly signs = new Map<LeaseId, Sign[]>()
   private readonly revokedMs = new Map<LeaseId, number>()
 
-  invoke(request: { readonly kind: string; readonly id?: LeaseId }, atMs: number): void {
-    const { kind, id } = request
-    if (kind === 'LeaseRevoke' && id !== undefined) this.revokedMs.set(id, Math.min(atMs, this.revokedMs.get(id) ?? Infinity))
+  invoke(request: EtcdRequest, atMs: number): void {
+    if (request.kind !== 'LeaseRevoke') return
+    const { id } = request
+    this.revokedMs.set(id, Math.min(atMs, this.revokedMs.get(id) ?? Infinity))
   }
 
   reply(call: number, calls: Calls, { outcome, atMs }: Seen<'Reply'>): void {
@@ -45,7 +46,15 @@ export class Leases {
       return
     }
     if (outcome.kind !== 'refused' || !outcome.reason.includes('requested lease not found')) return
-    const id = request.kind === 'Put' ? request.lease : 'id' in request ? request.id : undefined
+    const id =
+      request.kind === 'Put'
+        ? request.lease
+        : request.kind === 'LeaseGrant' ||
+            request.kind === 'LeaseRevoke' ||
+            request.kind === 'LeaseKeepAlive' ||
+            request.kind === 'LeaseTimeToLive'
+          ? request.id
+          : undefined
     if (id !== undefined && id !== 0) this.sign(id, atMs, `${calls.text(call)} was told that there is no such lease`)
   }
 

@@ -1,0 +1,209 @@
+/**
+ * The write-ahead log: what a member must not forget, in segments of records, each chained to the one before by a checksum.
+ *
+ * A last record that was cut short was never acknowledged, and is cut off. Any other that does not fit the chain means
+ * that the disk lost what it had promised to keep: the member refuses to start.
+ * Source: server/storage/wal/wal.go, repair.go; server/storage/storage.go.
+ */
+import { RunningHash } from '../../sim/hash.ts'
+import type { Disk } from '../../sim/host.ts'
+import type { Entry } from './raft-message.ts'
+import type { HardState } from './raft.ts'
+import type { Snapshot } from './snapshot.ts'
+
+type Content =
+  /** Begins a segment: the checksum the chain had reached. */
+  | { readonly kind: 'checksum' }
+  | { readonly kind: 'metadata'; readonly id: string }
+  | { readonly kind: 'state'; readonly state: HardState }
+  | { readonly kind: 'entry'; readonly entry: Entry }
+  /** A snapshot was stored beside the log; what it stands for is not needed any more. */
+  | { readonly kind: 'snapshot'; readonly index: number; readonly term: number }
+
+interface WalRecord {
+  /** Over its content and everything before it. */
+  readonly checksum: number
+  readonly content: Content
+}
+
+interface Segment {
+  readonly file: string
+  /** The highest entry in it. */
+  lastIndex: number
+}
+
+export interface Held {
+  readonly id: string
+  readonly state: HardState
+  readonly snapshot: Snapshot | null
+  /** After the snapshot. */
+  readonly entries: readonly Entry[]
+}
+
+/** The member cannot start from this disk. */
+export class WalError extends Error {}
+
+const SEGMENT = 'wal-'
+const SNAPSHOT = 'snap-'
+const snapshotFile = (index: number): string => `${SNAPSHOT}${index}`
+
+const chained = (before: number, content: Content): number => {
+  const hash = new RunningHash()
+  hash.number(before)
+  hash.text(content.kind)
+  if (content.kind === 'entry') hash.value(content.entry)
+  else hash.members(content)
+  return hash.digest.low
+}
+
+const checksumOf = (value: object): number => {
+  const hash = new RunningHash()
+  hash.members(value)
+  return hash.digest.low
+}
+
+export class Wal {
+  private readonly disk: Disk
+  private readonly segments: Segment[] = []
+  private checksum = 0
+  private id = ''
+  private state: HardState = { term: 0, vote: null, commit: 0 }
+  private snapshot: Snapshot | null = null
+  private files = 0
+
+  constructor(disk: Disk) {
+    this.disk = disk
+  }
+
+  // Recovery
+
+  /** What the disk holds; null: nothing. Throws WalError when it cannot be trusted. */
+  recover(): Held | null {
+    const files = this.disk.list().filter((file) => file.startsWith(SEGMENT))
+    const numbers = files.map((file) => Number(file.slice(SEGMENT.length))).toSorted((one, other) => one - other)
+    let entries: Entry[] = []
+    let marker: { readonly index: number; readonly term: number } | null = null
+    for (const [place, number] of numbers.entries()) {
+      const file = `${SEGMENT}${number}`
+      const segment: Segment = { file, lastIndex: 0 }
+      this.segments.push(segment)
+      this.files = number + 1
+      for (const content of this.contentsOf(file, place === 0, place === numbers.length - 1)) {
+        switch (content.kind) {
+          case 'checksum':
+            break
+          case 'metadata':
+            this.id = content.id
+            break
+          case 'state':
+            this.state = content.state
+            break
+          case 'entry':
+            entries = withEntry(entries, content.entry)
+            segment.lastIndex = Math.max(segment.lastIndex, content.entry.index)
+            break
+          case 'snapshot':
+            marker = content
+            // What followed it stays if the log held its last entry; otherwise it came from the leader, and nothing of it does.
+            entries = entries.some((entry) => entry.index === content.index && entry.term === content.term)
+              ? entries.filter((entry) => entry.index > content.index)
+              : entries.filter((entry) => entry.index > content.index && entries[0]?.index === content.index + 1)
+        }
+      }
+    }
+    if (this.id === '') return null
+    this.snapshot = marker === null ? null : this.load(marker.index)
+    this.discardSnapshotsBut(marker?.index ?? 0)
+    this.cut()
+    return { id: this.id, state: this.state, snapshot: this.snapshot, entries }
+  }
+
+  private contentsOf(file: string, first: boolean, last: boolean): readonly Content[] {
+    const records = this.disk.read(file)
+    const contents: Content[] = []
+    for (const [place, { record, torn }] of records.entries()) {
+      if (torn && last && place === records.length - 1) {
+        this.disk.truncate(file, place)
+        break
+      }
+      const { checksum, content } = record as WalRecord
+      // The chain of the oldest segment begins where those before it, deleted since, had ended.
+      if (first && place === 0 && content.kind === 'checksum') this.checksum = checksum
+      else this.checksum = content.kind === 'checksum' ? this.checksum : chained(this.checksum, content)
+      if (torn || checksum !== this.checksum) throw new WalError(`failed to read WAL, cannot be repaired: ${file}: wal: crc mismatch`)
+      contents.push(content)
+    }
+    return contents
+  }
+
+  private load(index: number): Snapshot {
+    const stored = this.disk.read(snapshotFile(index))[0]
+    if (stored === undefined || stored.torn) throw new WalError(`failed to recover from snapshot ${index}: snap: no available snapshot`)
+    const { checksum, snapshot } = stored.record as { checksum: number; snapshot: Snapshot }
+    if (checksumOf(snapshot) !== checksum) throw new WalError(`failed to recover from snapshot ${index}: snap: crc mismatch`)
+    return snapshot
+  }
+
+  /** Those that were being written, or replaced, when the member stopped. */
+  private discardSnapshotsBut(index: number): void {
+    for (const file of this.disk.list()) {
+      if (file.startsWith(SNAPSHOT) && file !== snapshotFile(index)) this.disk.truncate(file, 0)
+    }
+  }
+
+  // Writing. Nothing is durable before the disk has been synced.
+
+  /** A log that has never been written to. */
+  create(id: string): void {
+    this.id = id
+    this.cut()
+  }
+
+  private cut(): void {
+    const file = `${SEGMENT}${this.files++}`
+    this.segments.push({ file, lastIndex: 0 })
+    this.disk.append(file, { checksum: this.checksum, content: { kind: 'checksum' } } satisfies WalRecord)
+    this.append({ kind: 'metadata', id: this.id })
+    this.append({ kind: 'state', state: this.state })
+    if (this.snapshot !== null) this.append({ kind: 'snapshot', index: this.snapshot.index, term: this.snapshot.term })
+  }
+
+  private append(content: Content): void {
+    const segment = this.segments.at(-1) as Segment
+    this.checksum = chained(this.checksum, content)
+    this.disk.append(segment.file, { checksum: this.checksum, content } satisfies WalRecord)
+    if (content.kind === 'entry') segment.lastIndex = Math.max(segment.lastIndex, content.entry.index)
+  }
+
+  /** Entries replace what the log held from the first of them on. True: what depends on them has to wait for a sync. */
+  save(state: HardState, entries: readonly Entry[]): boolean {
+    const before = this.state
+    for (const entry of entries) this.append({ kind: 'entry', entry })
+    if (state.term !== before.term || state.vote !== before.vote || state.commit !== before.commit) {
+      this.state = state
+      this.append({ kind: 'state', state })
+    }
+    // A commit index alone may be lost: the leader will say it again.
+    return entries.length > 0 || state.term !== before.term || state.vote !== before.vote
+  }
+
+  /** First the snapshot, then the word that there is one, then what it makes needless goes. */
+  saveSnapshot(snapshot: Snapshot): void {
+    const before = this.snapshot
+    this.disk.append(snapshotFile(snapshot.index), { checksum: checksumOf(snapshot), snapshot })
+    this.append({ kind: 'snapshot', index: snapshot.index, term: snapshot.term })
+    this.snapshot = snapshot
+    this.cut()
+    if (before !== null) this.disk.truncate(snapshotFile(before.index), 0)
+    while (this.segments.length > 1 && (this.segments[0] as Segment).lastIndex <= snapshot.index) {
+      this.disk.truncate((this.segments.shift() as Segment).file, 0)
+    }
+  }
+}
+
+const withEntry = (entries: Entry[], entry: Entry): Entry[] => {
+  const first = entries[0]?.index ?? entry.index
+  entries.length = Math.max(0, Math.min(entries.length, entry.index - first))
+  entries.push(entry)
+  return entries
+}
