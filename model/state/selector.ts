@@ -49,13 +49,19 @@ export const toleratesTaint = (tolerations: readonly Toleration[] | undefined, t
     return effect && key && value
   })
 
-const termMatches = (term: NodeSelectorTerm, node: Node): boolean => {
+/** What can be a label's value: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ */
+const isLabelValue = (value: string): boolean =>
+  value === '' || (value.length <= 63 && /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/.test(value))
+
+/** A term without requirements matches nothing, nor does one that asks for what no label can be. */
+export const termSelects = (term: NodeSelectorTerm, node: Node): boolean => {
   const all = [
     ...(term.matchExpressions ?? []).map((one) => ({ ...one, held: node.metadata.labels?.[one.key] })),
     ...(term.matchFields ?? []).map((one) => ({ ...one, held: one.key === 'metadata.name' ? node.metadata.name : undefined })),
   ]
   return (
     all.length > 0 &&
+    (term.matchExpressions ?? []).every(({ values = [] }) => values.every(isLabelValue)) &&
     all.every(({ operator, values = [], held }) => {
       switch (operator) {
         case 'In':
@@ -82,5 +88,5 @@ export const selectsNode = (pod: Pod, node: Node): boolean => {
   const labels = node.metadata.labels ?? {}
   const pairs = Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => labels[key] === value)
   const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
-  return pairs && (required === undefined || required.nodeSelectorTerms.some((term) => termMatches(term, node)))
+  return pairs && (required === undefined || (required.nodeSelectorTerms ?? []).some((term) => termSelects(term, node)))
 }

@@ -2,7 +2,8 @@ import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { schedulerCases } from './scheduler.ts'
+import { schedulerCases, type PluginCase } from './scheduler.ts'
+import { specified } from './specified.ts'
 
 /** Kubernetes' own tables, re-expressed, where they are at hand: EVENKEEL_SCHEDULER_CASES names the folder. */
 const published = process.env['EVENKEEL_SCHEDULER_CASES'] ?? join(import.meta.dirname, '../../../shared/cases/scheduler')
@@ -34,6 +35,15 @@ test('a case that holds passes, and one whose answer is changed is told apart by
   const [right, other] = schedulerCases(folderWith([CASE, wrong]))
   expect(right?.run()).toBe(null)
   expect(other?.run()).toMatch(/^expected .*, found .*requested node name/)
+})
+
+test('the specification tells a changed answer apart by itself, and a plugin that it does not know', () => {
+  const own = CASE as unknown as PluginCase
+  expect(specified(own, 'NodeName')).toBe(null)
+  expect(specified({ ...own, expect: { a: { feasible: false, reasons: [], resolvable: true } } }, 'NodeName')).toMatch(
+    /^expected .*, found /,
+  )
+  expect(() => specified(own, 'NodeNames')).toThrow('expected a plugin that is specified')
 })
 
 test('what is no folder of cases is one line that names file and field', () => {

@@ -1,5 +1,6 @@
 /**
- * Cases of scheduler plugins with known answers, tried on the reference implementation's plugins one at a time.
+ * Cases of scheduler plugins with known answers, tried on the reference implementation's plugins one at a time and on
+ * the specification.
  *
  * A case: nodes, the pods on them, other objects, a pod, and what one plugin says: per node feasible or not and why, a
  * score once normalized, or who would be preempted.
@@ -17,13 +18,14 @@ import { Streams } from '../../sim/random.ts'
 import { InputError } from '../input.ts'
 import type { Case } from '../cases.ts'
 import { compared } from './compared.ts'
+import { specified } from './specified.ts'
 
-interface Verdict {
+export interface Verdict {
   readonly feasible: boolean
   readonly reasons: readonly string[]
   readonly resolvable?: boolean
 }
-interface PluginCase {
+export interface PluginCase {
   readonly id: string
   readonly kind: 'filter' | 'score' | 'preempt'
   readonly pluginConfig: Readonly<Record<string, unknown>> & { readonly filterPlugins?: readonly string[] }
@@ -54,11 +56,12 @@ export const schedulerCases = (folder: string): readonly Case[] => {
   } catch {
     throw new InputError(folder, 'expected a folder of scheduler cases (one JSON array per plugin), found none')
   }
-  return files
-    .toSorted()
-    .flatMap((file) =>
-      readCases(join(folder, file)).map((one): Case => ({ id: one.id, run: () => tried(one, one.runsAs ?? file.replace('.json', '')) })),
-    )
+  return files.toSorted().flatMap((file) =>
+    readCases(join(folder, file)).map((one): Case => ({
+      id: one.id,
+      run: () => onBothSides(one, one.runsAs ?? file.replace('.json', '')),
+    })),
+  )
 }
 
 const readCases = (path: string): readonly PluginCase[] => {
@@ -74,6 +77,14 @@ const readCases = (path: string): readonly PluginCase[] => {
       if (one[field] === undefined) throw new InputError(path, `case ${index}: ${field}: expected it, found nothing`)
   }
   return cases as readonly PluginCase[]
+}
+
+/** The implementation first; reasons are its own, so what the specification says is told apart by its name. */
+const onBothSides = (one: PluginCase, plugin: string): string | null => {
+  const wrong = tried(one, plugin)
+  if (wrong !== null) return wrong
+  const unspecified = specified(one, plugin)
+  return unspecified === null ? null : `specification: ${unspecified}`
 }
 
 const tried = (one: PluginCase, plugin: string): string | null => {
