@@ -114,7 +114,6 @@ export class Wal {
     if (this.id === '') return null
     this.snapshot = marker === null ? null : this.load(marker.index)
     this.discardSnapshotsBut(marker?.index ?? 0)
-    this.cut()
     return { id: this.id, state: this.state, snapshot: this.snapshot, entries }
   }
 
