@@ -205,6 +205,11 @@ export class Cluster {
     return null
   }
 
+  /** The storm is over: operators rest. */
+  settle(): void {
+    for (const process of this.live.values()) if (process instanceof Workload) process.settle()
+  }
+
   private exitContainer(nth: number, exitCode: number): string | null {
     const nodes = [...this.containers].filter(([, machine]) => [...machine.containers.values()].some((one) => one.state === 'RUNNING'))
     const chosen = nodes[nth % Math.max(1, nodes.length)]

@@ -53,13 +53,21 @@ export class FaultDriver<Message, Observation> {
   private readonly groups: readonly Group[]
   /** Which messages count as writes for a crash between two of them. */
   private readonly isWrite: (message: Message) => boolean
+  /** Which messages say something that a crash could make untrue. */
+  private readonly isSaying: (message: Message) => boolean
   private readonly active = new Set<Active>()
   private readonly lost = new Set<string>()
 
-  constructor(world: World<Message, Observation>, groups: readonly Group[], isWrite: (message: Message) => boolean) {
+  constructor(
+    world: World<Message, Observation>,
+    groups: readonly Group[],
+    isWrite: (message: Message) => boolean,
+    isSaying: (message: Message) => boolean,
+  ) {
     this.world = world
     this.groups = groups
     this.isWrite = isWrite
+    this.isSaying = isSaying
   }
 
   /** Returns what ends it before its time; null: it was skipped. */
@@ -135,7 +143,7 @@ export class FaultDriver<Message, Observation> {
         world.jumpClock(fault.target, fault.deltaMs)
         return { lastsMs: 0, end: () => {} }
       case 'CrashUnsynced':
-        world.crashAtUnsynced(fault.target, fault.restartMs)
+        world.crashAtUnsynced(fault.target, fault.restartMs, this.isSaying)
         return { lastsMs: fault.forMs, end: () => world.disarm(fault.target) }
       case 'CrashBetweenWrites':
         world.crashAfterSends(fault.target, fault.restartMs, fault.writes, this.isWrite)

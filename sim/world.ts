@@ -316,9 +316,9 @@ export class World<Message, Observation> {
     life.held.length = 0
   }
 
-  /** Crashes it whenever it says something while a write of its is not durable, until it is disarmed. */
-  crashAtUnsynced(name: string, restartMs: number): void {
-    this.setTrap(name, restartMs, true, (_message, unsynced) => unsynced)
+  /** Crashes it whenever it says something that counts while a write of its is not durable, until it is disarmed. */
+  crashAtUnsynced(name: string, restartMs: number, counts: (message: Message) => boolean): void {
+    this.setTrap(name, restartMs, true, (message, unsynced) => unsynced && counts(message))
   }
 
   /** Crashes it right after it has sent the n-th further message that counts. */

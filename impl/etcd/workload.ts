@@ -31,7 +31,7 @@ export const workload =
 export class Workload implements ClusterProcess {
   private readonly host: ClusterHost
   private readonly client: EtcdClient
-  private readonly todo: EtcdClientAction[] = []
+  private todo: EtcdClientAction[] = []
   private busy = false
   private calls = 0
   private renamed = 0
@@ -65,6 +65,11 @@ export class Workload implements ClusterProcess {
   act(action: EtcdClientAction): void {
     this.todo.push(action)
     this.next()
+  }
+
+  /** Who the members are, and who leads them, is left as it is from now on. */
+  settle(): void {
+    this.todo = this.todo.filter(({ kind }) => !kind.startsWith('Member') && kind !== 'Reconfigure' && kind !== 'MoveLeader')
   }
 
   private next(): void {

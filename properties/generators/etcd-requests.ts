@@ -179,6 +179,32 @@ export const AUTH_SET_UP: readonly EtcdClientAction[] = [
 
 type Weighted = { readonly weight: number; readonly arbitrary: fc.Arbitrary<EtcdClientAction> }
 
+/** Three members and two processes that wait to be some: one that is removed does not come back in the same process. */
+const SPARES = ['etcd-3', 'etcd-4'] as const
+const member = fc.constantFrom('etcd-0', 'etcd-1', 'etcd-2', ...SPARES)
+const step = fc.record({ kind: fc.constantFrom('AddVoter' as const, 'AddLearner' as const, 'Remove' as const), member })
+
+const members: fc.Arbitrary<EtcdClientAction> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc
+      .record({ process: fc.constantFrom(...SPARES), isLearner: fc.constantFrom(true, true, false) })
+      .map(({ process, isLearner }): EtcdClientAction => ({ kind: 'MemberAdd', peerUrls: [process], isLearner })),
+  },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('MemberPromote' as const), id: fc.constantFrom(...SPARES) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('MemberRemove' as const), id: member }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('MoveLeader' as const), target: member }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('Reconfigure' as const),
+      steps: fc.array(step, { maxLength: 2 }),
+      joint: fc.constantFrom('auto' as const, 'explicit' as const),
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant<EtcdClientAction>({ kind: 'MemberList' }) },
+)
+
 const keys: readonly Weighted[] = [
   { weight: 20, arbitrary: put },
   { weight: 20, arbitrary: range },
@@ -204,8 +230,8 @@ const rest: readonly Weighted[] = [
   { weight: 4, arbitrary: maintenance },
 ]
 
-/** What clients are at in a run: keys alone, for which a storm is worst; all that can be asked; or as users who may not do all. */
-export type Work = 'keys' | 'all' | 'users'
+/** What clients are at in a run: keys alone, for which a storm is worst; all that can be asked; as users who may not do all; while members change. */
+export type Work = 'keys' | 'all' | 'users' | 'members'
 
 export const etcdRequest = (work: Work): fc.Arbitrary<EtcdClientAction> => {
   switch (work) {
@@ -215,6 +241,8 @@ export const etcdRequest = (work: Work): fc.Arbitrary<EtcdClientAction> => {
       return fc.oneof(...keys, ...rest)
     case 'users':
       return fc.oneof(...keys, ...rest, { weight: 20, arbitrary: auth })
+    case 'members':
+      return fc.oneof(...keys, { weight: 8, arbitrary: members })
   }
 }
 

@@ -44,6 +44,9 @@ const limits: fc.Arbitrary<Timings> = fc
     etcdWatchBatch: fc.constantFrom(undefined, 1, 3),
     etcdProgressNotifyMs: fc.constantFrom(1_000, 5_000),
     etcdCorruptCheckMs: sometimes(2_000),
+    etcdSnapshotCount: fc.constantFrom(undefined, 3, 10),
+    etcdCatchUpEntries: fc.constantFrom(0, 2, 10),
+    etcdInflightMessages: fc.constantFrom(undefined, 1, 4),
   })
   .map((drawn) => Object.fromEntries(Object.entries(drawn).filter(([, value]) => value !== undefined)))
 

@@ -51,7 +51,7 @@ class Simulation {
         this.see(atMs, { kind: started ? 'ProcessStarted' : 'ProcessEnded', process, machine, reason }),
     })
     this.cluster = new Cluster(this.world, plan.cluster, weather)
-    this.faults = new FaultDriver(this.world, this.budget(), isWrite)
+    this.faults = new FaultDriver(this.world, this.budget(), isWrite, isSaying)
   }
 
   run(): Run {
@@ -62,6 +62,7 @@ class Simulation {
     world.runUntil(plan.stormMs)
     for (const end of [...this.strikes]) end()
     this.faults.healAll()
+    this.cluster.settle()
     this.see(world.now, { kind: 'PhaseBegan', phase: 'calm' })
     this.calm()
     this.see(world.now, { kind: 'PhaseBegan', phase: 'end' })
@@ -271,6 +272,9 @@ const CALM_WITHOUT_API_MS = 30_000
 const PROBES_MS = [16_000, 19_000]
 
 const targetOf = (fault: WorldFault): string => (fault.kind === 'Partition' ? fault.side.join(', ') : fault.target)
+
+/** That it is there a member of etcd says from the moment it starts, whatever its disk is at. */
+const isSaying = (message: Message): boolean => message.kind !== 'Peer'
 
 /** Requests that may change something: what a crash between two writes counts. */
 const isWrite = (message: Message): boolean =>

@@ -59,7 +59,7 @@ const SET_UP_MS = 2_000
 const plans = (work: Work): fc.Arbitrary<Plan> =>
   planOf({
     suite: 'etcd',
-    cluster: etcdShape,
+    cluster: work === 'members' ? etcdShape.map((shape) => ({ ...shape, members: 3, spareMembers: 2 })) : etcdShape,
     opening: work === 'users' ? AUTH_SET_UP.map((request) => ({ atMs: SET_UP_MS, do: { kind: 'Etcd', client: 0, request } })) : [],
     users: asks(work),
     usersMost: 240,
@@ -79,6 +79,11 @@ export const etcd: Suite = {
   weight: 4,
   concerns: ['ETCD-', 'RAFT-'],
   plans: fc
-    .oneof({ weight: 4, arbitrary: plans('keys') }, { weight: 4, arbitrary: plans('all') }, { weight: 1, arbitrary: plans('users') })
+    .oneof(
+      { weight: 4, arbitrary: plans('keys') },
+      { weight: 4, arbitrary: plans('all') },
+      { weight: 1, arbitrary: plans('users') },
+      { weight: 1, arbitrary: plans('members') },
+    )
     .map(patient),
 }

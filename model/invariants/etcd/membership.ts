@@ -1,12 +1,52 @@
 /** Who is a member: voters decide, learners only listen, and no two configurations in a row can decide apart. SEMANTICS 2.1. */
 import type { Invariant } from '../../invariant.ts'
-import type { MemberId } from '../../state/keyspace.ts'
+import type { Seen } from '../../state/history.ts'
+import type { Configuration, MemberId } from '../../state/keyspace.ts'
 import { watching } from '../define.ts'
 import { Configurations, decides } from '../raft/configurations.ts'
+import { Disks, REPORTS, type Reported } from '../raft/disks.ts'
 import { THESIS } from '../raft/elections.ts'
 
 const safety = { kind: 'history', strength: 'safety' } as const
 const LEARNERS = 'https://etcd.io/docs/v3.6/learning/design-learner/'
+
+/** Some of their members that decide in the one while all others decide in the other; null: there are none. */
+const apart = (one: Configuration, other: Configuration): readonly MemberId[] | null => {
+  const all = [...new Set([...one.voters, ...one.outgoing, ...other.voters, ...other.outgoing])]
+  for (let bits = 0; bits < 1 << all.length; bits++) {
+    const inside = (member: MemberId): boolean => (bits & (1 << all.indexOf(member))) !== 0
+    if (decides(one, inside) && decides(other, (member) => !inside(member))) return all.filter(inside)
+  }
+  return null
+}
+
+const neverApart: Invariant = watching(
+  {
+    id: 'ETCD-S24',
+    sentence: 'a majority of one configuration and one of the next always have a member in common',
+    source: `${THESIS}, section 4.1; etcd op-guide/runtime-reconf-design`,
+    sometimes: 'a voter is added or removed',
+    ...safety,
+  },
+  ['Configured'],
+  () => {
+    const configurations = new Configurations()
+    return {
+      observe(next) {
+        const seen = next as Seen<'Configured'>
+        const before = configurations.observe(seen)
+        if (before === null || before.voters.length === 0) return 'vacuous'
+        const { configuration, index } = seen
+        const some = apart(before, configuration)
+        if (some !== null)
+          return {
+            why: `${some.join(', ')} decide among voters ${before.voters.join(', ')} while the others decide among ${configuration.voters.join(', ')}, as of index ${index}`,
+          }
+        return before.voters.join() === configuration.voters.join() ? 'holds' : 'notable'
+      },
+    }
+  },
+)
 
 const learnersOnlyListen: Invariant = watching(
   {
@@ -60,6 +100,41 @@ const learnersOnlyListen: Invariant = watching(
 /** What is asked of one member about itself. */
 const OF_ITSELF: ReadonlySet<string> = new Set(['Status', 'HashKv', 'Defragment', 'Snapshot', 'Alarm'])
 
+/** etcd's readyPercentThreshold. */
+const READY = 0.9
+
+const promotedWhenReady: Invariant = watching(
+  {
+    id: 'ETCD-S24c',
+    sentence: "a learner becomes a voter only when it holds nine tenths of the leader's log",
+    source: `${LEARNERS}; server/etcdserver/server.go readyPercentThreshold`,
+    sometimes: 'a learner becomes a voter',
+    ...safety,
+  },
+  ['Configured', ...REPORTS],
+  () => {
+    const configurations = new Configurations()
+    const disks = new Disks()
+    return {
+      observe(next) {
+        if (next.kind !== 'Configured') {
+          disks.observe(next as Reported)
+          return 'vacuous'
+        }
+        const before = configurations.observe(next)
+        const { configuration, index } = next
+        const promoted = before?.learners.filter((member) => configuration.voters.includes(member)) ?? []
+        for (const member of promoted) {
+          const holds = disks.lastIndex(member)
+          if (holds < Math.floor(READY * (index - 1)))
+            return { why: `${member} became a voter at index ${index} while its log ended at ${holds}` }
+        }
+        return promoted.length > 0 ? 'notable' : 'vacuous'
+      },
+    }
+  },
+)
+
 const electedByVoters: Invariant = watching(
   {
     id: 'RAFT-R1',
@@ -108,4 +183,4 @@ const electedByVoters: Invariant = watching(
   },
 )
 
-export const MEMBERSHIP: readonly Invariant[] = [learnersOnlyListen, electedByVoters]
+export const MEMBERSHIP: readonly Invariant[] = [neverApart, learnersOnlyListen, promotedWhenReady, electedByVoters]

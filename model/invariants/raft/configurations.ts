@@ -44,6 +44,23 @@ export class Configurations {
     return this.own.get(member) ?? null
   }
 
+  /**
+   * Whether those that `runs` picks are enough to go on, by the latest configuration and by what each of them knows: the
+   * other of two voters may be removed and gone before the one that is left has heard of it (etcd-io/raft README).
+   */
+  goesOn(runs: (member: MemberId) => boolean): boolean {
+    const { latest } = this
+    if (latest === null) return true
+    const knowing = [latest, ...latest.voters.filter(runs).flatMap((member) => this.own.get(member) ?? [])]
+    return knowing.every((configuration) => decides(configuration, runs))
+  }
+
+  /** Whether a process runs a voter; so it is where nobody says who votes. */
+  votes(process: string): boolean {
+    const { latest } = this
+    return latest === null || [...latest.voters, ...latest.outgoing].some((member) => processOf(member) === process)
+  }
+
   /** Those in force around an index: a change counts once it is applied, which may be some entries later. */
   around(index: number, seen: readonly MemberId[]): readonly Configuration[] {
     const until = this.made.filter((one) => one.index <= index).slice(-2)

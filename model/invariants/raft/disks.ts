@@ -3,7 +3,7 @@
  *
  * A member's Raft state in memory may be ahead of it; nothing that others rely on may be.
  */
-import type { Disk, Seen } from '../../state/history.ts'
+import type { Disk, Observation, Seen } from '../../state/history.ts'
 
 interface Held {
   term: number
@@ -22,17 +22,41 @@ export function* entriesOf({ log, lastIndex }: Pick<Disk, 'log' | 'lastIndex'>):
   }
 }
 
+/** What tells of a disk. */
+export type Reported = Seen<'Restored' | 'Persisted' | 'Installed' | 'SnapshotTaken'>
+export const REPORTS = ['Restored', 'Persisted', 'Installed', 'SnapshotTaken'] as const
+const KINDS: ReadonlySet<string> = new Set(REPORTS)
+export const isReport = (next: Observation): next is Reported => KINDS.has(next.kind)
+
 export class Disks {
   private readonly disks = new Map<string, Held>()
+  /** Members that keep a snapshot in place of their log, or of its beginning, with what is persisted next: where the log begins then. */
+  private readonly shortened = new Map<string, { readonly first: number; readonly whole: boolean }>()
 
   /** Every member that was ever seen. */
   get members(): readonly string[] {
     return [...this.disks.keys()]
   }
 
-  observe(next: Seen<'Restored' | 'Persisted'>): void {
+  observe(next: Reported): void {
+    if (next.kind === 'Installed') {
+      this.shortened.set(next.member, { first: next.index + 1, whole: true })
+      return
+    }
+    if (next.kind === 'SnapshotTaken') {
+      const whole = this.shortened.get(next.member)?.whole === true
+      this.shortened.set(next.member, { first: next.firstIndex, whole })
+      return
+    }
     const { member, from, term, vote } = next
     let disk = this.disks.get(member)
+    const shortened = this.shortened.get(member)
+    this.shortened.delete(member)
+    if (disk !== undefined && shortened !== undefined && shortened.first > disk.first) {
+      if (shortened.whole) disk.terms.length = 0
+      else disk.terms.splice(0, shortened.first - disk.first)
+      disk.first = shortened.first
+    }
     if (disk === undefined || next.kind === 'Restored') {
       disk = { term: 0, vote: null, first: from, terms: [] }
       this.disks.set(member, disk)

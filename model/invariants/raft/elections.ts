@@ -2,7 +2,7 @@
 import type { Invariant } from '../../invariant.ts'
 import type { Seen } from '../../state/history.ts'
 import { watching } from '../define.ts'
-import { Disks } from './disks.ts'
+import { Disks, REPORTS, type Reported } from './disks.ts'
 
 export const THESIS = 'Ongaro, Consensus: Bridging Theory and Practice, 2014'
 
@@ -100,12 +100,16 @@ const remembered: Invariant = watching(
     strength: 'safety',
     sometimes: 'a member restarts that had voted',
   },
-  ['Restored', 'Persisted'],
+  [...REPORTS],
   () => {
     const disks = new Disks()
     return {
       observe(next) {
-        const seen = next as Seen<'Restored' | 'Persisted'>
+        const seen = next as Reported
+        if (seen.kind === 'Installed' || seen.kind === 'SnapshotTaken') {
+          disks.observe(seen)
+          return 'vacuous'
+        }
         const { member, term, vote } = seen
         const before = disks.of(member)
         const known = seen.kind === 'Restored' ? disks.entries(member) : []
@@ -144,14 +148,14 @@ const speaksOfItsTerm: Invariant = watching(
     strength: 'safety',
     sometimes: 'it speaks of a term it has just entered',
   },
-  ['Restored', 'Persisted', 'Spoke'],
+  [...REPORTS, 'Spoke'],
   () => {
     const disks = new Disks()
     const spoken = new Map<string, number>()
     return {
       observe(next) {
         if (next.kind !== 'Spoke') {
-          disks.observe(next as Seen<'Restored' | 'Persisted'>)
+          disks.observe(next as Reported)
           return 'vacuous'
         }
         // A pre-vote asks about a term that nobody has begun; what is passed on for a client speaks for none.

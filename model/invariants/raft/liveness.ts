@@ -22,8 +22,10 @@ const leaderAfterStorm: Invariant = watching(
     sometimes: 'the leader had changed during the storm',
     ...liveness,
   },
-  ['Elected', 'SteppedDown', 'ProcessEnded', 'PhaseBegan'],
+  ['Restored', 'Configured', 'Elected', 'SteppedDown', 'ProcessEnded', 'PhaseBegan'],
   () => {
+    const configurations = new Configurations()
+    const running = new Set<string>()
     /** One that was elected in an earlier term may not have heard yet of the one after it. */
     const leaders = new Set<string>()
     let elections = 0
@@ -31,6 +33,12 @@ const leaderAfterStorm: Invariant = watching(
     return {
       observe(next) {
         switch (next.kind) {
+          case 'Restored':
+            running.add(next.member)
+            return 'vacuous'
+          case 'Configured':
+            configurations.observe(next)
+            return 'vacuous'
           case 'Elected':
             leaders.add(next.member)
             elections++
@@ -41,12 +49,18 @@ const leaderAfterStorm: Invariant = watching(
             leaders.delete(next.member)
             return 'vacuous'
           case 'ProcessEnded':
-            for (const member of leaders) if (processOf(member) === next.process) leaders.delete(member)
+            for (const member of [...leaders, ...running]) {
+              if (processOf(member) !== next.process) continue
+              leaders.delete(member)
+              running.delete(member)
+            }
             return 'vacuous'
           default:
             if (next.kind !== 'PhaseBegan') return 'vacuous'
             if (next.phase === 'calm') calmMs = next.atMs
             if (next.phase !== 'end' || next.atMs - calmMs < SETTLED_MS) return 'vacuous'
+            // Users may have taken away, or added and never started, more members than can be spared.
+            if (!configurations.goesOn((member) => running.has(member))) return 'vacuous'
             if (leaders.size === 0) return { why: 'no member leads at the end of the calm' }
             return elections > 1 ? 'notable' : 'holds'
         }
@@ -194,20 +208,30 @@ const answeredInCalm: Invariant = watching(
     sometimes: 'a request was made in the calm',
     ...liveness,
   },
-  ['Invoke', 'Reply', 'PhaseBegan'],
+  ['Restored', 'Configured', 'ProcessEnded', 'Invoke', 'Reply', 'Installed', 'PhaseBegan'],
   () => {
     const ANSWER_MS = 9_000
     const open = new Map<string, Seen<'Invoke'>>()
+    const configurations = new Configurations()
+    const running = new Set<string>()
     let calmMs = Infinity
     let unanswered: string | null = null
     let asked = 0
     return {
       observe(next) {
+        if (next.kind === 'Restored') running.add(next.member)
+        else if (next.kind === 'Configured') configurations.observe(next)
+        else if (next.kind === 'ProcessEnded') for (const member of running) if (processOf(member) === next.process) running.delete(member)
         if (next.kind === 'Invoke') {
           if (next.request.kind !== 'Api' && next.atMs > calmMs + SETTLED_MS) {
             open.set(next.call, next)
             asked++
           }
+          return 'vacuous'
+        }
+        if (next.kind === 'Installed') {
+          // What came with a snapshot was not applied one by one: whoever waits there for his part of it is not told.
+          for (const [call, { to }] of open) if (to === processOf(next.member)) open.delete(call)
           return 'vacuous'
         }
         if (next.kind === 'Reply') {
@@ -217,8 +241,8 @@ const answeredInCalm: Invariant = watching(
         }
         if (next.kind !== 'PhaseBegan') return 'vacuous'
         if (next.phase === 'calm') calmMs = next.atMs
-        if (next.phase !== 'end' || asked === 0) return 'vacuous'
-        const late = [...open.values()].find((one) => next.atMs - one.atMs > ANSWER_MS)
+        if (next.phase !== 'end' || asked === 0 || !configurations.goesOn((member) => running.has(member))) return 'vacuous'
+        const late = [...open.values()].find((one) => configurations.votes(one.to) && next.atMs - one.atMs > ANSWER_MS)
         if (late !== undefined) return { why: `call ${late.call} was made at ${late.atMs} ms, in the calm, and never answered` }
         return unanswered === null ? 'notable' : { why: `in the calm the outcome of call ${unanswered} stayed open` }
       },
@@ -234,10 +258,11 @@ const catchesUp: Invariant = watching(
     sometimes: 'it had been down',
     ...liveness,
   },
-  ['Restored', 'Applied', 'Installed', 'Configured', 'PhaseBegan'],
+  ['Restored', 'Applied', 'Installed', 'Configured', 'ProcessEnded', 'PhaseBegan'],
   () => {
     const LAG_MS = 5_000
     const configurations = new Configurations()
+    const down = new Set<string>()
     const isMember = (member: string): boolean => {
       const { latest } = configurations
       return latest === null || [...latest.voters, ...latest.learners].includes(member)
@@ -250,7 +275,11 @@ const catchesUp: Invariant = watching(
     return {
       observe(next) {
         switch (next.kind) {
+          case 'ProcessEnded':
+            down.add(next.process)
+            return 'vacuous'
           case 'Restored':
+            down.delete(processOf(next.member))
             if (applied.has(next.member)) restarted.add(next.member)
             applied.set(next.member, 0)
             return 'vacuous'
@@ -266,6 +295,8 @@ const catchesUp: Invariant = watching(
             if (next.kind !== 'PhaseBegan') return 'vacuous'
             if (next.phase === 'calm') calmMs = next.atMs
             if (next.phase !== 'end' || next.atMs - calmMs < SETTLED_MS) return 'vacuous'
+            const running = (member: string): boolean => applied.has(member) && !down.has(processOf(member))
+            if (!configurations.goesOn(running)) return 'vacuous'
             const due = highest.findLast(([atMs]) => next.atMs - atMs > LAG_MS)?.[1] ?? 0
             const behind = [...applied].find(([member, index]) => isMember(member) && index < due)
             if (behind !== undefined)

@@ -2,7 +2,7 @@
 import type { Invariant } from '../../invariant.ts'
 import type { Seen } from '../../state/history.ts'
 import { watching } from '../define.ts'
-import { Disks, entriesOf } from './disks.ts'
+import { Disks, entriesOf, REPORTS, type Reported } from './disks.ts'
 import { THESIS } from './elections.ts'
 
 const sameEntries: Invariant = watching(
@@ -49,14 +49,18 @@ const logMatching: Invariant = watching(
     strength: 'safety',
     sometimes: "an entry takes the place of another leader's",
   },
-  ['Restored', 'Persisted'],
+  [...REPORTS],
   () => {
     const disks = new Disks()
     /** '<index>/<term>' → term of the entry before it. By induction the whole prefix is the same. */
     const before = new Map<string, number>()
     return {
       observe(next) {
-        const seen = next as Seen<'Restored' | 'Persisted'>
+        const seen = next as Reported
+        if (seen.kind === 'Installed' || seen.kind === 'SnapshotTaken') {
+          disks.observe(seen)
+          return 'vacuous'
+        }
         const { member } = seen
         const replaced = seen.from <= disks.lastIndex(member)
         disks.observe(seen)
@@ -122,7 +126,7 @@ const leaderOnlyAppends: Invariant = watching(
     strength: 'safety',
     sometimes: 'it had been elected with entries of earlier terms',
   },
-  ['Elected', 'SteppedDown', 'Restored', 'Persisted'],
+  ['Elected', 'SteppedDown', ...REPORTS],
   () => {
     const disks = new Disks()
     const leaders = new Map<string, Seen<'Elected'>>()
@@ -130,6 +134,7 @@ const leaderOnlyAppends: Invariant = watching(
       observe(next) {
         if (next.kind === 'Elected') leaders.set(next.member, next)
         else if (next.kind === 'SteppedDown') leaders.delete(next.member)
+        if (next.kind === 'Installed' || next.kind === 'SnapshotTaken') disks.observe(next)
         if (next.kind !== 'Restored' && next.kind !== 'Persisted') return 'vacuous'
         const { member, kind, term } = next
         if (kind === 'Restored') leaders.delete(member)

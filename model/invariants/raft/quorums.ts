@@ -3,7 +3,7 @@ import type { Invariant, Judgement } from '../../invariant.ts'
 import type { Observation } from '../../state/history.ts'
 import { watching, type Fields } from '../define.ts'
 import { Configurations, decides } from './configurations.ts'
-import { Disks } from './disks.ts'
+import { Disks, isReport, REPORTS } from './disks.ts'
 import { THESIS } from './elections.ts'
 
 const TLA = 'etcd-io/raft tla/etcdraft.tla'
@@ -29,7 +29,7 @@ class Notes {
 
   heed(next: Observation): void {
     if (next.kind === 'Restored' && !this.disks.members.includes(next.member)) this.given = Math.max(this.given, next.lastIndex)
-    if (next.kind === 'Restored' || next.kind === 'Persisted') this.disks.observe(next)
+    if (isReport(next)) this.disks.observe(next)
     else if (next.kind === 'Configured') this.configurations.observe(next)
     else if (next.kind === 'Committed') {
       const { index, entryTerm, member } = next
@@ -90,7 +90,7 @@ const committedByQuorum = noting(
     strength: 'safety',
     sometimes: 'a voter does not hold it yet',
   },
-  ['Restored', 'Persisted', 'Configured', 'Committed'],
+  [...REPORTS, 'Configured', 'Committed'],
   (next, notes) => {
     if (next.kind !== 'Committed') return 'vacuous'
     const { index, entryTerm, member } = next
@@ -109,7 +109,7 @@ const appliedByQuorum = noting(
     strength: 'safety',
     sometimes: 'its own disk does not hold it yet',
   },
-  ['Restored', 'Persisted', 'Configured', 'Committed', 'Applied'],
+  [...REPORTS, 'Configured', 'Committed', 'Applied'],
   (next, notes) => {
     if (next.kind !== 'Applied') return 'vacuous'
     const { index, term, member } = next
@@ -127,7 +127,7 @@ const quorumLog = noting(
     strength: 'safety',
     sometimes: 'a member drops entries of its log',
   },
-  ['Restored', 'Persisted', 'Configured', 'Committed'],
+  [...REPORTS, 'Configured', 'Committed'],
   (next, notes) => {
     const { furthest } = notes
     if (furthest === null || (next.kind !== 'Persisted' && next.kind !== 'Restored')) return 'vacuous'
@@ -153,7 +153,7 @@ const upToDate = noting(
     strength: 'safety',
     sometimes: 'the logs end in different terms',
   },
-  ['Restored', 'Persisted', 'Configured', 'Committed'],
+  [...REPORTS, 'Configured', 'Committed'],
   (next, { disks, known }) => {
     if (next.kind !== 'Restored' && next.kind !== 'Persisted') return 'vacuous'
     const { member: own } = next
