@@ -114,6 +114,7 @@ export class Wal {
     if (this.id === '') return null
     this.snapshot = marker === null ? null : this.load(marker.index)
     this.discardSnapshotsBut(marker?.index ?? 0)
+    this.mendLastSegment()
     return { id: this.id, state: this.state, snapshot: this.snapshot, entries }
   }
 
@@ -141,6 +142,14 @@ export class Wal {
     const { checksum, snapshot } = stored.record as { checksum: number; snapshot: Snapshot }
     if (checksumOf(snapshot) !== checksum) throw new WalError(`failed to recover from snapshot ${index}: snap: crc mismatch`)
     return snapshot
+  }
+
+  /** One that was being begun when the member stopped is begun anew. */
+  private mendLastSegment(): void {
+    const last = this.segments.at(-1)
+    if (last === undefined || this.disk.read(last.file).length > 0) return
+    this.segments.pop()
+    this.cut()
   }
 
   /** Those that were being written, or replaced, when the member stopped. */
