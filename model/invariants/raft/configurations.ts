@@ -1,4 +1,5 @@
 /** Who votes, as members came to apply it. Where nobody says, all members that were ever seen. */
+import { sameValue } from '../../components/objects.ts'
 import type { Seen } from '../../state/history.ts'
 import type { Configuration, MemberId } from '../../state/keyspace.ts'
 
@@ -21,8 +22,8 @@ export const decides = ({ voters, outgoing }: Configuration, has: (member: Membe
 export const processOf = (member: MemberId): string => member.split('.')[0] ?? member
 
 export class Configurations {
-  /** By the index that made them, in order. */
-  private readonly made: { readonly index: number; readonly configuration: Configuration }[] = []
+  /** By the index that made them, in order; one that a snapshot repeats at a later index stands once. */
+  private made: readonly { readonly index: number; readonly configuration: Configuration }[] = []
   private readonly own = new Map<MemberId, Configuration>()
 
   /** The one before it, when this is the first time anybody applied it. */
@@ -30,8 +31,9 @@ export class Configurations {
     this.own.set(member, configuration)
     if (this.made.some((one) => one.index === index)) return null
     const before = this.made.findLast((one) => one.index < index)
-    this.made.push({ index, configuration })
-    this.made.sort((one, other) => one.index - other.index)
+    this.made = [...this.made, { index, configuration }]
+      .toSorted((one, other) => one.index - other.index)
+      .filter((one, place, all) => place === 0 || !sameValue(one.configuration, all[place - 1]?.configuration))
     return before?.configuration ?? null
   }
 
