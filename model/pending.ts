@@ -5,6 +5,8 @@
  */
 import { backendsOf } from './components/backends.ts'
 import { allocatable, infeasible, requests } from './components/feasible.ts'
+import { podAffinity } from './components/scheduling/pod-affinity.ts'
+import { spread } from './components/scheduling/spread.ts'
 import type { Pending } from './invariant.ts'
 import type { Cluster } from './state/cluster.ts'
 import type { ApiObject, Condition, Deployment, EndpointSlice, Node, Pod, ReplicaSet, Service } from './state/objects.ts'
@@ -152,14 +154,19 @@ const unboundPending = (picture: Picture, pod: Pod): Pending => {
   return { object, waitsFor: `a node${why}${blocked ? explained(picture, pod) : ''}`, blocked }
 }
 
-/** Whether some node would take it, as things are: by plain sums. */
-const hasRoom = (picture: Picture, pod: Pod): boolean =>
-  [...picture.nodes.values()].some((node) => {
+const evenly = spread({})
+
+/** Whether some node would take it, as things are: by plain sums, and beside the pods that are there. */
+const hasRoom = (picture: Picture, pod: Pod): boolean => {
+  const pods = picture.pods.filter((other) => (other.spec.nodeName ?? '') !== '' && !isTerminal(other))
+  const scene = { nodes: [...picture.nodes.values()], pods, others: [] }
+  return [...picture.nodes.values()].some((node) => {
     const { name } = node.metadata
     if (isLost(picture, name)) return false
     const others = picture.pods.filter((other) => other.spec.nodeName === name && !isTerminal(other))
-    return infeasible(pod, node, others) === null
+    return infeasible(pod, node, others) === null && podAffinity(scene, pod, node) === 'fits' && evenly(scene, pod, node) === 'fits'
   })
+}
 
 /** What no node could ever give is said in numbers. */
 const explained = (picture: Picture, pod: Pod): string => {

@@ -1,5 +1,6 @@
 /** The scheduler only decides, once for each pod, and only what fits. SEMANTICS 2.9. */
 import { infeasible, requests, allocatable } from '../components/feasible.ts'
+import { CONSTRAINTS } from '../components/scheduling/plugins.ts'
 import { notToBind } from '../components/scheduler.ts'
 import type { Invariant } from '../invariant.ts'
 import type { Seen } from '../state/history.ts'
@@ -111,6 +112,39 @@ const feasibleAsSeen = deciding(
   },
 )
 
+const AMONG_PODS = ['PodTopologySpread', 'InterPodAffinity'].map((name) => ({ name, constraint: CONSTRAINTS[name]?.({}) }))
+const asksOfOthers = ({ spec }: Pod): boolean =>
+  (spec.topologySpreadConstraints ?? []).length > 0 || (spec.affinity?.podAffinity ?? spec.affinity?.podAntiAffinity) !== undefined
+
+const amongPods = deciding(
+  {
+    id: 'SCHED-S4',
+    sentence:
+      'required pod affinity, anti-affinity of either side and hard topology spread hold when a pod is bound, as the scheduler sees it',
+    source: 'KEP-895, https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity',
+    sometimes: 'a pod that asks so of others is bound beside some',
+    ...safety,
+  },
+  ['Bind'],
+  ({ choice, view, process }, { history }) => {
+    const pod = viewed<Pod>(history, view, choice.pod)
+    const nodes = listed<Node>(history, view, 'nodes')
+    const node = nodes.find(({ metadata }) => metadata.name === choice.node)
+    if (pod === undefined || node === undefined) return 'vacuous'
+    const all = listed<Pod>(history, view, 'pods').filter((other) => other !== pod && !isTerminal(other))
+    if (![pod, ...all].some(asksOfOthers)) return 'vacuous'
+    const assumed = new Map(choice.assumed.map(({ uid, node: name }) => [uid, name]))
+    const pods = all.map((other) => {
+      const nodeName = other.spec.nodeName ?? assumed.get(other.metadata.uid) ?? ''
+      return { ...other, spec: { ...other.spec, nodeName } }
+    })
+    const scene = { nodes, pods: pods.filter(({ spec }) => spec.nodeName !== ''), others: [] }
+    const broken = AMONG_PODS.find(({ constraint }) => (constraint?.(scene, pod, node) ?? 'fits') !== 'fits')
+    if (broken !== undefined) return { why: `${process} binds ${choice.pod.name} to ${choice.node}, against ${broken.name}` }
+    return asksOfOthers(pod) && scene.pods.length > 0 ? 'notable' : 'holds'
+  },
+)
+
 const onlyItsOwn = deciding(
   {
     id: 'SCHED-S7',
@@ -153,6 +187,7 @@ export const SCHEDULING: readonly Invariant[] = [
   once,
   noOvercommit,
   feasibleAsSeen,
+  amongPods,
   onlyItsOwn,
   onlyDecides,
   settles(

@@ -15,6 +15,8 @@ export interface DeploymentKnobs {
       }
   readonly podReplacementPolicy: 'TerminationStarted' | 'TerminationComplete'
   readonly nodeSelector?: Readonly<Record<string, string>>
+  /** Where its pods go for each other's sake. */
+  readonly placement?: 'apart' | 'together' | 'even'
   /** Old ReplicaSets kept. */
   readonly historyLimit?: number
   /** A container that runs before the others. */
@@ -43,6 +45,23 @@ export const deploymentKnobs: fc.Arbitrary<DeploymentKnobs> = fc
   })
   .map(({ policy, ...knobs }) => ({ ...knobs, podReplacementPolicy: policy }))
 
+const HOSTNAME = 'kubernetes.io/hostname'
+const ZONE = 'topology.kubernetes.io/zone'
+
+/** What keeps pods of one application apart, together or even. */
+const placed = (placement: NonNullable<DeploymentKnobs['placement']>, name: string) => {
+  const labelSelector = { matchLabels: { app: name } }
+  const term = (topologyKey: string) => ({ requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey, labelSelector }] })
+  switch (placement) {
+    case 'apart':
+      return { affinity: { podAntiAffinity: term(HOSTNAME) } }
+    case 'together':
+      return { affinity: { podAffinity: term(ZONE) } }
+    case 'even':
+      return { topologySpreadConstraints: [{ maxSkew: 1, topologyKey: ZONE, whenUnsatisfiable: 'DoNotSchedule', labelSelector }] }
+  }
+}
+
 export const deployment = (name: string, knobs: DeploymentKnobs): Manifest => ({
   apiVersion: 'apps/v1',
   kind: 'Deployment',
@@ -59,6 +78,7 @@ export const deployment = (name: string, knobs: DeploymentKnobs): Manifest => ({
       spec: {
         terminationGracePeriodSeconds: knobs.graceSeconds,
         ...(knobs.nodeSelector === undefined ? {} : { nodeSelector: knobs.nodeSelector }),
+        ...(knobs.placement === undefined ? {} : placed(knobs.placement, name)),
         ...(knobs.init === true ? { initContainers: [{ name: 'prepare', image: `registry.example/${name}:1` }] } : {}),
         containers: [
           {

@@ -39,6 +39,7 @@ const shape: fc.Arbitrary<ClusterShape> = fc
 const knobs = fc.record({
   replicas: fc.integer({ min: 1, max: 6 }),
   cpu: fc.constantFrom('250m', '500m', '900m'),
+  placement: fc.constantFrom(undefined, 'apart' as const, 'together' as const, 'even' as const),
   selector: fc.constantFrom(undefined, undefined, { disk: 'ssd' }),
 })
 
@@ -67,6 +68,7 @@ export const scheduling: Suite = {
             minReadySeconds: 0,
             strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 1 } },
             podReplacementPolicy: 'TerminationStarted',
+            ...(drawn.placement === undefined ? {} : { placement: drawn.placement }),
             ...(drawn.selector === undefined ? {} : { nodeSelector: drawn.selector }),
           }),
         ),
