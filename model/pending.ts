@@ -159,7 +159,7 @@ const evenly = spread({})
 /** Whether some node would take it, as things are: by plain sums, and beside the pods that are there. */
 const hasRoom = (picture: Picture, pod: Pod): boolean => {
   const pods = picture.pods.filter((other) => (other.spec.nodeName ?? '') !== '' && !isTerminal(other))
-  const scene = { nodes: [...picture.nodes.values()], pods, others: [] }
+  const scene = { nodes: [...picture.nodes.values()], pods, others: all<ApiObject>(picture.cluster, 'namespaces') }
   return [...picture.nodes.values()].some((node) => {
     const { name } = node.metadata
     if (isLost(picture, name)) return false

@@ -230,7 +230,7 @@ class Scheduler {
       if (plugin.preBind === undefined) continue
       if ((yield* plugin.preBind(cycle, info, node)) !== null) return this.takeBack(queued, profile, cycle, info, node)
     }
-    client.decide(this.context.view('pods', 'nodes'), { kind: 'Bind', pod: refOf('pods', pod), node, assumed })
+    client.decide(this.context.view('pods', 'nodes', 'namespaces'), { kind: 'Bind', pod: refOf('pods', pod), node, assumed })
     const reply = yield* client.bind({ resource: 'pods', namespace, name, uid }, node)
     // As long as nobody knows whether it went through, the pod counts on the node.
     if (reply.ok || (!reply.definite && (yield* this.isBound(namespace, name, uid)))) {

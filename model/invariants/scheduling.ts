@@ -4,7 +4,7 @@ import { CONSTRAINTS } from '../components/scheduling/plugins.ts'
 import { notToBind } from '../components/scheduler.ts'
 import type { Invariant } from '../invariant.ts'
 import type { Seen } from '../state/history.ts'
-import type { Node, Pod, Uid } from '../state/objects.ts'
+import type { Namespace, Node, Pod, Uid } from '../state/objects.ts'
 import { keyOf, resourceOfKey } from '../state/resources.ts'
 import { isTerminal, sameValue } from '../components/objects.ts'
 import { deciding, eachCommit, had, isRegistry, listed, objectOf, safety, settles, viewed, watching } from './define.ts'
@@ -138,7 +138,7 @@ const amongPods = deciding(
       const nodeName = other.spec.nodeName ?? assumed.get(other.metadata.uid) ?? ''
       return { ...other, spec: { ...other.spec, nodeName } }
     })
-    const scene = { nodes, pods: pods.filter(({ spec }) => spec.nodeName !== ''), others: [] }
+    const scene = { nodes, pods: pods.filter(({ spec }) => spec.nodeName !== ''), others: listed<Namespace>(history, view, 'namespaces') }
     const broken = AMONG_PODS.find(({ constraint }) => (constraint?.(scene, pod, node) ?? 'fits') !== 'fits')
     if (broken !== undefined) return { why: `${process} binds ${choice.pod.name} to ${choice.node}, against ${broken.name}` }
     return asksOfOthers(pod) && scene.pods.length > 0 ? 'notable' : 'holds'
