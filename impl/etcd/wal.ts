@@ -47,11 +47,22 @@ const SEGMENT = 'wal-'
 const SNAPSHOT = 'snap-'
 const snapshotFile = (index: number): string => `${SNAPSHOT}${index}`
 
+/** An entry is the same value on every member that has it: its checksum is made once. */
+const sums = new WeakMap<Entry, number>()
+const sumOf = (entry: Entry): number => {
+  let sum = sums.get(entry)
+  if (sum === undefined) {
+    sum = checksumOf(entry)
+    sums.set(entry, sum)
+  }
+  return sum
+}
+
 const chained = (before: number, content: Content): number => {
   const hash = new RunningHash()
   hash.number(before)
   hash.text(content.kind)
-  if (content.kind === 'entry') hash.value(content.entry)
+  if (content.kind === 'entry') hash.number(sumOf(content.entry))
   else hash.members(content)
   return hash.digest.low
 }
