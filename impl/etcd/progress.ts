@@ -112,8 +112,9 @@ export class Progress {
 
   /** It does not have what comes before `next`; `hint` is where the logs may agree. False: an answer that was overtaken. */
   rejected(index: number, hint: number): boolean {
+    // What it speaks of has been acknowledged since.
+    if (index <= this.match) return false
     if (this.state === 'replicate') {
-      if (index <= this.match) return false
       this.next = this.match + 1
       return true
     }
