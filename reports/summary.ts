@@ -5,7 +5,7 @@ import { columns, duration, quantile } from './table.ts'
 export type Verdict = 'held' | 'violated' | 'cannot converge' | 'inconclusive'
 
 /** Suites with fewer runs than this are not asked for coverage: too few to have seen everything. */
-const COVERAGE_RUNS_LEAST = 100
+const COVERAGE_RUNS_LEAST = 500
 const NAMES_MOST = 12
 
 /** Invariants that a suite of many runs should have judged and did not. */
