@@ -246,7 +246,7 @@ export const etcdRequest = (work: Work): fc.Arbitrary<EtcdClientAction> => {
     case 'users':
       return fc.oneof(...keys, ...rest, { weight: 20, arbitrary: auth })
     case 'members':
-      return fc.oneof(...keys, { weight: 8, arbitrary: members })
+      return fc.oneof(...keys, { weight: 20, arbitrary: members })
   }
 }
 

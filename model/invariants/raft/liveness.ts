@@ -235,8 +235,11 @@ const answeredInCalm: Invariant = watching(
           return 'vacuous'
         }
         if (next.kind === 'Reply') {
-          if (open.delete(next.call) && next.outcome.kind === 'unknown' && UNANSWERED.test(next.outcome.reason))
-            unanswered ??= `${next.call}: ${next.outcome.reason}`
+          const call = open.get(next.call)
+          open.delete(next.call)
+          // Who asks one that has been removed gets no answer.
+          if (call === undefined || !configurations.votes(call.to)) return 'vacuous'
+          if (next.outcome.kind === 'unknown' && UNANSWERED.test(next.outcome.reason)) unanswered ??= `${next.call}: ${next.outcome.reason}`
           return 'vacuous'
         }
         if (next.kind !== 'PhaseBegan') return 'vacuous'
