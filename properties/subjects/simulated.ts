@@ -235,7 +235,9 @@ class Simulation {
   /** Where clients stay connected only the members' machines are cut from each other. */
   private among(fault: Fault): { readonly among?: readonly string[] } {
     const { cluster, world } = this
-    return 'clientsStay' in fault && fault.clientsStay ? { among: cluster.members.map((member) => world.machineOf(member)) } : {}
+    return 'clientsStay' in fault && fault.clientsStay
+      ? { among: [...cluster.members, ...cluster.spares].map((member) => world.machineOf(member)) }
+      : {}
   }
 
   /** Null: nobody is meant by it now. */

@@ -123,6 +123,8 @@ const promotedWhenReady: Invariant = watching(
         }
         const before = configurations.observe(next)
         const { configuration, index } = next
+        // Whoever goes through a joint configuration asks for no promotion, and is not asked whether it is ready.
+        if (configuration.outgoing.length > 0) return 'vacuous'
         const promoted = before?.learners.filter((member) => configuration.voters.includes(member)) ?? []
         for (const member of promoted) {
           const holds = disks.lastIndex(member)

@@ -3,7 +3,7 @@ import { sameValue } from '../../components/objects.ts'
 import type { Seen } from '../../state/history.ts'
 import type { Configuration, MemberId } from '../../state/keyspace.ts'
 
-const everybody = (voters: readonly MemberId[]): Configuration => ({
+export const everybody = (voters: readonly MemberId[]): Configuration => ({
   voters,
   outgoing: [],
   learners: [],

@@ -100,7 +100,7 @@ const electsInTime: Invariant = watching(
       return judged
     }
     const renew = (nowMs: number): void => {
-      sound = new Map(reach.soundMajorities().map((some) => [some.join(', '), sound.get(some.join(', ')) ?? nowMs]))
+      sound = new Map(reach.soundMajorities(nowMs).map((some) => [some.join(', '), sound.get(some.join(', ')) ?? nowMs]))
     }
     return {
       observe(next) {

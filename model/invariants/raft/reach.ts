@@ -1,7 +1,7 @@
 /** Which members can exchange messages, by the faults that are said to be on and by who runs. */
 import type { Seen } from '../../state/history.ts'
 import type { Fault } from '../../state/plan.ts'
-import { Configurations, decides, processOf } from './configurations.ts'
+import { Configurations, decides, everybody, processOf } from './configurations.ts'
 
 const TROUBLES: ReadonlySet<Fault['kind']> = new Set<Fault['kind']>(['SlowLink', 'Clog', 'StallDisk', 'CrashUnsynced'])
 
@@ -10,6 +10,12 @@ const subsets = (items: readonly string[]): readonly (readonly string[])[] => {
   if (first === undefined) return [[]]
   const without = subsets(rest)
   return [...without, ...without.map((some) => [first, ...some])]
+}
+
+/** What had begun is as slow as the fault made it. */
+const tailMs = (fault: Fault): number => {
+  if (fault.kind === 'StallDisk') return fault.syncMs
+  return fault.kind === 'SlowLink' ? fault.extraMs : 0
 }
 
 export class Reach {
@@ -21,6 +27,9 @@ export class Reach {
   private readonly stopped = new Set<string>()
   /** Faults that are on, each with the name it was said to strike. */
   private readonly faults = new Map<string, { readonly fault: Fault; readonly detail: string }>()
+
+  /** Machine or process → until when what was under way at the end of a fault is still slow. */
+  private readonly until = new Map<string, number>()
 
   joins(member: string): void {
     this.seen.add(member)
@@ -47,7 +56,10 @@ export class Reach {
         }
         const name = `${JSON.stringify(next.fault)} ${next.detail}`
         if (next.outcome === 'begun') this.faults.set(name, next)
-        else if (next.outcome === 'ended') this.faults.delete(name)
+        else if (next.outcome === 'ended') {
+          this.faults.delete(name)
+          this.until.set(next.detail, Math.max(next.atMs + tailMs(next.fault), this.until.get(next.detail) ?? 0))
+        }
       }
     }
   }
@@ -62,14 +74,16 @@ export class Reach {
   }
 
   /** Majorities, no larger than it takes, of which every two exchange messages, and none is slow, about to crash, or stopped. */
-  soundMajorities(): readonly (readonly string[])[] {
+  soundMajorities(nowMs: number): readonly (readonly string[])[] {
     const { inForce } = this
     const decide = (some: readonly string[]): boolean => inForce.every((one) => decides(one, (member) => some.includes(member)))
     const voters = [...new Set(inForce.flatMap((one) => [...one.voters, ...one.outgoing]))]
-    const sound = voters.filter((member) => this.runs(member) && !this.troubled(member))
+    const sound = voters.filter((member) => this.runs(member) && !this.troubled(member, nowMs))
     return subsets(sound).filter(
       (some) =>
         decide(some) &&
+        // Each of them knows that they are enough: who has not heard of a change of members goes by those before it.
+        some.every((one) => decides(this.configurations.of(one) ?? everybody(some), (member) => some.includes(member))) &&
         some.every(
           (one) => !decide(some.filter((other) => other !== one)) && some.every((other) => one === other || !this.cut(one, other)),
         ),
@@ -84,11 +98,10 @@ export class Reach {
     return this.seen.has(member) && !this.down.has(processOf(member)) && !this.paused(member)
   }
 
-  private troubled(member: string): boolean {
-    const machine = this.machines.get(processOf(member))
-    return [...this.faults.values()].some(
-      ({ fault, detail }) => TROUBLES.has(fault.kind) && (detail === machine || detail === processOf(member)),
-    )
+  private troubled(member: string, nowMs: number): boolean {
+    const places = [processOf(member), this.machines.get(processOf(member)) ?? '']
+    if (places.some((place) => (this.until.get(place) ?? 0) > nowMs)) return true
+    return [...this.faults.values()].some(({ fault, detail }) => TROUBLES.has(fault.kind) && places.includes(detail))
   }
 
   private paused(member: string): boolean {
