@@ -6,7 +6,8 @@ import { simulated } from '../../subjects/simulated.ts'
 import { SUITES } from '../../suites/register.ts'
 import { etcdHistory } from '../../histories/generate-etcd.ts'
 import { checkEtcd, type EtcdReport } from './checker.ts'
-import { Script } from './script.ts'
+import type { TxnRequest } from '../../../model/state/keyspace.ts'
+import { header, rangeReply, Script } from './script.ts'
 import { printTimeline } from './timeline.ts'
 
 const violated = ({ findings }: EtcdReport): readonly string[] =>
@@ -115,6 +116,16 @@ describe('a lie in what a client saw is named', () => {
     expect(named).toBeGreaterThan(3)
   })
 })
+
+const IF_ABSENT: TxnRequest = {
+  kind: 'Txn',
+  compare: [{ key: 'a', target: 'version', result: '=', operand: 0 }],
+  success: [
+    { kind: 'Put', key: 'a', value: '2' },
+    { kind: 'Range', key: 'a' },
+  ],
+  failure: [],
+}
 
 describe('each guarantee fails when it is broken', () => {
   const cases: readonly (readonly [string, string, (script: Script) => void])[] = [
@@ -237,6 +248,44 @@ describe('each guarantee fails when it is broken', () => {
           ]),
     ],
     [
+      'ETCD-S9',
+      'the branch that the comparisons forbid is taken',
+      (s) => s.put('a', '1', 2).txn(IF_ABSENT, 3, true, [{ kind: 'Put', header: header(3) }, rangeReply(3, [['a', '2', 3, 2, 2]])]),
+    ],
+    [
+      'ETCD-S10',
+      'a transaction does not see its own write',
+      (s) => s.put('b', '1', 2).txn(IF_ABSENT, 3, true, [{ kind: 'Put', header: header(3) }, rangeReply(3, [])]),
+    ],
+    [
+      'ETCD-S12',
+      'the keys of a lease go one after the other',
+      (s) =>
+        s
+          .grant(7, 10)
+          .put('a', '1', 2, 7)
+          .put('b', '1', 3, 7)
+          .revoke(7, 4)
+          .watch('w', 2, [
+            ['a', '1', 2],
+            ['b', '1', 3],
+            ['a', null, 4],
+            ['b', null, 5],
+          ]),
+    ],
+    [
+      'ETCD-S16',
+      'a compaction changes what is read at its own revision',
+      (s) =>
+        s
+          .put('a', '1', 2)
+          .put('a', '2', 3)
+          .compact(2, 3)
+          .getAt('a', 2, 3, [['a', '2', 3, 2, 2]]),
+    ],
+    ['ETCD-S21', 'an event counts one put too many', (s) => s.put('a', '1', 2).watch('w', 2, []).tell('w', ['a', '1', 2, 2, 2])],
+    ['ETCD-L5', 'an open watch is never told', (s) => s.put('a', '1', 2).watch('w', 2, []).wait(6_000).end()],
+    [
       'ETCD-S15',
       'a read of a revision shows another',
       (s) =>
@@ -285,6 +334,11 @@ test('keys that were there before the history began are taken as they are found'
     .put('b', 'x', 102)
   expect(checkEtcd(found.history).verdict).toBe('holds')
   expect(violated(checkEtcd(found.get('a', 102, [['a', 'old', 40, 30, 7]]).history))).toEqual(['ETCD-S13'])
+})
+
+test('a watch that has only just been opened need not have been told yet', () => {
+  const { history } = new Script().put('a', '1', 2).wait(6_000).watch('w', 2, []).end()
+  expect(violated(checkEtcd(history))).toEqual([])
 })
 
 test('a violation is drawn with the calls around it', () => {

@@ -1,6 +1,6 @@
 /** Histories of etcd's clients written by hand, a line a step: for tests of what judges them. Each call is alone in time. */
 import type { Delivered, Observation, Outcome } from '../../../model/state/history.ts'
-import type { EtcdRequest, KeyValue, LeaseId, Revision } from '../../../model/state/keyspace.ts'
+import type { EtcdRequest, KeyValue, KvResponse, LeaseId, RangeResponse, Revision, TxnRequest } from '../../../model/state/keyspace.ts'
 
 /** Key, value, modification and creation revision, version. */
 type Shown = readonly [string, string, Revision, Revision, number]
@@ -44,9 +44,27 @@ export class Script {
     return this.call({ kind: 'Range', key, revision: asked }, range(revision, shown))
   }
 
+  txn(request: TxnRequest, revision: Revision, succeeded: boolean, responses: readonly KvResponse[]): this {
+    return this.call(request, { kind: 'done', revision, response: { kind: 'Txn', header: header(revision), succeeded, responses } })
+  }
+
+  compact(revision: Revision, now: Revision): this {
+    return this.call({ kind: 'Compact', revision }, { kind: 'done', revision: now, response: { kind: 'Compact', header: header(now) } })
+  }
+
+  revoke(id: LeaseId, revision: Revision): this {
+    const response = { kind: 'LeaseRevoke', header: header(revision), id, ttlSeconds: -1 } as const
+    return this.call({ kind: 'LeaseRevoke', id }, { kind: 'done', revision, response })
+  }
+
   grant(id: LeaseId, ttlSeconds: number): this {
     const response = { kind: 'LeaseGrant', header: header(1), id, ttlSeconds } as const
     return this.call({ kind: 'LeaseGrant', id, ttlSeconds }, { kind: 'done', revision: 1, response })
+  }
+
+  end(): this {
+    this.history.push({ kind: 'PhaseBegan', atMs: this.atMs++, phase: 'end' })
+    return this
   }
 
   wait(forMs: number): this {
@@ -79,6 +97,13 @@ export class Script {
     return this
   }
 
+  /** One event with what it says of its key: created, how many puts. */
+  tell(stream: string, [key, value, revision, createRevision, version]: Shown): this {
+    const events: readonly Delivered[] = [{ type: 'PUT', key, revision, value, createRevision, version }]
+    this.history.push({ kind: 'WatchDelivered', atMs: this.atMs++, layer: 'etcd', stream, revision, events, progress: false })
+    return this
+  }
+
   notice(stream: string, revision: Revision): this {
     this.history.push({ kind: 'WatchDelivered', atMs: this.atMs++, layer: 'etcd', stream, revision, events: [], progress: true })
     return this
@@ -90,9 +115,11 @@ export class Script {
   }
 }
 
-const header = (revision: Revision) => ({ revision, raftTerm: 1, member: 'm1' })
+export const header = (revision: Revision) => ({ revision, raftTerm: 1, member: 'm1' })
 
-const range = (revision: Revision, shown: readonly Shown[]): Outcome => {
+const range = (revision: Revision, shown: readonly Shown[]): Outcome => ({ kind: 'done', revision, response: rangeReply(revision, shown) })
+
+export const rangeReply = (revision: Revision, shown: readonly Shown[]): RangeResponse => {
   const kvs = shown.map(([key, value, modRevision, createRevision, version]): KeyValue => ({
     key,
     value,
@@ -101,5 +128,5 @@ const range = (revision: Revision, shown: readonly Shown[]): Outcome => {
     version,
     lease: 0,
   }))
-  return { kind: 'done', revision, response: { kind: 'Range', header: header(revision), kvs, count: kvs.length, more: false } }
+  return { kind: 'Range', header: header(revision), kvs, count: kvs.length, more: false }
 }

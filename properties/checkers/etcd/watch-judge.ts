@@ -300,7 +300,7 @@ export class WatchJudge {
     }
   }
 
-  /** L5: what was seen some while before the end has reached it. */
+  /** L5: what was seen some while before the end, and while it was open, has reached it. */
   private reached(stream: Stream, endedMs: number): void {
     const { records, findings, truth, shownMs } = this.told
     let told = stream.start - 1
@@ -308,7 +308,8 @@ export class WatchJudge {
     for (let response = 0; response < stream.end.length; response++)
       if (stream.flags.at(response) === NOTICE) told = Math.max(told, stream.header.at(response))
     const row = this.rows[this.nextDue(stream, this.firstFrom(told + 1))]
-    if (row === undefined || endedMs - shownMs(truth.revision.at(row)) <= SLACK_MS) findings.holds('ETCD-L5', true)
+    const dueMs = row === undefined ? Infinity : Math.max(stream.openedMs, shownMs(truth.revision.at(row)))
+    if (row === undefined || endedMs - dueMs <= SLACK_MS) findings.holds('ETCD-L5', true)
     else {
       const text = `stream ${stream.name} of ${stream.process} was never told of ${this.rowText(row)}`
       findings.violated('ETCD-L5', { text, atMs: endedMs, calls: [stream.name] })

@@ -14,6 +14,7 @@ export class Stream {
   readonly process: string
   readonly range: KeyRange
   readonly start: number
+  readonly openedMs: number
   readonly filters: readonly string[]
   readonly event = new Integers()
   /** The version said to be the previous one; -1: none was given. */
@@ -25,11 +26,12 @@ export class Stream {
   readonly flags = new Integers()
   closed: Seen<'WatchClosed'> | null = null
 
-  constructor({ stream, process, range, startRevision, filters }: Seen<'WatchOpened'>) {
+  constructor({ stream, process, range, startRevision, filters, atMs }: Seen<'WatchOpened'>) {
     this.name = stream
     this.process = process
     this.range = range
     this.start = startRevision
+    this.openedMs = atMs
     this.filters = filters ?? []
   }
 
