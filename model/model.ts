@@ -16,7 +16,7 @@ import { nodeLifecycle } from './components/node-lifecycle.ts'
 import { replicaSet } from './components/replicaset.ts'
 import { scheduler } from './components/scheduler.ts'
 import { informers } from './components/view.ts'
-import type { KubernetesObject } from './state/objects.ts'
+import type { KubernetesObject } from './state/kinds.ts'
 import type { Action, Budget, Component, System, UserStep } from './state/system.ts'
 
 /** A component as the whole sees it: what it would do. Doing it is the same whoever does. */

@@ -4,7 +4,8 @@
  * A kind shows what its readers look for first; everything else is told apart by its revision alone.
  */
 import type { Stored } from '../model/state/keyspace.ts'
-import type { Deployment, EndpointSlice, KubernetesObject, Node, Pod, ReplicaSet, Service } from '../model/state/objects.ts'
+import type { KubernetesObject } from '../model/state/kinds.ts'
+import type { Deployment, EndpointSlice, Node, Pod, ReplicaSet, Service } from '../model/state/objects.ts'
 
 type Facts = Readonly<Record<string, string>>
 

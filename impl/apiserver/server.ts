@@ -12,12 +12,15 @@ import { matcher, type Matcher } from '../selector.ts'
 import { sleep, spawn, wait, type Task } from '../task.ts'
 import { epochMs, rfc3339 } from '../time.ts'
 import type { ClusterHost, ClusterProcess, Message } from '../wire.ts'
+import { admitted } from './admission/chain.ts'
+import type { Neighbours } from './admission/plugin.ts'
 import type { ApiClientMessage, ApiReply, ApiRequest, DeleteOptions } from './api.ts'
+import { bindPod } from './kinds/pod.ts'
 import { jsonPatch, mergePatch, strategicMerge } from './patch.ts'
 import { ServiceAddresses } from './service-ip.ts'
 import { alreadyExists, badRequest, conflict, expired, MODIFIED, notFound, Refusal, timedOut, tooLargeResourceVersion } from './status.ts'
 import { Storage } from './storage.ts'
-import { bindPod, mayDelete, prepareCreate, prepareUpdate } from './strategy.ts'
+import { mayDelete, prepareCreate, prepareUpdate, validate } from './strategy.ts'
 import { versioned, WatchCache, type CacheWatcher } from './watch-cache.ts'
 
 export interface ApiserverOptions {
@@ -43,6 +46,7 @@ export class Apiserver implements ClusterProcess {
   private readonly storage: Storage
   private readonly addresses: ServiceAddresses
   private readonly caches = new Map<string, WatchCache>()
+  private readonly neighbours: Neighbours
 
   constructor(host: ClusterHost, options: ApiserverOptions) {
     this.host = host
@@ -51,6 +55,17 @@ export class Apiserver implements ClusterProcess {
     this.storage = new Storage(this.etcd)
     this.addresses = new ServiceAddresses(host, this.etcd)
     for (const resource of RESOURCES) this.caches.set(resource.resource, new WatchCache(host, this.etcd, resource))
+    const { storage } = this
+    this.neighbours = {
+      cached: (resource, key) => this.cache(resource).get(key),
+      cachedList: (resource, namespace) =>
+        this.cache(resource)
+          .list(prefixOf(resource, namespace))
+          .map(([, object]) => object),
+      *read(key, author) {
+        return (yield* storage.read(key, author))?.value as ApiObject | undefined
+      },
+    }
   }
 
   start(): void {
@@ -214,12 +229,10 @@ export class Apiserver implements ClusterProcess {
     const given = request.body as ApiObject
     const namespace = resource.namespaced ? (request.namespace ?? given.metadata.namespace ?? 'default') : undefined
     const name = given.metadata.name || this.generatedName(given.metadata.generateName)
-    if (namespace !== undefined) yield* this.namespaceExists(namespace, author)
-    let object = prepareCreate(resource, given, name, namespace, {
-      uid: this.uuid(),
-      now: rfc3339(this.host.now()),
-      tolerationSeconds: Math.ceil((this.options.timings.defaultTolerationMs ?? TOLERATION_MS) / 1000),
-    })
+    const born = prepareCreate(resource, given, name, namespace, { uid: this.uuid(), now: rfc3339(this.host.now()) })
+    const tolerationSeconds = Math.ceil((this.options.timings.defaultTolerationMs ?? TOLERATION_MS) / 1000)
+    let object = yield* admitted({ resource, object: born, author, tolerationSeconds }, this.neighbours)
+    validate(resource, object)
     const address = resource.kind === 'Service' ? yield* this.clusterIP(object as Service) : null
     if (address !== null) object = { ...object, spec: { ...(object as Service).spec, clusterIP: address } } as Service
     const key = keyOf(resource.resource, namespace, name)
@@ -234,13 +247,6 @@ export class Apiserver implements ClusterProcess {
     const { type, clusterIP } = service.spec
     if (type === 'ExternalName' || clusterIP === 'None') return null
     return yield* this.addresses.allocate(`${service.metadata.namespace}/${service.metadata.name}`, clusterIP || undefined)
-  }
-
-  private *namespaceExists(namespace: string, author: string): Task<void> {
-    const key = keyOf('namespaces', undefined, namespace)
-    if (this.cache('namespaces').get(key) !== undefined) return
-    const read = yield* this.storage.read(key, author)
-    if (read === undefined) throw new Refusal(notFound('namespaces', namespace))
   }
 
   private generatedName(base: string | undefined): string {
@@ -280,6 +286,7 @@ export class Apiserver implements ClusterProcess {
       if (guarded && asked !== held.metadata.resourceVersion) throw new Refusal(conflict(resource.resource, name, MODIFIED))
       const after =
         request.subresource === 'scale' ? scaled(held, given) : prepareUpdate(resource, held, given, request.subresource === 'status')
+      if (request.subresource === undefined) validate(resource, after)
       return finished(after) ? 'remove' : after
     })
     if (object === undefined) throw new Refusal(notFound(resource.resource, name))

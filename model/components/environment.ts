@@ -4,7 +4,8 @@
  * A user's step looks at the store as it is. What breaks may come at any moment; a machine that is cut off is reached
  * again sooner or later, one that crashed only if that is granted.
  */
-import type { Deployment, KubernetesObject, Node, ReplicaSet } from '../state/objects.ts'
+import type { KubernetesObject } from '../state/kinds.ts'
+import type { Deployment, Node, ReplicaSet } from '../state/objects.ts'
 import { keyOf } from '../state/resources.ts'
 import type { ApiRequest, Budget, Component, EnvironmentAction, System, UserStep } from '../state/system.ts'
 import { serve } from './apiserver.ts'

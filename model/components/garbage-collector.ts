@@ -6,7 +6,8 @@
  * was when that was asked: narrower than upstream, which may miss one that it had not seen and collect it later.
  * Source: kubernetes pkg/controller/garbagecollector/garbagecollector.go
  */
-import type { ApiObject, KubernetesObject, OwnerReference } from '../state/objects.ts'
+import type { KubernetesObject } from '../state/kinds.ts'
+import type { ApiObject, OwnerReference } from '../state/objects.ts'
 import { keyOf, resourceOfKind } from '../state/resources.ts'
 import type { Request, System } from '../state/system.ts'
 import { FOREGROUND, ORPHAN } from './apiserver.ts'

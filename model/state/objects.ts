@@ -413,5 +413,3 @@ export interface PlainObject extends ApiObject {
   readonly kind: 'ConfigMap' | 'Secret' | 'ServiceAccount'
   readonly data?: Labels
 }
-
-export type KubernetesObject = Pod | Node | Lease | ReplicaSet | Deployment | Service | EndpointSlice | Namespace | PlainObject

@@ -3,7 +3,7 @@
  *
  * Source: the API's own discovery documents (kubernetes/kubernetes api/discovery).
  */
-import type { KubernetesObject } from './objects.ts'
+import type { KubernetesObject } from './kinds.ts'
 
 export interface Resource {
   readonly group: string

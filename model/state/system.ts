@@ -2,7 +2,8 @@
 import type { Cluster, RunningContainer } from './cluster.ts'
 import type { Choice, ProcessName } from './history.ts'
 import type { Key, LeaseId, Revision, Stored, WatchEvent } from './keyspace.ts'
-import type { KubernetesObject, Uid } from './objects.ts'
+import type { KubernetesObject } from './kinds.ts'
+import type { Uid } from './objects.ts'
 import type { ResourceName } from './resources.ts'
 
 /** One component, or the whole: which actions are possible, and what each does. */

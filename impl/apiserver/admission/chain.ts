@@ -1,0 +1,20 @@
+/** The plugins in the order the API server runs them. Source: kubernetes/kubernetes pkg/kubeapiserver/options/plugins.go. */
+import type { ApiObject } from '../../../model/state/objects.ts'
+import type { Task } from '../../task.ts'
+import { defaultTolerationSeconds } from './default-tolerations.ts'
+import { namespaceLifecycle } from './namespace-lifecycle.ts'
+import type { AdmissionPlugin, Asked, Neighbours } from './plugin.ts'
+import { priority } from './priority.ts'
+import { taintNodesByCondition } from './taint-nodes.ts'
+
+const CHAIN: readonly AdmissionPlugin[] = [namespaceLifecycle, taintNodesByCondition, priority, defaultTolerationSeconds]
+
+/** Throws Refusal. */
+export function* admitted(asked: Asked, neighbours: Neighbours): Task<ApiObject> {
+  let { object } = asked
+  for (const plugin of CHAIN) {
+    const made = plugin.create({ ...asked, object }, neighbours)
+    object = 'metadata' in made ? made : yield* made
+  }
+  return object
+}

@@ -1,0 +1,23 @@
+/** The kinds that are more than stored data, by name. */
+import type { Kind } from './kind.ts'
+import { namespace } from './namespace.ts'
+import { node } from './node.ts'
+import { pod } from './pod.ts'
+import { service } from './service.ts'
+import { deployment, replicaSet } from './workloads.ts'
+
+const asItIs: Kind = { defaults: (spec) => spec }
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  Deployment: deployment,
+  Lease: asItIs,
+  Namespace: namespace,
+  Node: node,
+  Pod: pod,
+  ReplicaSet: replicaSet,
+  Service: service,
+}
+
+const plain: Kind = {}
+
+export const kindOf = (kind: string): Kind => KINDS[kind] ?? plain

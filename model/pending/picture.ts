@@ -1,0 +1,51 @@
+/** What the reasons why something waits are read from, and the words they share. */
+import type { Cluster } from '../state/cluster.ts'
+import type { ApiObject, Condition, Node, Pod, ReplicaSet } from '../state/objects.ts'
+import { prefixOf } from '../state/resources.ts'
+import type { Pending } from '../invariant.ts'
+
+export interface Picture {
+  readonly cluster: Cluster
+  readonly pods: readonly Pod[]
+  readonly nodes: ReadonlyMap<string, Node>
+  readonly sets: readonly ReplicaSet[]
+  /** Pods that wait, by uid, and whether the specification sees no way out; filled as pods are looked at, before their owners. */
+  readonly blocked: Map<string, boolean>
+}
+
+/** What of one sort still waits, root causes first. */
+export type Waiting = (picture: Picture) => readonly Pending[]
+
+export const all = <T extends ApiObject>(cluster: Cluster, resource: string): readonly T[] => {
+  const prefix = prefixOf(resource)
+  const found: T[] = []
+  for (const [key, stored] of cluster.store) if (key.startsWith(prefix)) found.push(stored.value as T)
+  return found
+}
+
+/** 'Pod default/web-1' */
+export const label = (object: ApiObject): string => {
+  const { namespace, name } = object.metadata
+  return `${object.kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`
+}
+
+export const conditionOf = (conditions: readonly Condition[] | undefined, type: string): Condition | undefined =>
+  conditions?.find((condition) => condition.type === type)
+
+export const isReady = (pod: Pod): boolean => conditionOf(pod.status.conditions, 'Ready')?.status === 'True'
+export const isTerminal = (pod: Pod): boolean => pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed'
+export const isEnding = (object: ApiObject): boolean => object.metadata.deletionTimestamp !== undefined
+export const controllerOf = (object: ApiObject): string | undefined =>
+  object.metadata.ownerReferences?.find((owner) => owner.controller === true)?.uid
+export const podsOf = ({ pods }: Picture, owner: ApiObject): readonly Pod[] =>
+  pods.filter((pod) => controllerOf(pod) === owner.metadata.uid)
+
+/** The machine is down for good. */
+export const isLost = ({ cluster }: Picture, node: string): boolean => cluster.machinesDown.has(node)
+
+/** An object that is being deleted waits for its pods (foreground), also for those whose end nobody can confirm. */
+export const beingDeleted = (picture: Picture, object: ApiObject, pods: readonly Pod[]): Pending => {
+  const stuck = pods.find((pod) => isEnding(pod) && isLost(picture, pod.spec.nodeName ?? ''))
+  if (stuck === undefined) return { object: label(object), waitsFor: 'its end: it is being deleted', blocked: false }
+  return { object: label(object), waitsFor: `the end of ${stuck.metadata.name}, whose node ${stuck.spec.nodeName} is lost`, blocked: true }
+}

@@ -1,0 +1,110 @@
+/** Pods: what keeps each from running and being ready, or from its end. */
+import { allocatable, infeasible, requests } from '../components/feasible.ts'
+import { podAffinity } from '../components/scheduling/pod-affinity.ts'
+import { spread } from '../components/scheduling/spread.ts'
+import type { Pending } from '../invariant.ts'
+import type { ApiObject, Pod } from '../state/objects.ts'
+import { all, conditionOf, controllerOf, isLost, isReady, isTerminal, label, type Picture, type Waiting } from './picture.ts'
+
+export const podsPending: Waiting = (picture) => {
+  const rows = new Map<string, Pending>()
+  for (const pod of picture.pods) {
+    const row = podPending(picture, pod)
+    if (row === null) continue
+    picture.blocked.set(pod.metadata.uid, row.blocked)
+    // Pods of one owner that wait for the same thing are one line.
+    const key = `${controllerOf(pod) ?? pod.metadata.uid}\n${row.waitsFor}`
+    if (!rows.has(key)) rows.set(key, { ...row, of: workloadOf(picture, pod) })
+  }
+  return [...rows.values()]
+}
+
+/** Whose pod it is, as its user would say: the Deployment above the ReplicaSet. */
+const workloadOf = (picture: Picture, pod: Pod): string => {
+  const owner = pod.metadata.ownerReferences?.find((ref) => ref.controller === true)
+  if (owner === undefined) return label(pod)
+  const set = picture.sets.find((one) => one.metadata.uid === owner.uid)
+  const above = set?.metadata.ownerReferences?.find((ref) => ref.controller === true) ?? owner
+  return `${above.kind} ${pod.metadata.namespace}/${above.name}`
+}
+
+const podPending = (picture: Picture, pod: Pod): Pending | null => {
+  const object = label(pod)
+  const node = pod.spec.nodeName ?? ''
+  if (pod.metadata.deletionTimestamp !== undefined) {
+    // Nobody can say that its containers have stopped until the node comes back or is removed.
+    const lost = node !== '' && isLost(picture, node) && picture.nodes.has(node)
+    return lost ? null : { object, waitsFor: 'its end: it is being deleted', blocked: false }
+  }
+  if (isTerminal(pod)) return null
+  if (node === '') return unboundPending(picture, pod)
+  if (isLost(picture, node)) return evictionPending(picture, pod, node)
+  for (const status of [...(pod.status.initContainerStatuses ?? []), ...(pod.status.containerStatuses ?? [])]) {
+    const { waiting } = status.state
+    if (waiting?.reason === 'CreateContainerConfigError') {
+      return { object, waitsFor: `${waiting.message ?? 'its configuration'} (container ${status.name})`, blocked: true }
+    }
+    if (waiting?.reason === 'CrashLoopBackOff') return { object, waitsFor: `container ${status.name} to be started again`, blocked: false }
+  }
+  if (isReady(pod)) return null
+  return { object, waitsFor: `its containers to be ready on ${node}`, blocked: false }
+}
+
+const evictionPending = (picture: Picture, pod: Pod, node: string): Pending => {
+  const object = label(pod)
+  const stays = (pod.spec.tolerations ?? []).some(
+    (one) => one.key === 'node.kubernetes.io/unreachable' && one.tolerationSeconds === undefined,
+  )
+  if (stays) return { object, waitsFor: `${node} to come back: it is lost, and the pod tolerates that for ever`, blocked: true }
+  // With no node left that reports, nobody is evicted.
+  const alone = [...picture.nodes.keys()].every((name) => isLost(picture, name))
+  if (alone) return { object, waitsFor: `${node} to come back: it is lost, and so is every other node`, blocked: true }
+  return { object, waitsFor: `to be evicted from ${node}, which is lost`, blocked: false }
+}
+
+const unboundPending = (picture: Picture, pod: Pod): Pending => {
+  const object = label(pod)
+  const said = conditionOf(pod.status.conditions, 'PodScheduled')
+  if ((pod.spec.schedulingGates ?? []).length > 0) {
+    return {
+      object,
+      waitsFor: `its scheduling gates to be removed: ${(pod.spec.schedulingGates ?? []).map((gate) => gate.name).join(', ')}`,
+      blocked: true,
+    }
+  }
+  if (pod.spec.schedulerName !== 'default-scheduler')
+    return { object, waitsFor: `the scheduler ${pod.spec.schedulerName}, which does not run here`, blocked: true }
+  const blocked = !hasRoom(picture, pod)
+  const why = said?.status === 'False' && said.message !== undefined ? `: ${said.message}` : ''
+  return { object, waitsFor: `a node${why}${blocked ? explained(picture, pod) : ''}`, blocked }
+}
+
+const evenly = spread({})
+
+/** Whether some node would take it, as things are: by plain sums, and beside the pods that are there. */
+const hasRoom = (picture: Picture, pod: Pod): boolean => {
+  const pods = picture.pods.filter((other) => (other.spec.nodeName ?? '') !== '' && !isTerminal(other))
+  const scene = { nodes: [...picture.nodes.values()], pods, others: all<ApiObject>(picture.cluster, 'namespaces') }
+  return [...picture.nodes.values()].some((node) => {
+    const { name } = node.metadata
+    if (isLost(picture, name)) return false
+    const others = picture.pods.filter((other) => other.spec.nodeName === name && !isTerminal(other))
+    return infeasible(pod, node, others) === null && podAffinity(scene, pod, node) === 'fits' && evenly(scene, pod, node) === 'fits'
+  })
+}
+
+/** What no node could ever give is said in numbers. */
+const explained = (picture: Picture, pod: Pod): string => {
+  const parts: string[] = []
+  const nodes = [...picture.nodes.values()]
+  for (const [resource, amount] of requests(pod)) {
+    const largest = Math.max(0, ...nodes.map((node) => allocatable(node, resource)))
+    if (amount > largest) parts.push(`it asks for ${show(amount, resource)} ${resource}, the largest node has ${show(largest, resource)}`)
+  }
+  return parts.length === 0 ? '' : ` (${parts.join('; ')})`
+}
+
+const show = (amount: number, resource: string): string => {
+  const units = amount / 1000
+  return resource === 'memory' ? `${Math.round(units / 1024 ** 2)} Mi` : String(Math.round(units * 1000) / 1000)
+}

@@ -1,0 +1,67 @@
+/** Services: their endpoints, and the rules on every node. */
+import { backendsOf } from '../components/backends.ts'
+import type { EndpointSlice, Service } from '../state/objects.ts'
+import { matchesPairs } from '../state/selector.ts'
+import { all, isEnding, isLost, isReady, isTerminal, label, type Picture, type Waiting } from './picture.ts'
+
+export const slicesPending: Waiting = (picture) => {
+  const slices = all<EndpointSlice>(picture.cluster, 'endpointslices')
+  return all<Service>(picture.cluster, 'services').flatMap((service) => {
+    const { spec } = service
+    if (isEnding(service)) return [{ object: label(service), waitsFor: 'its end: it is being deleted', blocked: false }]
+    if (spec.selector === undefined || spec.type === 'ExternalName') return []
+    const wanted = desiredEndpoints(picture, service)
+    const held = endpointsOf(service, slices)
+    return held === wanted
+      ? []
+      : [{ object: label(service), waitsFor: `its endpoints to be ${wanted || 'none'}: they are ${held || 'none'}`, blocked: false }]
+  })
+}
+
+const desiredEndpoints = ({ pods }: Picture, service: Service): string =>
+  pods
+    .filter((pod) => pod.metadata.namespace === service.metadata.namespace && matchesPairs(service.spec.selector, pod.metadata.labels))
+    .flatMap((pod) => {
+      const { podIP } = pod.status
+      if (podIP === undefined || isTerminal(pod)) return []
+      const serving = isReady(pod)
+      const ready = service.spec.publishNotReadyAddresses === true || (serving && !isEnding(pod))
+      return [`${podIP}${ready ? '' : ' (not ready)'}`]
+    })
+    .toSorted()
+    .join(', ')
+
+const endpointsOf = (service: Service, slices: readonly EndpointSlice[]): string =>
+  slices
+    .filter(
+      (slice) =>
+        slice.metadata.namespace === service.metadata.namespace &&
+        slice.metadata.labels?.['kubernetes.io/service-name'] === service.metadata.name,
+    )
+    .flatMap((slice) => slice.endpoints)
+    .flatMap((endpoint) => endpoint.addresses.map((address) => `${address}${endpoint.conditions.ready ? '' : ' (not ready)'}`))
+    .toSorted()
+    .join(', ')
+
+/** Every node that is up routes to what the slices say is ready. */
+export const rulesPending: Waiting = (picture) => {
+  const { cluster } = picture
+  const slices = all<EndpointSlice>(cluster, 'endpointslices')
+  const wanted = new Map<string, string>()
+  for (const service of all<Service>(cluster, 'services')) {
+    const { clusterIP, ports, type } = service.spec
+    if (clusterIP === undefined || clusterIP === 'None' || type === 'ExternalName') continue
+    const backends = backendsOf(service, slices).join(', ')
+    for (const port of ports ?? []) wanted.set(`${service.metadata.namespace}/${service.metadata.name}:${port.port}`, backends)
+  }
+  return [...picture.nodes.keys()].flatMap((node) => {
+    if (isLost(picture, node)) return []
+    const rules = cluster.rules.get(node) ?? {}
+    const wrong =
+      [...wanted].find(([name, backends]) => (rules[name]?.backends ?? []).join(', ') !== backends)?.[0] ??
+      Object.keys(rules).find((name) => !wanted.has(name))
+    return wrong === undefined
+      ? []
+      : [{ object: `Node ${node}`, waitsFor: `its service rules to be up to date for ${wrong}`, blocked: false }]
+  })
+}
