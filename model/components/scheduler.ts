@@ -5,7 +5,7 @@
  * implementation that picks among feasible nodes refines it. Preemption is left out: nobody here has a priority.
  * Source: kubernetes pkg/scheduler/schedule_one.go
  */
-import type { Node, Pod } from '../state/objects.ts'
+import type { ApiObject, Node, Pod } from '../state/objects.ts'
 import type { Request, System } from '../state/system.ts'
 import { infeasible } from './feasible.ts'
 import { isActive, isBound, isTerminal, sameValue, withCondition } from './objects.ts'
@@ -42,13 +42,15 @@ export const schedulingBy = (podsKnown: (system: System, process: string) => rea
     const assumed = pods.flatMap(({ key, value }) =>
       isBound(value) && !isBound(shown.get(key) ?? value) ? [{ uid: value.metadata.uid, node: value.spec.nodeName ?? '' }] : [],
     )
+    const scene = {
+      nodes: nodes.map(({ value }) => value),
+      pods: pods.map(({ value }) => value).filter((other) => isBound(other) && !isTerminal(other)),
+      others: seen<ApiObject>(system, SCHEDULER, 'namespaces').map(({ value }) => value),
+    }
     const waiting = pods.filter(({ value }) => isActive(value) && notToBind(value) === null)
     return waiting.flatMap((held) => {
       const pod = refOf(held.value)
-      const fits = nodes.filter(({ value: node }) => {
-        const others = pods.map(({ value }) => value).filter((other) => other.spec.nodeName === node.metadata.name && !isTerminal(other))
-        return infeasible(held.value, node, others) === null
-      })
+      const fits = nodes.filter(({ value: node }) => infeasible(scene, held.value, node) === null)
       if (fits.length === 0) {
         const told = unschedulable(held)
         return told.request.verb === 'status' && sameValue(told.request.value, held.value) ? [] : [told]

@@ -1,5 +1,5 @@
 /** Pods on their nodes: what runs, what ends, and what is said about it. SEMANTICS 2.10. */
-import { allocatable, requests } from '../components/feasible.ts'
+import { allocatable, requests } from '../components/scheduling/requests.ts'
 import type { Invariant, Judgement } from '../invariant.ts'
 import type { Cluster } from '../state/cluster.ts'
 import type { Seen } from '../state/history.ts'

@@ -1,9 +1,11 @@
 /** The scheduler only decides, once for each pod, and only what fits. SEMANTICS 2.9. */
-import { infeasible, requests, allocatable } from '../components/feasible.ts'
-import { CONSTRAINTS } from '../components/scheduling/plugins.ts'
+import { AMONG_PODS, infeasible, OF_THE_NODE } from '../components/feasible.ts'
+import { allocatable, requests } from '../components/scheduling/requests.ts'
 import { notToBind } from '../components/scheduler.ts'
 import type { Invariant } from '../invariant.ts'
-import type { Seen } from '../state/history.ts'
+import type { Scene } from '../components/scheduling/scene.ts'
+import type { StoreHistory } from '../state/cluster.ts'
+import type { Choice, Seen, View } from '../state/history.ts'
 import type { Namespace, Node, Pod, Uid } from '../state/objects.ts'
 import { keyOf, resourceOfKey } from '../state/resources.ts'
 import { isTerminal, sameValue } from '../components/objects.ts'
@@ -87,6 +89,21 @@ const noOvercommit: Invariant = watching(
   },
 )
 
+/** What the scheduler decided by: what it saw, and its pods that it counts on nodes already. */
+const sceneOf = (history: StoreHistory, view: View, choice: Choice & { readonly kind: 'Bind' }) => {
+  const nodes = listed<Node>(history, view, 'nodes')
+  const pod = viewed<Pod>(history, view, choice.pod)
+  const assumed = new Map(choice.assumed.map(({ uid, node }) => [uid, node]))
+  const pods = listed<Pod>(history, view, 'pods').flatMap((other) => {
+    if (other === pod || isTerminal(other)) return []
+    if ((other.spec.nodeName ?? '') !== '') return [other]
+    const nodeName = assumed.get(other.metadata.uid)
+    return nodeName === undefined ? [] : [{ ...other, spec: { ...other.spec, nodeName } }]
+  })
+  const scene: Scene = { nodes, pods, others: listed<Namespace>(history, view, 'namespaces') }
+  return { scene, pod, node: nodes.find(({ metadata }) => metadata.name === choice.node) }
+}
+
 const feasibleAsSeen = deciding(
   {
     id: 'SCHED-S3',
@@ -97,22 +114,15 @@ const feasibleAsSeen = deciding(
   },
   ['Bind'],
   ({ choice, view, process }, { history }) => {
-    const pod = viewed<Pod>(history, view, choice.pod)
-    const node = objectOf<Node>(history.at(keyOf('nodes', undefined, choice.node), view['nodes'] ?? 0))
+    const { scene, pod, node } = sceneOf(history, view, choice)
     if (pod === undefined) return { why: `${process} binds ${choice.pod.name}, which was not in its view` }
     if (node === undefined) return { why: `${process} binds ${choice.pod.name} to ${choice.node}, a node that is not there` }
-    const all = listed<Pod>(history, view, 'pods')
-    const assumed = new Set(choice.assumed.filter((one) => one.node === choice.node).map((one) => one.uid))
-    const others = all.filter(
-      (other) => other !== pod && !isTerminal(other) && (other.spec.nodeName === choice.node || assumed.has(other.metadata.uid)),
-    )
-    const reason = infeasible(pod, node, others)
+    const reason = infeasible(scene, pod, node, OF_THE_NODE)
     if (reason !== null) return { why: `${process} binds ${choice.pod.name} to ${choice.node}, though ${reason}` }
-    return assumed.size > 0 ? 'notable' : 'holds'
+    return choice.assumed.some((one) => one.node === choice.node) ? 'notable' : 'holds'
   },
 )
 
-const AMONG_PODS = ['PodTopologySpread', 'InterPodAffinity'].map((name) => ({ name, constraint: CONSTRAINTS[name]?.({}) }))
 const asksOfOthers = ({ spec }: Pod): boolean =>
   (spec.topologySpreadConstraints ?? []).length > 0 || (spec.affinity?.podAffinity ?? spec.affinity?.podAntiAffinity) !== undefined
 
@@ -127,20 +137,10 @@ const amongPods = deciding(
   },
   ['Bind'],
   ({ choice, view, process }, { history }) => {
-    const pod = viewed<Pod>(history, view, choice.pod)
-    const nodes = listed<Node>(history, view, 'nodes')
-    const node = nodes.find(({ metadata }) => metadata.name === choice.node)
-    if (pod === undefined || node === undefined) return 'vacuous'
-    const all = listed<Pod>(history, view, 'pods').filter((other) => other !== pod && !isTerminal(other))
-    if (![pod, ...all].some(asksOfOthers)) return 'vacuous'
-    const assumed = new Map(choice.assumed.map(({ uid, node: name }) => [uid, name]))
-    const pods = all.map((other) => {
-      const nodeName = other.spec.nodeName ?? assumed.get(other.metadata.uid) ?? ''
-      return { ...other, spec: { ...other.spec, nodeName } }
-    })
-    const scene = { nodes, pods: pods.filter(({ spec }) => spec.nodeName !== ''), others: listed<Namespace>(history, view, 'namespaces') }
-    const broken = AMONG_PODS.find(({ constraint }) => (constraint?.(scene, pod, node) ?? 'fits') !== 'fits')
-    if (broken !== undefined) return { why: `${process} binds ${choice.pod.name} to ${choice.node}, against ${broken.name}` }
+    const { scene, pod, node } = sceneOf(history, view, choice)
+    if (pod === undefined || node === undefined || ![pod, ...scene.pods].some(asksOfOthers)) return 'vacuous'
+    const reason = infeasible(scene, pod, node, AMONG_PODS)
+    if (reason !== null) return { why: `${process} binds ${choice.pod.name} to ${choice.node}, though ${reason}` }
     return asksOfOthers(pod) && scene.pods.length > 0 ? 'notable' : 'holds'
   },
 )

@@ -1,7 +1,6 @@
 /** Pods: what keeps each from running and being ready, or from its end. */
-import { allocatable, infeasible, requests } from '../components/feasible.ts'
-import { podAffinity } from '../components/scheduling/pod-affinity.ts'
-import { spread } from '../components/scheduling/spread.ts'
+import { infeasible } from '../components/feasible.ts'
+import { allocatable, requests } from '../components/scheduling/requests.ts'
 import type { Pending } from '../invariant.ts'
 import type { ApiObject, Pod } from '../state/objects.ts'
 import { all, conditionOf, controllerOf, isLost, isReady, isTerminal, label, type Picture, type Waiting } from './picture.ts'
@@ -79,18 +78,11 @@ const unboundPending = (picture: Picture, pod: Pod): Pending => {
   return { object, waitsFor: `a node${why}${blocked ? explained(picture, pod) : ''}`, blocked }
 }
 
-const evenly = spread({})
-
 /** Whether some node would take it, as things are: by plain sums, and beside the pods that are there. */
 const hasRoom = (picture: Picture, pod: Pod): boolean => {
   const pods = picture.pods.filter((other) => (other.spec.nodeName ?? '') !== '' && !isTerminal(other))
   const scene = { nodes: [...picture.nodes.values()], pods, others: all<ApiObject>(picture.cluster, 'namespaces') }
-  return [...picture.nodes.values()].some((node) => {
-    const { name } = node.metadata
-    if (isLost(picture, name)) return false
-    const others = picture.pods.filter((other) => other.spec.nodeName === name && !isTerminal(other))
-    return infeasible(pod, node, others) === null && podAffinity(scene, pod, node) === 'fits' && evenly(scene, pod, node) === 'fits'
-  })
+  return scene.nodes.some((node) => !isLost(picture, node.metadata.name) && infeasible(scene, pod, node) === null)
 }
 
 /** What no node could ever give is said in numbers. */

@@ -8,7 +8,7 @@ import type { ClusterEvent, Queued, Status } from '../../impl/scheduler/framewor
 import { listersOf } from '../../impl/scheduler/listers.ts'
 import { podInfoOf, type PodInfo } from '../../impl/scheduler/node-info.ts'
 import { SchedulingQueue } from '../../impl/scheduler/queue.ts'
-import { infeasible } from '../../model/components/feasible.ts'
+import { infeasible, OF_THE_NODE } from '../../model/components/feasible.ts'
 import type { Node, Pod } from '../../model/state/objects.ts'
 import { EventQueue } from '../../sim/queue.ts'
 import type { Random } from '../../sim/random.ts'
@@ -181,11 +181,8 @@ class Run {
   private judge(pod: Pod, name: string): void {
     const node = this.cache.node(name)
     if (node === undefined) return
-    const reason = infeasible(
-      pod,
-      node.node,
-      [...node.pods.values()].map((other) => other.pod),
-    )
+    const scene = { nodes: [node.node], pods: [...node.pods.values()].map((other) => other.pod), others: [] }
+    const reason = infeasible(scene, pod, node.node, OF_THE_NODE)
     if (reason !== null) this.metrics.violated(`${pod.metadata.name} on ${name}: ${reason}`)
   }
 

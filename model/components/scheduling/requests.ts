@@ -3,7 +3,7 @@
  *
  * Source: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/#resource-sharing-within-containers
  */
-import type { Container, Pod, ResourceList } from '../../state/objects.ts'
+import type { Container, Node, Pod, ResourceList } from '../../state/objects.ts'
 import { thousandths } from '../../state/quantity.ts'
 
 /** What a container that asks for nothing counts for when nodes are compared. */
@@ -26,6 +26,16 @@ export const asked = ({ spec }: Pod): readonly string[] => [
       .concat(Object.keys(spec.overhead ?? {})),
   ),
 ]
+
+const sums = new WeakMap<Pod['spec'], ReadonlyMap<string, number>>()
+/** All that it asks for, by resource. */
+export const requests = (pod: Pod): ReadonlyMap<string, number> => {
+  const found = sums.get(pod.spec) ?? new Map(asked(pod).map((name) => [name, request(pod, name)]))
+  sums.set(pod.spec, found)
+  return found
+}
+
+export const allocatable = (node: Node, resource: string): number => thousandths(node.status.allocatable[resource] ?? '0')
 
 /** Extended resources have a domain of their own. */
 export const isExtended = (resource: string): boolean => resource.includes('/') && !/^([^/]*\.)?kubernetes\.io\//.test(resource)

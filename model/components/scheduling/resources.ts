@@ -4,9 +4,8 @@
  * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/resource-bin-packing/
  */
 import type { Node, Pod } from '../../state/objects.ts'
-import { thousandths } from '../../state/quantity.ts'
-import { asked, isExtended, request, USUAL } from './requests.ts'
-import { podsOn, SCORE_MOST, type Constraint, type Scene, type Score } from './scene.ts'
+import { allocatable, isExtended, request, requests, USUAL } from './requests.ts'
+import { notNow, podsOn, SCORE_MOST, type Constraint, type Scene, type Score } from './scene.ts'
 
 interface Weight {
   readonly name: string
@@ -26,25 +25,32 @@ const BOTH: readonly Weight[] = [
   { name: 'cpu', weight: 1 },
   { name: 'memory', weight: 1 },
 ]
-const capacityOf = (node: Node, resource: string): number => thousandths(node.status.allocatable[resource] ?? '0')
+
+/** The first of these resources of which the pods together ask for more than there is. Null: there is room. */
+const lacks = (node: Node, pods: readonly Pod[], resources: readonly string[]): string | null => {
+  if (pods.length * 1000 > allocatable(node, 'pods')) return 'pods'
+  const together = (name: string): number => pods.reduce((sum, one) => sum + (requests(one).get(name) ?? 0), 0)
+  return resources.find((name) => together(name) > allocatable(node, name)) ?? null
+}
+
+const wanted = (pod: Pod): readonly string[] => [...requests(pod)].flatMap(([name, amount]) => (amount > 0 ? [name] : []))
+
+/** What the node has too little of. */
+export const shortOf = (scene: Scene, pod: Pod, node: Node): string | null => lacks(node, [pod, ...podsOn(scene, node)], wanted(pod))
 
 export const fitsResources =
   (ignored: readonly string[] = [], ignoredGroups: readonly string[] = []): Constraint =>
   (scene, pod, node) => {
-    const others = podsOn(scene, node)
-    const counted = asked(pod).filter(
-      (name) =>
-        request(pod, name) > 0 && !(isExtended(name) && (ignored.includes(name) || ignoredGroups.includes(name.split('/')[0] ?? ''))),
-    )
-    if (counted.some((name) => request(pod, name) > capacityOf(node, name))) return 'never'
-    const together = (name: string): number => [pod, ...others].reduce((sum, one) => sum + request(one, name), 0)
-    const room = (others.length + 1) * 1000 <= capacityOf(node, 'pods')
-    return room && counted.every((name) => together(name) <= capacityOf(node, name)) ? 'fits' : 'not now'
+    const isIgnored = (name: string): boolean =>
+      isExtended(name) && (ignored.includes(name) || ignoredGroups.includes(name.split('/')[0] ?? ''))
+    const counted = wanted(pod).filter((name) => !isIgnored(name))
+    if (counted.some((name) => request(pod, name) > allocatable(node, name))) return 'never'
+    return notNow(lacks(node, [pod, ...podsOn(scene, node)], counted) === null)
   }
 
 /** How much of what a node has would be taken. Null: the resource does not count there. */
 const share = (scene: Scene, pod: Pod, node: Node, name: string): readonly [taken: number, capacity: number] | null => {
-  const capacity = capacityOf(node, name)
+  const capacity = allocatable(node, name)
   if (capacity === 0 || (isExtended(name) && request(pod, name) === 0)) return null
   return [[pod, ...podsOn(scene, node)].reduce((sum, one) => sum + request(one, name, USUAL), 0), capacity]
 }
@@ -88,7 +94,7 @@ export const balanceScore =
     if (resources.every(({ name }) => request(pod, name) === 0)) return nodes.map(() => 0)
     return nodes.map((node) => {
       const shares = resources.flatMap(({ name }) => {
-        const capacity = capacityOf(node, name)
+        const capacity = allocatable(node, name)
         if (capacity === 0 || (isExtended(name) && request(pod, name) === 0)) return []
         return [Math.min(1, [pod, ...podsOn(scene, node)].reduce((sum, one) => sum + request(one, name), 0) / capacity)]
       })
