@@ -1,5 +1,6 @@
 /** ReplicaSets: what the controller may create and delete from what it saw. SEMANTICS 2.5. */
 import type { Invariant } from '../invariant.ts'
+import type { ObjectRef } from '../state/cluster.ts'
 import type { Seen } from '../state/history.ts'
 import type { Pod, ReplicaSet } from '../state/objects.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
@@ -10,6 +11,9 @@ import { deciding, eachCommit, has, listed, objectOf, safety, settles, viewed, w
 
 const RS = 'kubernetes pkg/controller/replicaset/replica_set.go'
 const EXPECTATION_MS = 300_000
+
+/** Other owners of pods make and delete them by rules of their own. */
+const isSet = ({ resource }: ObjectRef): boolean => resource === 'replicasets'
 
 const ownPodsOnly = deciding(
   {
@@ -75,6 +79,7 @@ const noMoreThanMissing: Invariant = watching(
         }
         if (next.kind !== 'Decision' || (next.choice.kind !== 'CreatePod' && next.choice.kind !== 'DeletePod')) return 'vacuous'
         const { choice, view, process, atMs } = next
+        if (!isSet(choice.owner)) return 'vacuous'
         const own = `${process}/${choice.owner.uid}`
         if (choice.kind === 'CreatePod') asked.set(own, (asked.get(own) ?? 0) + 1)
         const set = viewed<ReplicaSet>(history, view, choice.owner)
@@ -130,6 +135,7 @@ const leastMissedFirst = deciding(
   },
   ['DeletePod'],
   ({ choice, view, process }, { history }) => {
+    if (!isSet(choice.owner)) return 'vacuous'
     const set = viewed<ReplicaSet>(history, view, choice.owner)
     const active = listed<Pod>(history, view, 'pods').filter((pod) => controllerOf(pod) === choice.owner.uid && isActive(pod))
     const victim = active.find((pod) => pod.metadata.uid === choice.pod.uid)

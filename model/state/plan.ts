@@ -134,10 +134,13 @@ export type Fault =
   /** All API connections of a process break at once: every informer must resume or relist. */
   | { readonly kind: 'BreakConnections'; readonly target: Target }
 
+/** Resources with the subresource scale. */
+export type Scalable = 'deployments' | 'replicasets' | 'statefulsets' | 'replicationcontrollers'
+
 /** What users and programs do. Objects are named 'namespace/name'. */
 export type UserAction =
   | { readonly kind: 'Apply'; readonly object: Manifest }
-  | { readonly kind: 'Scale'; readonly resource: 'deployments' | 'replicasets'; readonly name: string; readonly replicas: number }
+  | { readonly kind: 'Scale'; readonly resource: Scalable; readonly name: string; readonly replicas: number }
   /** Changes the image of the first container of the template: a rollout. */
   | { readonly kind: 'SetImage'; readonly deployment: string; readonly image: string }
   /** kubectl rollout undo --to-revision; 0: the one before. */

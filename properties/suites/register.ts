@@ -4,6 +4,7 @@ import { etcd } from './etcd.ts'
 import { rollout } from './rollout.ts'
 import { scheduling } from './scheduling.ts'
 import type { Suite } from './suite.ts'
+import { workloads } from './workloads.ts'
 
-export const SUITES: readonly Suite[] = [etcd, scheduling, rollout, convergence]
+export const SUITES: readonly Suite[] = [etcd, scheduling, rollout, workloads, convergence]
 export const suiteNamed = (name: string): Suite | undefined => SUITES.find((suite) => suite.name === name)
