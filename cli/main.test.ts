@@ -31,6 +31,7 @@ test.for<readonly [readonly string[], number, RegExp]>([
   [['history', 'package.json', '--model', 'etcd'], 2, /package\.json:\d+: expected a JSON object, found/],
   [['history', 'no.log', '--model', 'nope'], 2, /Allowed choices are register, cas-register, kv, etcd/],
   [['cases', 'nope'], 2, /cases: expected one of histories.*, found 'nope'/],
+  [['schedule', '--cluster', 'examples/manifests'], 2, /examples\/manifests: expected at least one Node, found none/],
   [['replay', 'no.json'], 2, /no\.json: expected a trace file, found no such file/],
   [['report', 'package.json'], 2, /package\.json: format: expected a report of format/],
 ])('evenkeel %j', ([args, status, said]) => {

@@ -23,6 +23,7 @@ import { etcd, type EtcdArguments } from './etcd.ts'
 import { EXPORTS, history, type HistoryArguments } from './history.ts'
 import { clusterOf, defaultWorkers, quantity, share, span, suiteList, tieRule, wholeNumber } from './options.ts'
 import { replay } from './replay.ts'
+import { schedule, type ScheduleArguments } from './schedule.ts'
 
 const BAD_INPUT = 2
 const INTERRUPTED = 130
@@ -241,7 +242,11 @@ program
     'load that arrives, as a share of the capacity (default: 1.3 of pods that stay, 0.9 of drawn ones, which leave)',
     share,
   )
-  .option('--ties <rule>', 'among equal nodes: random or first-name (default: each policy its own)', tieRule)
+  .option(
+    '--ties <rule>',
+    'among equal nodes: random, first-name, or first-drawn in an order that each seed draws (default: each policy its own)',
+    tieRule,
+  )
   .option('--node-failures <number>', 'nodes that fail on the way, and come back', wholeNumber(0, 1_000), 0)
   .option('--workers <number>', 'threads', wholeNumber(1, 64), defaultWorkers())
   .option('--report <folder>', 'where the comparison is written', 'evenkeel-report')
@@ -260,6 +265,21 @@ program
       },
       interruptible(),
     )
+  })
+
+program
+  .command('schedule')
+  .description('place the pending pods of a cluster as kube-scheduler would, and say why')
+  .requiredOption(
+    '--cluster <paths...>',
+    "nodes and pods: files and folders of manifests, or what 'kubectl get nodes,pods -A -o json' prints",
+  )
+  .option('--pod <name>', 'this pod only, explained; the others are placed all the same')
+  .option('--config <file>', 'a KubeSchedulerConfiguration (default: the default profile of Kubernetes)')
+  .option('--explain', 'say of every pod which plugin filtered which node, and how the others were scored')
+  .option('--json', "print the pods with kube-scheduler-simulator's annotations as JSON, and nothing else")
+  .action((options: ScheduleArguments) => {
+    exitCode = schedule(options)
   })
 
 program

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { InvalidArgumentError } from 'commander'
 import type { ClusterShape } from '../model/state/plan.ts'
-import type { Ties } from '../properties/compare/policy.ts'
+import { TIE_RULES, type Ties } from '../properties/compare/policy.ts'
 import { nodes, standardShape, type NodeSize } from '../properties/generators/shapes.ts'
 import { SUITES } from '../properties/suites/register.ts'
 import type { Suite } from '../properties/suites/suite.ts'
@@ -34,8 +34,9 @@ export const share = (text: string): number => {
 }
 
 export const tieRule = (text: string): Ties => {
-  if (text !== 'random' && text !== 'first-name') throw new InvalidArgumentError(`expected random or first-name, found '${text}'`)
-  return text
+  const rule = TIE_RULES.find((one) => one === text)
+  if (rule === undefined) throw new InvalidArgumentError(`expected one of ${TIE_RULES.join(', ')}, found '${text}'`)
+  return rule
 }
 
 export const suiteList = (text: string): readonly Suite[] =>

@@ -52,6 +52,17 @@ const sentence = (measure: Measure, one: string, other: string, difference: Pair
   return `${winner} is better than ${loser}: ${measure.name} by ${number(Math.abs(mean))} points (95 % interval ${bounds.join(' to ')}${size}, ${runs} paired runs)`
 }
 
+/** A line for each published figure, and one for their order. */
+export const reproductionLines = ({ reproductions }: Comparison): readonly string[] =>
+  reproductions.flatMap(({ source, measure, tolerance, rows, sameOrder }) => [
+    `Published: ${source}; ${measure}, the same within ${tolerance}:`,
+    ...rows.map(
+      ({ policy, published, found, met }) =>
+        `  ${met ? '✓' : '✗'} ${policy}: published ${published.toFixed(2)}, here ${found.mean.toFixed(2)} (95 % interval ${found.low.toFixed(2)} to ${found.high.toFixed(2)})`,
+    ),
+    `  ${sameOrder ? '✓ in the published order' : '✗ not in the published order'}`,
+  ])
+
 export const comparisonLines = (comparison: Comparison): readonly string[] => {
   const { results, spreads } = comparison
   const head = ['policy', ...telling(comparison).map(({ name, unit }) => `${name} (${unit})`)]
@@ -66,6 +77,7 @@ export const comparisonLines = (comparison: Comparison): readonly string[] => {
     ...columns([first, ...others]),
     '',
     ...verdicts(comparison),
+    ...(comparison.reproductions.length === 0 ? [] : ['', ...reproductionLines(comparison)]),
     ...(wrong.length === 0 ? [] : ['', 'Placed where the specification forbids it:', ...wrong.map((line) => `  ✗ ${line}`)]),
   ]
 }
@@ -94,6 +106,7 @@ export const comparisonData = (comparison: Comparison, command: string): unknown
     return { measure, one, other, ...difference }
   }),
   verdicts: verdicts(comparison),
+  reproductions: comparison.reproductions,
 })
 
 const comparisonPage = (comparison: Comparison, command: string): string => {
@@ -109,6 +122,7 @@ const comparisonPage = (comparison: Comparison, command: string): string => {
 <section><h2>Which is better</h2><ul>${verdicts(comparison)
     .map((line) => `<li>${escape(line)}</li>`)
     .join('')}</ul></section>
+${comparison.reproductions.length === 0 ? '' : `<section><h2>Beside what was published</h2><pre>${escape(reproductionLines(comparison).join('\n'))}</pre></section>`}
 ${wrong.length === 0 ? '' : `<section class="failure"><h2>✗ Placed where the specification forbids it</h2><ul>${wrong.map((line) => `<li>${escape(line)}</li>`).join('')}</ul></section>`}
 <section><h2>${escape(measures[0]?.name ?? '')} as load arrives</h2><p class="quiet">Lines are means over the runs, bands are one standard deviation. The dotted line is what would be allocated if everything fitted.</p><figure>${allocationChart(curveRows(comparison))}</figure></section>
 <section><h2>All measures</h2>${measureTable(comparison)}</section>

@@ -4,7 +4,7 @@
  * Source: https://kubernetes.io/docs/reference/scheduling/config/, kubernetes/kubernetes
  * pkg/scheduler/apis/config/{v1/default_plugins.go,validation}.
  */
-import { distance } from 'fastest-levenshtein'
+import { checkFields, ConfigurationError, nearest } from './config-fields.ts'
 import type { Plugin, WeightedPlugin } from './framework.ts'
 import { nodeName, nodePorts, nodeUnschedulable, prioritySort, schedulingGates, taintToleration } from './plugins/basic.ts'
 import { imageLocality } from './plugins/image-locality.ts'
@@ -96,16 +96,6 @@ export interface Profile {
   readonly preemption: PreemptionArgs | null
 }
 
-/** Where in the configuration something is wrong, and what was expected there. */
-export class ConfigurationError extends Error {
-  readonly path: string
-
-  constructor(path: string, message: string) {
-    super(message)
-    this.path = path
-  }
-}
-
 export const DEFAULT_SCHEDULER = 'default-scheduler'
 
 /** Throws ConfigurationError. registry: plugins beside those in the tree. without: defaults to leave out. */
@@ -114,6 +104,7 @@ export const profilesOf = (
   registry: Registry = {},
   without: readonly string[] = [],
 ): readonly Profile[] => {
+  checkFields(configuration)
   const all = { ...IN_TREE, ...registry }
   const profiles = (configuration.profiles ?? [{}]).map((profile, index) =>
     profileOf(profile, configuration, all, without, `profiles[${index}]`),
@@ -164,16 +155,15 @@ const only = (plugin: Plugin, off: ReadonlySet<keyof Plugin>): Plugin =>
 
 const known = (registry: Registry, name: string, path: string): void => {
   if (registry[name] !== undefined) return
-  const [nearest] = Object.keys(registry).toSorted((one, other) => distance(one, name) - distance(other, name))
-  throw new ConfigurationError(path, `expected a plugin, found '${name}'; the nearest name is '${nearest}'`)
+  throw new ConfigurationError(path, `expected a plugin, found '${name}'; the nearest name is '${nearest(Object.keys(registry), name)}'`)
 }
 
 const enabledOf = (sets: PluginSets, registry: Registry, without: readonly string[], path: string): ReadonlyMap<string, Enabled> => {
   const points = Object.keys(POINTS)
   for (const point of Object.keys(sets)) {
     if (point === 'multiPoint' || points.includes(point)) continue
-    const [nearest] = [...points, 'multiPoint'].toSorted((one, other) => distance(one, point) - distance(other, point))
-    throw new ConfigurationError(`${path}.plugins.${point}`, `expected an extension point; the nearest name is '${nearest}'`)
+    const meant = nearest([...points, 'multiPoint'], point)
+    throw new ConfigurationError(`${path}.plugins.${point}`, `expected an extension point; the nearest name is '${meant}'`)
   }
   for (const [point, { enabled = [], disabled = [] }] of Object.entries(sets)) {
     for (const [index, { name, weight }] of enabled.entries()) {

@@ -65,14 +65,17 @@ export const search = (profile: Profile, snapshot: Snapshot, pod: PodInfo, start
   return { cycle, feasible, statuses, examined }
 }
 
-/** The best node; among equals any, or the first by name. */
-export const choose = (profile: Profile, { cycle, feasible }: Search, pod: PodInfo, ties: 'random' | 'first-name'): NodeInfo => {
+/** Negative: the first node comes first. */
+export type NodeOrder = (one: NodeInfo, other: NodeInfo) => number
+
+/** The best node; among equals any, or the first in an order. */
+export const choose = (profile: Profile, { cycle, feasible }: Search, pod: PodInfo, ties: 'random' | NodeOrder): NodeInfo => {
   if (feasible.length === 1) return feasible[0] as NodeInfo
   const { totals } = profile.framework.score(cycle, pod, feasible)
   let best = -Infinity
   for (const total of totals) if (total > best) best = total
   const equals = feasible.filter((_, index) => totals[index] === best)
-  return ties === 'random' ? cycle.random.pick(equals) : equals.reduce((first, other) => (other.name < first.name ? other : first))
+  return ties === 'random' ? cycle.random.pick(equals) : equals.reduce((first, other) => (ties(other, first) < 0 ? other : first))
 }
 
 /** Null: preemption would not help, or is not to be. */

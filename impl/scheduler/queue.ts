@@ -135,10 +135,16 @@ export class SchedulingQueue {
     }
   }
 
-  /** When `flush` would move something; null: never. */
-  nextMs(): number | null {
+  /** When the first back-off ends; null: nobody backs off. */
+  nextBackOffMs(): number | null {
     let next: number | null = null
     for (const { dueMs } of this.backingOff.values()) next = next === null ? dueMs : Math.min(next, dueMs)
+    return next
+  }
+
+  /** When `flush` would move something; null: never. */
+  nextMs(): number | null {
+    let next = this.nextBackOffMs()
     for (const { parkedMs } of this.unschedulable.values()) {
       next = next === null ? parkedMs + FLUSH_MS : Math.min(next, parkedMs + FLUSH_MS)
     }

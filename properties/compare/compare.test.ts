@@ -6,6 +6,7 @@ import { naturalLog } from '../../impl/logarithm.ts'
 import { Streams } from '../../sim/random.ts'
 import { compare, performRun, type CompareOptions } from './compare.ts'
 import { policySources } from './policy.ts'
+import { reproductionOf } from './published.ts'
 import { pairedDifference } from './statistics.ts'
 import { GPU_MILLI, readNodes, readWorkload } from './workload.ts'
 
@@ -104,6 +105,28 @@ test('an interval holds the difference that was put in, and not zero', () => {
   const difference = pairedDifference(one, other, new Streams('1').stream('bootstrap'))
   expect(difference?.low).toBeGreaterThan(4.9)
   expect(difference?.high).toBeLessThan(7.1)
+})
+
+test('what was published of a setting is compared in that setting only, with an interval and its order', () => {
+  const published = {
+    ...{ source: 'a paper', nodes: 'nodes.csv', workload: 'pods.csv', until: 1.3, measure: 'GPU allocated', tolerance: 0.5 },
+    means: { good: 95, bad: 90 },
+  }
+  const setting = { ...OPTIONS, nodes: 'some/nodes.csv', workload: 'some/pods.csv', until: 1.3 }
+  const values = new Map([
+    ['good', [95.2, 95.1, 94.9]],
+    ['bad', [92, 92.1, 91.9]],
+  ])
+  const random = new Streams('1').stream('bootstrap')
+  const found = reproductionOf(published, setting, values, random)
+  expect(found?.rows.map(({ policy, met }) => [policy, met])).toEqual([
+    ['good', true],
+    ['bad', false],
+  ])
+  expect(found?.sameOrder).toBe(true)
+  const swapped = new Map([...values].map(([policy, own]) => [policy === 'good' ? 'bad' : 'good', own]))
+  expect(reproductionOf(published, setting, swapped, random)?.sameOrder).toBe(false)
+  expect(reproductionOf(published, { ...setting, until: 1 }, values, random)).toBe(null)
 })
 
 test('the logarithm agrees with the engine to the last digits', () => {

@@ -2,7 +2,8 @@
 import { Tinypool } from 'tinypool'
 import { Streams } from '../../sim/random.ts'
 import type { RunMetrics } from './metrics.ts'
-import { policySources, type Ties } from './policy.ts'
+import { policySources, publishedOf, type Ties } from './policy.ts'
+import { reproductionOf, type Published, type Reproduction } from './published.ts'
 import { play } from './run.ts'
 import { pairedDifference, spreadOf, type PairedDifference, type Spread } from './statistics.ts'
 import { SYNTHETIC, synthetic } from './synthetic.ts'
@@ -47,6 +48,8 @@ export interface Comparison {
   readonly spreads: ReadonlyMap<string, ReadonlyMap<string, Spread>>
   /** By measure and pair 'A\nB': A minus B. */
   readonly differences: ReadonlyMap<string, PairedDifference>
+  /** How what was published of these policies in this very setting compares. */
+  readonly reproductions: readonly Reproduction[]
 }
 
 const NODE = { cpu: '8', memory: '32Gi' }
@@ -82,6 +85,7 @@ export const performRun = async (job: CompareJob): Promise<RunMetrics> => {
     arrivals,
     typical: workload.typical,
     random: streams.stream('run', source.name),
+    orderRandom: streams.stream('order of nodes'),
     drop,
     nodeFailures: job.nodeFailures,
   })
@@ -121,7 +125,9 @@ export const compare = async (
     const whole = rounds.filter((round): round is RunMetrics[] => !round.includes(null))
     if (whole.length === 0) return null
     const results = names.map(({ name }, place) => ({ policy: name, runs: whole.map((round) => round[place] as RunMetrics) }))
-    return summarize(setting, results, nodes)
+    const files = new Set(options.policies.map((given) => given.split('#')[0] as string))
+    const published = (await Promise.all([...files].map((path) => publishedOf(path)))).flat()
+    return summarize(setting, results, nodes, published)
   } finally {
     await pool.destroy()
   }
@@ -143,7 +149,12 @@ const policyNames = async ({ policies, ties }: CompareOptions): Promise<readonly
   return all
 }
 
-const summarize = (setting: CompareSetting, results: readonly PolicyResult[], nodes: readonly Node[]): Comparison => {
+const summarize = (
+  setting: CompareSetting,
+  results: readonly PolicyResult[],
+  nodes: readonly Node[],
+  published: readonly Published[],
+): Comparison => {
   const measures = measuresFor(results, nodes)
   const random = new Streams(setting.seed).stream('bootstrap')
   const spreads = new Map<string, Map<string, Spread>>()
@@ -158,7 +169,13 @@ const summarize = (setting: CompareSetting, results: readonly PolicyResult[], no
       }
     }
   }
-  return { setting, results, measures, spreads, differences }
+  const reproductions = published.flatMap((one) => {
+    const measure = measures.find(({ name }) => name === one.measure)
+    if (measure === undefined) return []
+    const values = new Map(results.map(({ policy, runs }) => [policy, runs.map((metrics) => measure.of(metrics))]))
+    return reproductionOf(one, setting, values, random) ?? []
+  })
+  return { setting, results, measures, spreads, differences, reproductions }
 }
 
 const PERCENT = 100

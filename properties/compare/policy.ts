@@ -6,13 +6,17 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseDocument } from 'yaml'
-import { ConfigurationError, profilesOf, type Profile, type Registry, type SchedulerConfiguration } from '../../impl/scheduler/config.ts'
+import { ConfigurationError } from '../../impl/scheduler/config-fields.ts'
+import { profilesOf, type Profile, type Registry, type SchedulerConfiguration } from '../../impl/scheduler/config.ts'
 import type { Plugin } from '../../impl/scheduler/framework.ts'
 import type { Node, Pod } from '../../model/state/objects.ts'
 import type { Random } from '../../sim/random.ts'
 import { InputError } from '../input.ts'
+import type { Published } from './published.ts'
 
-export type Ties = 'random' | 'first-name'
+/** Who is chosen among equal nodes. first-drawn: the first in an order that each seed draws, the same for every policy. */
+export const TIE_RULES = ['random', 'first-name', 'first-drawn'] as const
+export type Ties = (typeof TIE_RULES)[number]
 
 export interface Policy {
   readonly name: string
@@ -74,7 +78,7 @@ export const policySources = async (given: string, ties: Ties | null): Promise<r
   if (configuration !== undefined) return [configured(given, configuration, ties)]
   const [path = '', chosen] = given.split('#')
   if (/\.(ya?ml|json)$/.test(path)) return [configured(given, readConfiguration(path), ties)]
-  if (/\.[mc]?[jt]s$/.test(path)) return moduleSources(path, chosen, ties)
+  if (MODULE.test(path)) return moduleSources(path, chosen, ties)
   throw new InputError(
     '--policies',
     `expected one of ${BUILT_IN_POLICIES.join(', ')}, a configuration (.yaml) or a module (.ts), found '${given}'`,
@@ -86,9 +90,13 @@ const configured = (name: string, configuration: SchedulerConfiguration, ties: T
   make: () => ({ name, profile: profileOf(name, configuration, {}), ties: ties ?? 'random' }),
 })
 
-const profileOf = (name: string, configuration: SchedulerConfiguration, registry: Registry): Profile => {
+const profileOf = (name: string, configuration: SchedulerConfiguration, registry: Registry): Profile =>
+  configuredAt(name, () => profilesOf(configuration, registry)[0] as Profile)
+
+/** What is wrong with a configuration is said with the file it came from. */
+const configuredAt = <T>(name: string, make: () => T): T => {
   try {
-    return profilesOf(configuration, registry)[0] as Profile
+    return make()
   } catch (error) {
     if (error instanceof ConfigurationError) throw new InputError(name, `${error.path}: ${error.message}`)
     throw error
@@ -97,7 +105,7 @@ const profileOf = (name: string, configuration: SchedulerConfiguration, registry
 
 const GROUP = /^kubescheduler\.config\.k8s\.io\/v1(beta\d)?$/
 
-export const readConfiguration = (path: string): SchedulerConfiguration => {
+const readConfiguration = (path: string): SchedulerConfiguration => {
   let text: string
   try {
     text = readFileSync(path, 'utf8')
@@ -118,14 +126,33 @@ export const readConfiguration = (path: string): SchedulerConfiguration => {
   return value
 }
 
-const moduleSources = async (path: string, chosen: string | undefined, ties: Ties | null): Promise<readonly PolicySource[]> => {
-  let module: { readonly policies?: unknown }
+/** All profiles of a configuration, or the default one. Throws InputError. */
+export const profilesFrom = (path: string | undefined, registry: Registry): readonly Profile[] =>
+  configuredAt(path ?? 'profiles', () => profilesOf(path === undefined ? {} : readConfiguration(path), registry))
+
+interface PolicyModule {
+  readonly policies?: unknown
+  readonly published?: readonly Published[]
+}
+
+const moduleOf = async (path: string): Promise<PolicyModule> => {
   try {
-    module = (await import(pathToFileURL(resolve(path)).href)) as typeof module
+    return (await import(pathToFileURL(resolve(path)).href)) as PolicyModule
   } catch (error) {
     throw new InputError(path, `expected a module that can be imported: ${(error as Error).message.split('\n')[0] ?? ''}`)
   }
-  const { policies } = module
+}
+
+const MODULE = /\.[mc]?[jt]s$/
+
+/** Figures that were published of a module's policies. */
+export const publishedOf = async (given: string): Promise<readonly Published[]> => {
+  const [path = ''] = given.split('#')
+  return MODULE.test(path) ? ((await moduleOf(path)).published ?? []) : []
+}
+
+const moduleSources = async (path: string, chosen: string | undefined, ties: Ties | null): Promise<readonly PolicySource[]> => {
+  const { policies } = await moduleOf(path)
   if (!Array.isArray(policies) || policies.length === 0)
     throw new InputError(path, "expected an export 'policies': an array of policies, found none")
   const all = policies as readonly UserPolicy[]

@@ -3,7 +3,7 @@
  * and cycle. What is placed is judged by the specification's plain definition of what fits.
  */
 import { SchedulerCache } from '../../impl/scheduler/cache.ts'
-import { choose, preempt, search, type Search } from '../../impl/scheduler/cycle.ts'
+import { choose, preempt, search, type NodeOrder, type Search } from '../../impl/scheduler/cycle.ts'
 import type { ClusterEvent, Queued, Status } from '../../impl/scheduler/framework.ts'
 import { listersOf } from '../../impl/scheduler/listers.ts'
 import { podInfoOf, type PodInfo } from '../../impl/scheduler/node-info.ts'
@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly arrivals: readonly Arrival[]
   readonly typical: readonly Pod[]
   readonly random: Random
+  /** Draws the order of nodes that decides between equals. */
+  readonly orderRandom: Random
   /** A pod that finds no node is dropped; otherwise it waits. */
   readonly drop: boolean
   /** Nodes that fail, at even spans over the run, and come back after a tenth of it. */
@@ -40,12 +42,29 @@ const NOTHING = listersOf(
   () => [],
 )
 
+const tiesOf = ({ policy, nodes, orderRandom }: RunOptions): 'random' | NodeOrder => {
+  switch (policy.ties) {
+    case 'random':
+      return 'random'
+    case 'first-name':
+      return (one, other) => (one.name < other.name ? -1 : 1)
+    case 'first-drawn': {
+      const names = orderRandom.shuffle(nodes.map(({ metadata }) => metadata.name))
+      const ranks = new Map(names.map((name, rank) => [name, rank]))
+      return (one, other) => (ranks.get(one.name) as number) - (ranks.get(other.name) as number)
+    }
+    default:
+      return policy.ties satisfies never
+  }
+}
+
 export const play = (options: RunOptions): RunMetrics => new Run(options).play()
 
 class Run {
   private readonly options: RunOptions
   private readonly cache = new SchedulerCache(NOTHING)
   private readonly queue: SchedulingQueue
+  private readonly ties: 'random' | NodeOrder
   private readonly events = new EventQueue<Happening>()
   private readonly metrics: Metrics
   private readonly arrivals = new Map<string, Arrival & { readonly pod: Pod }>()
@@ -65,6 +84,7 @@ class Run {
       mayHelp: (pod, rejectedBy, event) =>
         framework.plugins.some(({ plugin }) => rejectedBy.has(plugin.name) && (plugin.mayHelp?.(pod, event) ?? true)),
     })
+    this.ties = tiesOf(options)
     for (const node of options.nodes) this.cache.setNode(node)
     for (const arrival of options.arrivals) this.at(arrival.atMs, () => this.arrive(arrival))
     this.planFailures()
@@ -148,7 +168,7 @@ class Run {
       this.metrics.decided(performance.now() - began)
       return this.makeRoom(found, info) ? null : found.statuses
     }
-    const { name } = choose(profile, found, info, policy.ties)
+    const { name } = choose(profile, found, info, this.ties)
     this.metrics.decided(performance.now() - began)
     this.bind(found, info, name)
     return null

@@ -8,11 +8,15 @@ export interface Spread {
   readonly deviation: number
 }
 
-export interface PairedDifference {
+/** A mean with its percentile bootstrap over the runs (Efron and Tibshirani 1993), 95 %. */
+export interface Interval {
   readonly mean: number
-  /** Percentile bootstrap over the pairs (Efron and Tibshirani 1993), 95 %. */
   readonly low: number
   readonly high: number
+}
+
+/** Resampled over the pairs. */
+export interface PairedDifference extends Interval {
   /** Cohen's d of the paired differences; Infinity where they do not vary. */
   readonly effect: number
 }
@@ -24,18 +28,23 @@ export const spreadOf = (values: readonly number[]): Spread => ({
   deviation: values.length < 2 ? 0 : sampleStandardDeviation([...values]),
 })
 
+export const interval = (values: readonly number[], random: Random): Interval => {
+  const means = Array.from({ length: RESAMPLES }, () => {
+    let sum = 0
+    for (let draw = 0; draw < values.length; draw++) sum += values[random.below(values.length)] as number
+    return sum / values.length
+  })
+  return { mean: mean([...values]), low: quantile(means, 0.025), high: quantile(means, 0.975) }
+}
+
 /** one[i] and other[i] are of the same seed. Null: too few pairs to say anything. */
 export const pairedDifference = (one: readonly number[], other: readonly number[], random: Random): PairedDifference | null => {
   const differences = one.map((value, index) => value - (other[index] as number))
   if (differences.length < 2) return null
-  const means = Array.from({ length: RESAMPLES }, () => {
-    let sum = 0
-    for (let draw = 0; draw < differences.length; draw++) sum += differences[random.below(differences.length)] as number
-    return sum / differences.length
-  })
-  const { mean: middle, deviation } = spreadOf(differences)
-  const effect = middle === 0 ? 0 : deviation === 0 ? Math.sign(middle) * Infinity : middle / deviation
-  return { mean: middle, low: quantile(means, 0.025), high: quantile(means, 0.975), effect }
+  const found = interval(differences, random)
+  const { deviation } = spreadOf(differences)
+  const effect = found.mean === 0 ? 0 : deviation === 0 ? Math.sign(found.mean) * Infinity : found.mean / deviation
+  return { ...found, effect }
 }
 
 /** Zero lies outside the interval. */

@@ -103,7 +103,8 @@ const withoutStatus = (object: Manifest): Manifest => {
 
 // Files
 
-const filesOf = (path: string): readonly string[] => {
+/** The files of a path: itself, or the manifests in a folder and those below. Throws InputError. */
+export const filesOf = (path: string): readonly string[] => {
   let stat
   try {
     stat = statSync(path)
