@@ -9,15 +9,14 @@ import type { Controller, ControllerContext, Informer, WorkQueue } from '../clie
 import { nameOf } from '../client/informer.ts'
 import { same } from '../equal.ts'
 import { selects } from '../selector.ts'
-import { digest } from '../../sim/hash.ts'
 import type { Task } from '../task.ts'
 import { deadlineInMs, statusOf } from './deployment-status.ts'
+import { hashLetters } from './hash.ts'
 import { controllerOf, controllerRef, isDeleting, isTerminal, refOf } from '../objects.ts'
 import * as rollout from './rollout.ts'
 
 const WORKERS = 5
 const RETRIES_MOST = 15
-const HASH_LETTERS = 'bcdfghjklmnpqrstvwxz2456789'
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
 export const deploymentController: Controller = (context) => {
@@ -195,7 +194,7 @@ class Deployments {
   }
 
   private *createSet({ deployment, sets, view }: Round, revision: number): Task<ReplicaSet> {
-    const hash = templateHash(deployment)
+    const hash = hashLetters({ template: deployment.spec.template, collisions: deployment.status.collisionCount ?? 0 })
     const name = `${deployment.metadata.name}-${hash}`
     const replicas = rollout.newSetSize(deployment, sets, undefined)
     const owner = refOf('deployments', deployment)
@@ -341,19 +340,6 @@ const place = (object: Deployment | ReplicaSet): { namespace: string | undefined
   namespace: object.metadata.namespace,
   name: object.metadata.name,
 })
-
-/** Letters for a hash of the template; another hash after each collision. */
-const templateHash = (deployment: Deployment): string => {
-  const made = digest({ template: deployment.spec.template, collisions: deployment.status.collisionCount ?? 0 })
-  let text = ''
-  let rest = made.high
-  for (let letter = 0; letter < 10; letter++) {
-    if (letter === 5) rest = made.low
-    text += HASH_LETTERS[rest % HASH_LETTERS.length]
-    rest = Math.floor(rest / HASH_LETTERS.length)
-  }
-  return text
-}
 
 const setOf = (deployment: Deployment, name: string, hash: string, replicas: number, revision: number) => {
   const { template, selector, minReadySeconds, replicas: desired } = deployment.spec

@@ -11,6 +11,7 @@ import { same } from '../equal.ts'
 import { selects } from '../selector.ts'
 import type { Task } from '../task.ts'
 import { epochMs } from '../time.ts'
+import { claimPods } from './claim.ts'
 import { Expectations } from './expectations.ts'
 import { conditionOf, controllerOf, controllerRef, isActive, isDeleting, isReady, isTerminal, refOf } from '../objects.ts'
 import { ranked } from './rank.ts'
@@ -79,60 +80,14 @@ class ReplicaSets {
     // What was asked for without an answer may never be seen: then time alone has to bring the set back.
     if (waitMs > 0) this.queue.addAfter(key, waitMs)
     const view = this.context.view('replicasets', 'pods')
-    const claimed = yield* this.claim(set, view)
+    const claim = { resource: 'replicasets', owner: set, matches: (pod: Pod) => this.wants(set, pod), view }
+    const claimed = yield* claimPods(this.context, claim, this.pods.list())
     if (claimed === null) return 'retry'
     const active = claimed.filter(isActive)
     let failed = false
     if (waitMs === 0 && !isDeleting(set)) failed = !(yield* this.manage(key, set, active, view))
     const written = yield* this.updateStatus(set, claimed)
     return failed || !written ? 'retry' : 'done'
-  }
-
-  // Claiming
-
-  /** The pods that are this set's: its own that still match, and orphans that do. Null: a write failed. */
-  private *claim(set: ReplicaSet, view: View): Task<readonly Pod[] | null> {
-    const mine: Pod[] = []
-    let checked = false
-    for (const pod of this.pods.list()) {
-      if (pod.metadata.namespace !== set.metadata.namespace) continue
-      const owner = controllerOf(pod)
-      if (owner !== undefined && owner.uid !== set.metadata.uid) continue
-      const matches = this.wants(set, pod)
-      if (owner !== undefined) {
-        if (matches) mine.push(pod)
-        else if (!isDeleting(set) && !(yield* this.release(set, pod, view))) return null
-        continue
-      }
-      if (!matches || isDeleting(set) || isDeleting(pod) || isTerminal(pod)) continue
-      if (!checked) {
-        // Only who is still there, and the same, may adopt.
-        const fresh = yield* this.context.client.get<ReplicaSet>({ resource: 'replicasets', ...place(set) })
-        if (!fresh.ok || fresh.value.metadata.uid !== set.metadata.uid || isDeleting(fresh.value)) return null
-        checked = true
-      }
-      if (!(yield* this.adopt(set, pod, view))) return null
-      mine.push(pod)
-    }
-    return mine
-  }
-
-  private *adopt(set: ReplicaSet, pod: Pod, view: View): Task<boolean> {
-    const { client } = this.context
-    client.decide(view, { kind: 'AdoptPod', owner: refOf('replicasets', set), pod: refOf('pods', pod) })
-    const ownerReferences = [...(pod.metadata.ownerReferences ?? []), controllerRef(set)]
-    const patch = { metadata: { uid: pod.metadata.uid, ownerReferences } }
-    const reply = yield* client.patch<Pod>({ resource: 'pods', ...place(pod) }, patch, { patchType: 'merge' })
-    return reply.ok || reply.status.code === 404 || reply.status.code === 409
-  }
-
-  private *release(set: ReplicaSet, pod: Pod, view: View): Task<boolean> {
-    const { client } = this.context
-    client.decide(view, { kind: 'ReleasePod', owner: refOf('replicasets', set), pod: refOf('pods', pod) })
-    const ownerReferences = (pod.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== set.metadata.uid)
-    const patch = { metadata: { uid: pod.metadata.uid, ownerReferences } }
-    const reply = yield* client.patch<Pod>({ resource: 'pods', ...place(pod) }, patch, { patchType: 'merge' })
-    return reply.ok || reply.status.code === 404 || reply.status.code === 409
   }
 
   // Creating and deleting
