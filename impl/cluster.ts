@@ -20,6 +20,7 @@ export type ClusterWorld = World<Message, Sighting>
 
 const WORKSTATION = 'workstation'
 const USER = 'user-0'
+const ZONE = 'zone:'
 
 const numbered = (prefix: string, count: number): readonly string[] => Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
 /** Its own machine's first, then the others. */
@@ -167,10 +168,13 @@ export class Cluster {
     return this.members.find((member) => member !== leader) ?? null
   }
 
-  machineFor(target: string): string | null {
-    if (this.world.hasMachine(target)) return target
+  /** The machines a target means now: one, or those of all nodes in a zone. */
+  machinesFor(target: string): readonly string[] {
+    if (this.world.hasMachine(target)) return [target]
+    const zone = target.startsWith(ZONE) ? target.slice(ZONE.length) : null
+    if (zone !== null) return this.shape.nodes.filter((node) => node.zone === zone).map((node) => node.name)
     const process = this.processFor(target)
-    return process === null ? null : this.world.machineOf(process)
+    return process === null ? [] : [this.world.machineOf(process)]
   }
 
   // Doing things to it

@@ -20,6 +20,7 @@ const USER_KINDS: ReadonlySet<string> = new Set<UserAction['kind']>([
   'DeletePod',
   'Cordon',
   'DeleteNode',
+  'Taint',
   'ExitContainer',
   'Connect',
   'Etcd',
@@ -46,6 +47,8 @@ const describeUser = (action: UserAction): string => {
       return `${action.unschedulable ? 'cordon' : 'uncordon'} ${action.node}`
     case 'DeleteNode':
       return `delete nodes/${action.node}`
+    case 'Taint':
+      return `taint nodes/${action.node} ${action.taints.map(({ key, effect }) => `${key}:${effect}${action.remove ? '-' : ''}`).join(' ')}`
     case 'ExitContainer':
       return `container number ${action.nth} exits with ${action.exitCode}`
     case 'Connect':

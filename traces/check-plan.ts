@@ -83,8 +83,8 @@ const namesIn = (cluster: ClusterShape): Names => {
   return { nodes: new Set(nodes), all: new Set(all) }
 }
 
-/** Names of generated plans may point past a shape that was shrunk: control planes and members beyond it are no error. */
-const SHRINKABLE = /^(etcd|control-plane|kube-apiserver|client|etcd-client|kube-controller-manager|kube-scheduler)-\d+$/
+/** Names of generated plans may point past a shape that was shrunk: zones, control planes and members beyond it are no error. */
+const SHRINKABLE = /^zone:.|^(etcd|control-plane|kube-apiserver|client|etcd-client|kube-controller-manager|kube-scheduler)-\d+$/
 
 const checkNames = (action: Record_, names: Names, field: string, fail: (field: string, expected: string) => never): void => {
   const node = action['node']

@@ -3,7 +3,7 @@
  *
  * Source of the requests per command: kubernetes/kubectl pkg/cmd.
  */
-import type { ApiObject, Deployment, Pod, ReplicaSet } from '../../model/state/objects.ts'
+import type { ApiObject, Deployment, Node, Pod, ReplicaSet, Taint } from '../../model/state/objects.ts'
 import type { Manifest, UserAction } from '../../model/state/plan.ts'
 import { resourceOfKind } from '../../model/state/resources.ts'
 import type { ObjectName, Result } from '../client/api.ts'
@@ -100,6 +100,8 @@ export class Kubectl implements ClusterProcess {
         return client.patch({ resource: 'nodes', name: action.node }, { spec: { unschedulable: action.unschedulable } })
       case 'DeleteNode':
         return client.delete({ resource: 'nodes', name: action.node })
+      case 'Taint':
+        return this.taint(action.node, action.taints, action.remove)
     }
   }
 
@@ -143,6 +145,17 @@ export class Kubectl implements ClusterProcess {
     return yield* this.client.patch(target('deployments', name), patch, { patchType: 'json' })
   }
 
+  /** The whole list goes with the version it was read at: the node's controllers write to it too. */
+  private *taint(node: string, taints: readonly Taint[], remove: boolean): Task<Attempt> {
+    const read = yield* this.client.get<Node>({ resource: 'nodes', name: node })
+    if (!read.ok) return read
+    const { metadata, spec } = read.value
+    const isMeant = (held: Taint): boolean => taints.some((taint) => taint.key === held.key && taint.effect === held.effect)
+    const others = (spec.taints ?? []).filter((held) => !isMeant(held))
+    const patch = { metadata: { resourceVersion: metadata.resourceVersion }, spec: { taints: remove ? others : [...others, ...taints] } }
+    return yield* this.client.patch({ resource: 'nodes', name: node }, patch, { patchType: 'merge' })
+  }
+
   private *deletePod(nth: number, force: boolean): Task<Attempt> {
     const listed = yield* this.client.list<Pod>('pods', { namespace: 'default' })
     if (!listed.ok) return listed
@@ -183,5 +196,7 @@ const nameOf = (action: KubectlAction): string => {
       return `${action.node} ${action.unschedulable ? 'cordoned' : 'uncordoned'}`
     case 'DeleteNode':
       return action.node
+    case 'Taint':
+      return `${action.node} ${action.taints.map(({ key, effect }) => `${key}:${effect}`).join(' ')}${action.remove ? ' taken off' : ''}`
   }
 }

@@ -92,7 +92,8 @@ export interface Weather {
 
 /**
  * A process or machine by name ('etcd-1', 'node-2'), or by the role it has when the fault strikes:
- * 'etcd:leader', 'etcd:follower', 'kube-controller-manager:leader', 'kube-scheduler:leader'.
+ * 'etcd:leader', 'etcd:follower', 'kube-controller-manager:leader', 'kube-scheduler:leader'. A partition and the crash of
+ * machines may also be of a whole zone: 'zone:zone-1' is every node in it.
  */
 export type Target = string
 
@@ -156,6 +157,8 @@ export type UserAction =
   | { readonly kind: 'DeletePod'; readonly nth: number; readonly force: boolean }
   | { readonly kind: 'Cordon'; readonly node: string; readonly unschedulable: boolean }
   | { readonly kind: 'DeleteNode'; readonly node: string }
+  /** kubectl taint nodes: puts them on, or takes them off again. */
+  | { readonly kind: 'Taint'; readonly node: string; readonly taints: readonly Taint[]; readonly remove: boolean }
   /** The program in the n-th running container ends by itself. */
   | { readonly kind: 'ExitContainer'; readonly nth: number; readonly exitCode: number }
   /** A connection to every service port from a node's own rules. */

@@ -14,10 +14,17 @@ export interface Targets {
   readonly durable: readonly Target[]
   /** Clients of the API that write. */
   readonly writers: readonly Target[]
+  /** Zones that may be lost as a whole, for longer than the loss of a node goes unnoticed. */
+  readonly zones?: readonly string[]
 }
 
 const from = (targets: readonly Target[]): fc.Arbitrary<Target> => fc.constantFrom(...targets)
+const inZone = (zone: string): fc.Arbitrary<Target> => fc.constant(`zone:${zone}`)
 const span = (low: number, high: number): fc.Arbitrary<number> => fc.integer({ min: low, max: high })
+
+/** How long a zone is lost: often until its nodes are given up, one after another. */
+const OUTAGE_MS = span(20_000, 180_000)
+const direction = fc.constantFrom('both' as const, 'both' as const, 'in' as const, 'out' as const)
 
 /** Whether clients of a bare store still reach both parts of what is cut, and at once. */
 const stay = ({ apiservers }: Targets): { clientsStay?: fc.Arbitrary<boolean> } =>
@@ -25,22 +32,28 @@ const stay = ({ apiservers }: Targets): { clientsStay?: fc.Arbitrary<boolean> } 
 
 const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrary<Fault> } = {
   CrashProcess: ({ processes }) => fc.record({ kind: fc.constant('CrashProcess'), target: from(processes), restartMs: span(10, 20_000) }),
-  CrashMachine: ({ machines, expendable }) =>
+  CrashMachine: ({ machines, expendable, zones = [] }) =>
     fc.oneof(
       fc.record({ kind: fc.constant('CrashMachine'), target: from(machines), restartMs: span(500, 60_000) }),
+      ...zones.map((zone) => fc.record({ kind: fc.constant('CrashMachine' as const), target: inZone(zone), restartMs: OUTAGE_MS })),
       ...(expendable.length === 0
         ? []
         : [fc.record({ kind: fc.constant('CrashMachine' as const), target: from(expendable), restartMs: fc.constant(null) })]),
     ),
   PauseProcess: ({ processes }) => fc.record({ kind: fc.constant('PauseProcess'), target: from(processes), forMs: span(200, 20_000) }),
   Partition: (targets) =>
-    fc.record({
-      kind: fc.constant('Partition'),
-      side: fc.subarray([...targets.machines], { minLength: 1, maxLength: Math.max(1, targets.machines.length - 1) }),
-      direction: fc.constantFrom('both', 'both', 'in', 'out'),
-      forMs: span(200, 60_000),
-      ...stay(targets),
-    }),
+    fc.oneof(
+      fc.record({
+        kind: fc.constant('Partition'),
+        side: fc.subarray([...targets.machines], { minLength: 1, maxLength: Math.max(1, targets.machines.length - 1) }),
+        direction,
+        forMs: span(200, 60_000),
+        ...stay(targets),
+      }),
+      ...(targets.zones ?? []).map((zone) =>
+        fc.record({ kind: fc.constant('Partition' as const), side: fc.tuple(inZone(zone)), direction, forMs: OUTAGE_MS }),
+      ),
+    ),
   SlowLink: (targets) =>
     fc.record({
       kind: fc.constant('SlowLink'),

@@ -1,5 +1,6 @@
 /** Manifests for generated runs: small applications with the knobs that matter to a rollout. */
 import fc from 'fast-check'
+import type { Toleration } from '../../model/state/objects.ts'
 import type { Manifest, TimedAction, UserAction } from '../../model/state/plan.ts'
 
 export interface DeploymentKnobs {
@@ -21,6 +22,7 @@ export interface DeploymentKnobs {
   readonly historyLimit?: number
   /** A container that runs before the others. */
   readonly init?: boolean
+  readonly tolerations?: readonly Toleration[]
 }
 
 export const deploymentKnobs: fc.Arbitrary<DeploymentKnobs> = fc
@@ -79,6 +81,7 @@ export const deployment = (name: string, knobs: DeploymentKnobs): Manifest => ({
         terminationGracePeriodSeconds: knobs.graceSeconds,
         ...(knobs.nodeSelector === undefined ? {} : { nodeSelector: knobs.nodeSelector }),
         ...(knobs.placement === undefined ? {} : placed(knobs.placement, name)),
+        ...(knobs.tolerations === undefined ? {} : { tolerations: knobs.tolerations }),
         ...(knobs.init === true ? { initContainers: [{ name: 'prepare', image: `registry.example/${name}:1` }] } : {}),
         containers: [
           {

@@ -177,8 +177,8 @@ class Simulation {
       return
     }
     const resolved = this.resolve(fault)
-    if (resolved === null) report('skipped', 'no such process or machine now')
-    else this.faults.apply(resolved, (outcome, detail) => report(outcome, detail || targetOf(resolved)))
+    if (resolved.length === 0) report('skipped', 'no such process or machine now')
+    for (const one of resolved) this.faults.apply(one, (outcome, detail) => report(outcome, detail || targetOf(one)))
   }
 
   /** Calls `end` after that time, or when the storm ends if that comes first. */
@@ -240,19 +240,20 @@ class Simulation {
       : {}
   }
 
-  /** Null: nobody is meant by it now. */
-  private resolve(fault: Exclude<Fault, { kind: 'FreezeCache' | 'BreakConnections' | 'DeposeElected' }>): WorldFault | null {
+  /** One for each that is meant by it now. */
+  private resolve(fault: Exclude<Fault, { kind: 'FreezeCache' | 'BreakConnections' | 'DeposeElected' }>): readonly WorldFault[] {
     if (fault.kind === 'Partition') {
-      const side = [...new Set(fault.side.flatMap((target) => this.cluster.machineFor(target) ?? []))]
-      return side.length === 0 ? null : { ...fault, side, ...this.among(fault) }
+      const side = [...new Set(fault.side.flatMap((target) => this.cluster.machinesFor(target)))]
+      return side.length === 0 ? [] : [{ ...fault, side, ...this.among(fault) }]
     }
     const ofProcess =
       fault.kind === 'CrashProcess' ||
       fault.kind === 'PauseProcess' ||
       fault.kind === 'CrashUnsynced' ||
       fault.kind === 'CrashBetweenWrites'
-    const target = ofProcess ? this.cluster.processFor(fault.target) : this.cluster.machineFor(fault.target)
-    return target === null ? null : { ...fault, target, ...this.among(fault) }
+    const process = ofProcess ? this.cluster.processFor(fault.target) : null
+    const targets = ofProcess ? (process === null ? [] : [process]) : this.cluster.machinesFor(fault.target)
+    return targets.map((target) => ({ ...fault, target, ...this.among(fault) }))
   }
 
   /** What the protocols promise to survive. */

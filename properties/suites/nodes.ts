@@ -1,0 +1,106 @@
+/** Nodes in zones crash, are cut off, lose their zone, are cordoned, tainted and deleted; pods move, and come back. */
+import fc from 'fast-check'
+import type { Taint, Toleration } from '../../model/state/objects.ts'
+import type { ClusterShape, Manifest, NodeShape, UserAction } from '../../model/state/plan.ts'
+import { applied, deployment, service, workloadAction, type DeploymentKnobs } from '../generators/manifests.ts'
+import { planOf } from '../generators/plan.ts'
+import { clusterTargets, nodes, standardShape } from '../generators/shapes.ts'
+import type { FaultKind } from '../generators/weather.ts'
+import type { Suite } from './suite.ts'
+
+const NODES_LEAST = 4
+const NODES_MOST = 7
+const NODE_NAMES = nodes(NODES_LEAST).map((node) => node.name)
+const ZONES = ['zone-0', 'zone-1', 'zone-2']
+
+const FAULTS: readonly FaultKind[] = [
+  'CrashProcess',
+  'CrashMachine',
+  'PauseProcess',
+  'Partition',
+  'SlowLink',
+  'JumpClock',
+  'CrashBetweenWrites',
+  'FreezeCache',
+  'BreakConnections',
+]
+
+/** Two or three zones; in some runs most nodes are in the first, so that it can be lost in part. */
+const shape: fc.Arbitrary<ClusterShape> = fc
+  .record({ count: fc.integer({ min: NODES_LEAST, max: NODES_MOST }), zones: fc.constantFrom(2, 3), lopsided: fc.boolean() })
+  .map(({ count, zones, lopsided }) =>
+    standardShape(
+      nodes(count).map((node, index): NodeShape => {
+        const zone = lopsided ? Math.max(0, index - (count - zones)) : index % zones
+        return { ...node, zone: ZONES[zone] as string }
+      }),
+    ),
+  )
+
+/**
+ * Taints a user puts on: tolerated for a while, for ever, or by nobody; one says that the node is out of service. What is
+ * tolerated for a while also keeps pods from coming: else those that were evicted would come back, for ever.
+ */
+const both = (key: string, value: string): readonly Taint[] =>
+  (['NoSchedule', 'NoExecute'] as const).map((effect) => ({ key, value, effect }))
+const TAINTS: readonly (readonly Taint[])[] = [
+  both('maintenance', 'now'),
+  [{ key: 'licence', value: 'expired', effect: 'NoExecute' }],
+  [{ key: 'dedicated', value: 'batch', effect: 'NoSchedule' }],
+  [{ key: 'node.kubernetes.io/out-of-service', value: 'nodeshutdown', effect: 'NoExecute' }],
+]
+const TOLERATIONS: readonly (readonly Toleration[])[] = [
+  [],
+  [{ key: 'maintenance', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 20 }],
+  [
+    { key: 'maintenance', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 15 },
+    { key: 'licence', operator: 'Equal', value: 'expired', effect: 'NoExecute' },
+    { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 10 },
+  ],
+]
+
+const knobs: fc.Arbitrary<DeploymentKnobs> = fc.record({
+  replicas: fc.integer({ min: 1, max: 6 }),
+  cpu: fc.constantFrom('100m', '250m'),
+  graceSeconds: fc.constantFrom(5, 1, 30),
+  minReadySeconds: fc.constant(0),
+  strategy: fc.constant({ type: 'RollingUpdate' as const, rollingUpdate: { maxSurge: 1, maxUnavailable: 1 } }),
+  podReplacementPolicy: fc.constant('TerminationStarted' as const),
+  tolerations: fc.constantFrom(...TOLERATIONS),
+})
+
+const node = fc.constantFrom(...NODE_NAMES)
+
+/** What users do to nodes, beside what they do to what runs on them. */
+const operator: fc.Arbitrary<UserAction> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('Cordon'), node, unschedulable: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('DeleteNode'), node }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('Taint'), node, taints: fc.constantFrom(...TAINTS), remove: fc.boolean() }) },
+)
+
+const opening = (web: DeploymentKnobs, db: DeploymentKnobs): readonly Manifest[] => [
+  deployment('web', web),
+  service('web'),
+  deployment('db', db),
+]
+
+export const nodesSuite: Suite = {
+  name: 'nodes',
+  sentence: 'nodes in zones crash, are cut off alone or with their zone, cordoned, tainted and deleted; their pods move',
+  weight: 2,
+  concerns: ['NODE-'],
+  plans: fc.tuple(knobs, knobs).chain(([web, db]) =>
+    planOf({
+      suite: 'nodes',
+      cluster: shape,
+      opening: applied(opening(web, db)),
+      users: fc.oneof({ weight: 3, arbitrary: operator }, { weight: 2, arbitrary: workloadAction(['web', 'db'], NODE_NAMES) }),
+      usersMost: 12,
+      faultKinds: FAULTS,
+      targets: { ...clusterTargets(NODES_LEAST), zones: ZONES.slice(0, 2) },
+      stormMs: fc.integer({ min: 60_000, max: 300_000 }),
+      calmMs: 900_000,
+      quietMs: 40_000,
+    }),
+  ),
+}
