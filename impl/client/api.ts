@@ -67,6 +67,8 @@ export interface Informer<T extends ApiObject> {
   list(): readonly T[]
   /** Objects whose controller owner has this uid. */
   ownedBy(uid: string): readonly T[]
+  /** Those without a controlling owner, in any order. */
+  orphans(): readonly T[]
   /** before null: added; after null: deleted. Called in the order of events, also for what a relist brings. */
   onChange(handler: (before: T | null, after: T | null) => void): void
 }

@@ -4,6 +4,7 @@
  * The first list may be arbitrarily old; a broken watch is resumed where it was; one that is too old begins anew.
  * Source: client-go/tools/cache/reflector.go.
  */
+import sortedIndex from 'lodash/sortedIndex.js'
 import type { ApiObject } from '../../model/state/objects.ts'
 import { keyOf, prefixOf, resourceNamed } from '../../model/state/resources.ts'
 import type { Delivered } from '../../model/state/history.ts'
@@ -32,7 +33,9 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
   private readonly client: Client
   private readonly fieldSelector: string | undefined
   private readonly objects = new Map<string, T>()
-  private sorted: readonly T[] | null = null
+  /** Names and objects in order of the names; null: not asked for since the last list. */
+  private sorted: { readonly names: readonly string[]; readonly objects: readonly T[] } | null = null
+  /** By the uid of the controlling owner, '' for those that have none. */
   private readonly owned = new Map<string, Map<string, T>>()
   private readonly handlers: Handler<T>[] = []
   private readonly onSynced: () => void
@@ -134,6 +137,7 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
   private replace(items: readonly T[], revision: number): void {
     const gone = new Set(this.objects.keys())
     this.revision = revision
+    this.sorted = null
     const changes: [T | null, T | null][] = []
     for (const item of items) {
       const name = nameOf(item)
@@ -169,22 +173,32 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
 
   private set(name: string, object: T | null): void {
     const before = this.objects.get(name)
-    const owner = before === undefined ? undefined : controllerOf(before)
-    if (owner !== undefined) this.owned.get(owner)?.delete(name)
-    this.sorted = null
+    if (before !== undefined) this.owned.get(ownerUid(before))?.delete(name)
+    this.resort(name, object)
     if (object === null) {
       this.objects.delete(name)
       return
     }
     this.objects.set(name, object)
-    const now = controllerOf(object)
-    if (now === undefined) return
-    let owned = this.owned.get(now)
+    const owner = ownerUid(object)
+    let owned = this.owned.get(owner)
     if (owned === undefined) {
       owned = new Map()
-      this.owned.set(now, owned)
+      this.owned.set(owner, owned)
     }
     owned.set(name, object)
+  }
+
+  /** One change after another moves one place; lists that were handed out stay as they are. */
+  private resort(name: string, object: T | null): void {
+    if (this.sorted === null) return
+    const { names, objects } = this.sorted
+    const place = sortedIndex(names, name)
+    const there = names[place] === name ? 1 : 0
+    if (object === null) {
+      if (there === 1) this.sorted = { names: names.toSpliced(place, 1), objects: objects.toSpliced(place, 1) }
+    } else if (there === 1) this.sorted = { names, objects: objects.with(place, object) }
+    else this.sorted = { names: names.toSpliced(place, 0, name), objects: objects.toSpliced(place, 0, object) }
   }
 
   private tell(before: T | null, after: T | null): void {
@@ -196,12 +210,19 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
   }
 
   list(): readonly T[] {
-    this.sorted ??= [...this.objects].toSorted(([one], [other]) => (one < other ? -1 : 1)).map(([, object]) => object)
-    return this.sorted
+    if (this.sorted === null) {
+      const entries = [...this.objects].toSorted(([one], [other]) => (one < other ? -1 : 1))
+      this.sorted = { names: entries.map(([name]) => name), objects: entries.map(([, object]) => object) }
+    }
+    return this.sorted.objects
   }
 
   ownedBy(uid: string): readonly T[] {
     return [...(this.owned.get(uid)?.values() ?? [])]
+  }
+
+  orphans(): readonly T[] {
+    return this.ownedBy('')
   }
 
   /** What is there already is told at once, as additions. */
@@ -210,6 +231,8 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
     for (const object of this.list()) handler(null, object)
   }
 }
+
+const ownerUid = (object: ApiObject): string => controllerOf(object) ?? ''
 
 export const controllerOf = (object: ApiObject): string | undefined =>
   object.metadata.ownerReferences?.find((owner) => owner.controller === true)?.uid

@@ -6,7 +6,7 @@
 import type { View } from '../../model/state/history.ts'
 import type { ApiObject, Pod } from '../../model/state/objects.ts'
 import type { ResourceName } from '../../model/state/resources.ts'
-import type { ControllerContext } from '../client/api.ts'
+import type { ControllerContext, Informer } from '../client/api.ts'
 import { controllerOf, controllerRef, isDeleting, isTerminal, refOf } from '../objects.ts'
 import type { Task } from '../task.ts'
 
@@ -20,16 +20,14 @@ export interface Claim {
 }
 
 /** The pods that are the owner's now. Null: a write failed. */
-export function* claimPods(context: ControllerContext, claim: Claim, pods: readonly Pod[]): Task<readonly Pod[] | null> {
+export function* claimPods(context: ControllerContext, claim: Claim, pods: Informer<Pod>): Task<readonly Pod[] | null> {
   const { owner } = claim
   const mine: Pod[] = []
   let checked = false
-  for (const pod of pods) {
-    if (pod.metadata.namespace !== owner.metadata.namespace) continue
-    const holder = controllerOf(pod)
-    if (holder !== undefined && holder.uid !== owner.metadata.uid) continue
+  const orphans = pods.orphans().filter((pod) => pod.metadata.namespace === owner.metadata.namespace)
+  for (const pod of [...pods.ownedBy(owner.metadata.uid), ...orphans]) {
     const matches = claim.matches(pod)
-    if (holder !== undefined) {
+    if (controllerOf(pod) !== undefined) {
       if (matches) mine.push(pod)
       else if (!isDeleting(owner) && !(yield* release(context, claim, pod))) return null
       continue

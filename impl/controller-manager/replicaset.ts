@@ -81,7 +81,7 @@ class ReplicaSets {
     if (waitMs > 0) this.queue.addAfter(key, waitMs)
     const view = this.context.view('replicasets', 'pods')
     const claim = { resource: 'replicasets', owner: set, matches: (pod: Pod) => this.wants(set, pod), view }
-    const claimed = yield* claimPods(this.context, claim, this.pods.list())
+    const claimed = yield* claimPods(this.context, claim, this.pods)
     if (claimed === null) return 'retry'
     const active = claimed.filter(isActive)
     let failed = false

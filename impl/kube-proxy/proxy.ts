@@ -7,6 +7,7 @@
 import type { Endpoint, EndpointSlice, Service } from '../../model/state/objects.ts'
 import type { Controller, ControllerContext, Informer } from '../client/api.ts'
 import { ControllersProcess } from '../client/controller.ts'
+import { nameOf } from '../client/informer.ts'
 import { same } from '../equal.ts'
 import type { ClusterHost, Message } from '../wire.ts'
 
@@ -107,35 +108,57 @@ class Proxier {
 
   private sync(): void {
     const rules: Record<string, Rule> = {}
+    const slices = Map.groupBy(this.slices.list(), serviceOf)
     for (const service of this.services.list()) {
       const { clusterIP, ports, type } = service.spec
       if (clusterIP === undefined || clusterIP === 'None' || type === 'ExternalName') continue
-      const endpoints = this.endpointsOf(service)
-      for (const port of ports ?? []) {
-        const name = `${service.metadata.namespace}/${service.metadata.name}:${port.port}`
-        rules[name] = { clusterIP, backends: chosen(endpoints) }
-      }
+      const name = nameOf(service)
+      const backends = chosen(slices.get(name) ?? [])
+      for (const { port } of ports ?? []) rules[`${name}:${port}`] = { clusterIP, backends }
     }
     if (same(rules, this.table.rules)) return
     this.table.rules = rules
     this.host.observe({ kind: 'RulesSwapped', node: this.options.node, view: this.context.view('services', 'endpointslices'), rules })
   }
+}
 
-  private endpointsOf(service: Service): readonly Endpoint[] {
-    return this.slices
-      .list()
-      .filter(
-        (slice) =>
-          slice.metadata.namespace === service.metadata.namespace &&
-          slice.metadata.labels?.['kubernetes.io/service-name'] === service.metadata.name,
-      )
-      .flatMap((slice) => slice.endpoints)
-  }
+/** 'namespace/name' of the service a slice belongs to. */
+const serviceOf = ({ metadata }: EndpointSlice): string => `${metadata.namespace}/${metadata.labels?.['kubernetes.io/service-name'] ?? ''}`
+
+interface Addresses {
+  readonly ready: readonly string[]
+  /** Of those that still serve while they end. */
+  readonly ending: readonly string[]
+  /** What is chosen when these are all there are. */
+  readonly chosen: readonly string[]
 }
 
 /** Those that are ready; if none is, those that still serve while they end. */
-const chosen = (endpoints: readonly Endpoint[]): readonly string[] => {
-  const ready = endpoints.filter((endpoint) => endpoint.conditions.ready)
-  const used = ready.length > 0 ? ready : endpoints.filter(({ conditions }) => conditions.serving && conditions.terminating)
-  return [...new Set(used.flatMap((endpoint) => endpoint.addresses))].toSorted()
+const choose = (ready: readonly string[], ending: readonly string[]): readonly string[] =>
+  [...new Set(ready.length > 0 ? ready : ending)].toSorted()
+
+/** Every node asks the same of the same slices. */
+const known = new WeakMap<EndpointSlice, Addresses>()
+
+const addressesOf = (slice: EndpointSlice): Addresses => {
+  const before = known.get(slice)
+  if (before !== undefined) return before
+  const of = (wanted: (conditions: Endpoint['conditions']) => boolean): readonly string[] =>
+    slice.endpoints.flatMap((endpoint) => (wanted(endpoint.conditions) ? endpoint.addresses : []))
+  const ready = of((conditions) => conditions.ready)
+  const ending = of(({ serving, terminating }) => serving && terminating)
+  const addresses = { ready, ending, chosen: choose(ready, ending) }
+  known.set(slice, addresses)
+  return addresses
+}
+
+const chosen = (slices: readonly EndpointSlice[]): readonly string[] => {
+  const [first, ...others] = slices.map(addressesOf)
+  if (first === undefined) return []
+  if (others.length === 0) return first.chosen
+  const all = [first, ...others]
+  return choose(
+    all.flatMap((one) => one.ready),
+    all.flatMap((one) => one.ending),
+  )
 }
