@@ -7,7 +7,8 @@
 export type CriRequest =
   | { readonly call: 'RunPodSandbox'; readonly pod: string; readonly name: string; readonly namespace: string; readonly attempt: number }
   | { readonly call: 'StopPodSandbox' | 'RemovePodSandbox'; readonly sandbox: string }
-  | { readonly call: 'ListPodSandbox' | 'ListContainers' }
+  /** Of one pod, or of all. */
+  | { readonly call: 'ListPodSandbox' | 'ListContainers'; readonly pod?: string }
   | {
       readonly call: 'CreateContainer'
       readonly sandbox: string
@@ -67,7 +68,7 @@ export type CriReply =
 export type CriMessage =
   | { readonly kind: 'CriRequest'; readonly id: number; readonly request: CriRequest }
   | { readonly kind: 'CriReply'; readonly id: number; readonly reply: CriReply }
-  /** A container's state changed: the kubelet's lifecycle event generator looks again. */
-  | { readonly kind: 'CriEvent' }
+  /** A container of this pod changed its state. */
+  | { readonly kind: 'CriEvent'; readonly pod: string }
   /** From the environment, not the kubelet: the program ends by itself. */
   | { readonly kind: 'ProgramEnds'; readonly nth: number; readonly exitCode: number }

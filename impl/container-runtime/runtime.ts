@@ -82,9 +82,9 @@ export class ContainerRuntime implements ClusterProcess {
         machine.sandboxes.delete(request.sandbox)
         return { ok: true }
       case 'ListPodSandbox':
-        return { ok: true, sandboxes: [...machine.sandboxes.values()] }
+        return { ok: true, sandboxes: [...machine.sandboxes.values()].filter((one) => ofPod(one, request.pod)) }
       case 'ListContainers':
-        return { ok: true, containers: [...machine.containers.values()].map((container) => this.probed(container)) }
+        return { ok: true, containers: this.listed(request.pod) }
       case 'CreateContainer':
         return this.create(request)
       case 'StartContainer':
@@ -146,7 +146,7 @@ export class ContainerRuntime implements ClusterProcess {
     const { pod, init, sandbox } = container
     this.host.observe({ kind: 'ContainerStarted', node, pod, podName, container: container.container, id, init, sandbox })
     if (exitsAtMs !== null) this.exitAt(id, exitsAtMs, program.exitCode ?? 0)
-    this.tell()
+    this.tell(pod)
     return { ok: true, id }
   }
 
@@ -193,7 +193,7 @@ export class ContainerRuntime implements ClusterProcess {
     machine.containers.set(id, { ...container, state: 'EXITED', exitCode, finishedAtMs: this.host.now() })
     machine.programs.delete(id)
     this.host.observe({ kind: 'ContainerExited', node, pod: container.pod, container: container.container, id, exitCode, by })
-    this.tell()
+    this.tell(container.pod)
   }
 
   private remove(id: string): void {
@@ -202,12 +202,19 @@ export class ContainerRuntime implements ClusterProcess {
     this.options.machine.programs.delete(id)
   }
 
+  private listed(pod: string | undefined): readonly ContainerState[] {
+    const found = [...this.options.machine.containers.values()].filter((one) => ofPod(one, pod))
+    return found.map((container) => this.probed(container))
+  }
+
   private probed(container: ContainerState): ContainerState {
     const readyAtMs = this.options.machine.programs.get(container.id)?.readyAtMs ?? Infinity
     return { ...container, serving: container.state === 'RUNNING' && readyAtMs <= this.host.elapsed() }
   }
 
-  private tell(): void {
-    for (const client of this.clients) client.send({ kind: 'CriEvent' })
+  private tell(pod: string): void {
+    for (const client of this.clients) client.send({ kind: 'CriEvent', pod })
   }
 }
+
+const ofPod = (one: { readonly pod: string }, pod: string | undefined): boolean => pod === undefined || one.pod === pod

@@ -10,12 +10,12 @@ const GONE: CriReply = { ok: false, message: 'the container runtime does not ans
 export class Cri {
   private readonly host: ClusterHost
   private readonly runtime: string
-  private readonly onEvent: () => void
+  private readonly onEvent: (pod: string | null) => void
   private connection: Connection<Message> | null = null
   private readonly pending = new Map<number, (reply: CriReply) => void>()
   private ids = 0
 
-  constructor(host: ClusterHost, runtime: string, onEvent: () => void) {
+  constructor(host: ClusterHost, runtime: string, onEvent: (pod: string | null) => void) {
     this.host = host
     this.runtime = runtime
     this.onEvent = onEvent
@@ -23,10 +23,10 @@ export class Cri {
 
   connect(): void {
     const connection = this.host.dial(this.runtime, {
-      opened: () => this.onEvent(),
+      opened: () => this.onEvent(null),
       message: (message) => {
         const told = message as CriMessage
-        if (told.kind === 'CriEvent') this.onEvent()
+        if (told.kind === 'CriEvent') this.onEvent(told.pod)
         else if (told.kind === 'CriReply') {
           const resume = this.pending.get(told.id)
           this.pending.delete(told.id)
@@ -56,10 +56,11 @@ export class Cri {
     })
   }
 
-  /** Null: the runtime does not answer. */
-  *all(): Task<{ sandboxes: readonly SandboxStatus[]; containers: readonly ContainerState[] } | null> {
-    const sandboxes = yield* this.call({ call: 'ListPodSandbox' })
-    const containers = yield* this.call({ call: 'ListContainers' })
+  /** What there is of one pod, or of all. Null: the runtime does not answer. */
+  *seen(pod?: string): Task<{ sandboxes: readonly SandboxStatus[]; containers: readonly ContainerState[] } | null> {
+    const of = pod === undefined ? {} : { pod }
+    const sandboxes = yield* this.call({ call: 'ListPodSandbox', ...of })
+    const containers = yield* this.call({ call: 'ListContainers', ...of })
     if (!sandboxes.ok || !containers.ok) return null
     return { sandboxes: sandboxes.sandboxes ?? [], containers: containers.containers ?? [] }
   }

@@ -55,7 +55,7 @@ export class Kubelet implements ClusterProcess {
     this.host = host
     this.options = options
     this.client = new Client(host, { endpoints: options.endpoints, timeoutMs: TIMEOUT_MS })
-    this.cri = new Cri(host, `container-runtime-${options.shape.name}`, () => this.lookAtAll())
+    this.cri = new Cri(host, `container-runtime-${options.shape.name}`, (pod) => this.lookAt(pod))
     this.node = new NodeStatus(host, this.client, options.shape, options.bootId())
     this.pods = new ListWatch<Pod>(host, this.client, 'pods', `spec.nodeName=${options.shape.name}`, () => {})
     this.queue = new RateLimitedQueue(host, WORKERS, (uid) => this.sync(uid))
@@ -104,9 +104,10 @@ export class Kubelet implements ClusterProcess {
     this.queue.add(uid)
   }
 
-  private lookAtAll(): void {
+  /** Null: at all. */
+  private lookAt(pod: string | null): void {
     if (!this.registered) return
-    for (const uid of this.workers.keys()) this.queue.add(uid)
+    for (const uid of pod === null ? this.workers.keys() : [pod]) this.queue.add(uid)
   }
 
   private *sync(uid: string): Task<'done' | 'retry'> {
@@ -120,8 +121,8 @@ export class Kubelet implements ClusterProcess {
 
   private *admit(worker: PodWorker): Task<void> {
     const node = this.node.node
-    const seen = yield* this.cri.all()
-    const here = seen?.sandboxes.some((sandbox) => sandbox.pod === worker.pod.metadata.uid) === true
+    const seen = yield* this.cri.seen(worker.pod.metadata.uid)
+    const here = (seen?.sandboxes ?? []).length > 0
     // What already ran here before the kubelet was restarted is not turned away.
     if (here || worker.pod.status.startTime !== undefined || isTerminal(worker.pod) || node === null) {
       worker.admitted = true
@@ -153,7 +154,7 @@ export class Kubelet implements ClusterProcess {
       this.host.after(1_000, () => spawn(this.endUnknown()))
       return
     }
-    const seen = yield* this.cri.all()
+    const seen = yield* this.cri.seen()
     for (const sandbox of seen?.sandboxes ?? []) {
       if (this.workers.has(sandbox.pod) || (yield* this.isStillWanted(sandbox))) continue
       for (const container of seen?.containers ?? []) {
@@ -163,6 +164,6 @@ export class Kubelet implements ClusterProcess {
       const over = (seen?.containers ?? []).every((container) => container.sandbox !== sandbox.sandbox || container.state !== 'RUNNING')
       if (over) yield* this.cri.call({ call: 'RemovePodSandbox', sandbox: sandbox.sandbox })
     }
-    this.lookAtAll()
+    this.lookAt(null)
   }
 }

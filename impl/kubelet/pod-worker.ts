@@ -72,15 +72,15 @@ export class PodWorker {
   }
 
   *sync(): Task<void> {
-    const seen = yield* this.parts.cri.all()
+    const { uid } = this.pod.metadata
+    const seen = yield* this.parts.cri.seen(uid)
     if (seen === null) {
-      this.parts.later(this.pod.metadata.uid, STATUS_RETRY_MS)
+      this.parts.later(uid, STATUS_RETRY_MS)
       return
     }
-    const { uid } = this.pod.metadata
-    const sandboxes = seen.sandboxes.filter((sandbox) => sandbox.pod === uid)
-    const containers = newest(seen.containers.filter((container) => container.pod === uid))
-    const running = seen.containers.filter((container) => container.pod === uid && container.state === 'RUNNING')
+    const { sandboxes } = seen
+    const containers = newest(seen.containers)
+    const running = seen.containers.filter((container) => container.state === 'RUNNING')
     if (this.rejection !== null) yield* this.refuse(this.rejection)
     else if (this.terminating || isTerminal(this.pod)) yield* this.terminate(sandboxes, containers, running)
     else yield* this.run(sandboxes, containers)
@@ -283,9 +283,9 @@ export class PodWorker {
   private *report(ip: string | null, terminating: boolean, known?: ReadonlyMap<string, ContainerState>): Task<boolean> {
     let containers = known
     if (containers === undefined) {
-      const seen = yield* this.parts.cri.all()
+      const seen = yield* this.parts.cri.seen(this.pod.metadata.uid)
       if (seen === null) return false
-      containers = newest(seen.containers.filter((container) => container.pod === this.pod.metadata.uid))
+      containers = newest(seen.containers)
     }
     for (const container of this.pod.spec.containers) {
       const state = containers.get(container.name)
