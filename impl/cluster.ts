@@ -105,7 +105,14 @@ export class Cluster {
       this.machine(name)
       this.process(`container-runtime-${name}`, name, containerRuntime({ node: name, subnet: `10.244.${index}`, machine: containers }))
       const bootId = (): string => `boot-${name}-${this.boots.get(name) ?? 0}`
-      const options = { endpoints: apiservers, shape: node, timings: shape.timings, hostIP: `192.168.1.${10 + index}`, bootId }
+      const options = {
+        endpoints: apiservers,
+        shape: node,
+        timings: shape.timings,
+        hostIP: `192.168.1.${10 + index}`,
+        bootId,
+        programs: shape.programs ?? {},
+      }
       this.process(`kubelet-${name}`, name, kubelet(options))
       const answers = (address: string): boolean => this.answers(address)
       this.process(`kube-proxy-${name}`, name, kubeProxy({ endpoints: apiservers, node: name, answers }))

@@ -5,6 +5,7 @@
  */
 import type { Pending } from './invariant.ts'
 import { deploymentsPending } from './pending/deployments.ts'
+import { jobsPending } from './pending/jobs.ts'
 import { containersPending, leftoversPending } from './pending/leftovers.ts'
 import { nodesPending } from './pending/nodes.ts'
 import { all, type Waiting } from './pending/picture.ts'
@@ -19,6 +20,7 @@ const ALL: readonly Waiting[] = [
   podsPending,
   setsPending,
   deploymentsPending,
+  jobsPending,
   leftoversPending,
   containersPending,
   slicesPending,

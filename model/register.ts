@@ -5,6 +5,7 @@ import { CLUSTER } from './invariants/cluster.ts'
 import { DEPLOYMENTS } from './invariants/deployments.ts'
 import { ETCD } from './invariants/etcd/register.ts'
 import { GARBAGE } from './invariants/garbage.ts'
+import { JOBS } from './invariants/jobs.ts'
 import { KUBELET } from './invariants/kubelet.ts'
 import { LEADER_ELECTION } from './invariants/leader-election.ts'
 import { LEASE } from './invariants/lease.ts'
@@ -24,6 +25,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...LEADER_ELECTION,
   ...REPLICASETS,
   ...DEPLOYMENTS,
+  ...JOBS,
   ...GARBAGE,
   ...NODES,
   ...SCHEDULING,

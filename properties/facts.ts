@@ -3,6 +3,7 @@
  *
  * A kind shows what its readers look for first; everything else is told apart by its revision alone.
  */
+import type { CronJob, Job } from '../model/state/batch.ts'
 import type { Stored } from '../model/state/keyspace.ts'
 import type { KubernetesObject } from '../model/state/kinds.ts'
 import type { Deployment, EndpointSlice, Node, Pod, ReplicaSet, Service } from '../model/state/objects.ts'
@@ -38,6 +39,22 @@ const deploymentFacts = (deployment: Deployment): Facts => ({
   updated: String(deployment.status.updatedReplicas ?? 0),
   available: String(deployment.status.availableReplicas ?? 0),
 })
+const jobFacts = ({ spec, status }: Job): Facts => {
+  const { succeeded = [], failed = [] } = status.uncountedTerminatedPods ?? {}
+  return {
+    wants: `${spec.completions ?? 'any'} by ${spec.parallelism}${spec.suspend ? ', suspended' : ''}`,
+    active: String(status.active ?? 0),
+    succeeded: status.completedIndexes || String(status.succeeded ?? 0),
+    failed: String(status.failed ?? 0),
+    uncounted: [...succeeded, ...failed].join(',') || '-',
+    is: (status.conditions ?? []).flatMap(({ type, status: held }) => (held === 'True' ? [type] : [])).join(',') || '-',
+  }
+}
+const cronJobFacts = ({ spec, status }: CronJob): Facts => ({
+  schedule: `${spec.schedule}${spec.suspend ? ', suspended' : ''}`,
+  active: String((status.active ?? []).length),
+  last: status.lastScheduleTime ?? '-',
+})
 const serviceFacts = (service: Service): Facts => ({ clusterIP: service.spec.clusterIP ?? '-' })
 const sliceFacts = (slice: EndpointSlice): Facts => ({
   ready:
@@ -61,6 +78,10 @@ const factsOf = (object: KubernetesObject): Facts => {
       return serviceFacts(object)
     case 'EndpointSlice':
       return sliceFacts(object)
+    case 'Job':
+      return jobFacts(object)
+    case 'CronJob':
+      return cronJobFacts(object)
     case 'Lease':
       return { holder: object.spec.holderIdentity ?? '-' }
     case 'Namespace':

@@ -36,6 +36,9 @@ const MERGE_KEYS: Readonly<Record<string, string>> = {
 const mergeKeyOf = (name: string, items: readonly Json[]): string | undefined =>
   name === 'ports' && items.some((item) => isObject(item) && item['port'] !== undefined) ? 'port' : MERGE_KEYS[name]
 
+/** Of a list of plain values: those that are to go, whatever else is in it by then. */
+const DELETE_FROM = '$deleteFromPrimitiveList/'
+
 export const strategicMerge = (target: Json, patch: Json): Json => {
   if (!isObject(patch)) return patch
   if (patch['$patch'] === 'replace') {
@@ -44,6 +47,12 @@ export const strategicMerge = (target: Json, patch: Json): Json => {
   }
   const result: Record<string, Json> = isObject(target) ? { ...target } : {}
   for (const [name, value] of Object.entries(patch)) {
+    if (name.startsWith(DELETE_FROM)) {
+      const list = name.slice(DELETE_FROM.length)
+      const held = result[list]
+      if (Array.isArray(held) && Array.isArray(value)) result[list] = held.filter((item) => !value.includes(item))
+      continue
+    }
     if (name.startsWith('$')) continue
     const before = result[name]
     if (value === null) delete result[name]

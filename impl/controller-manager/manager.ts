@@ -5,10 +5,12 @@ import type { ClusterHost } from '../wire.ts'
 import { deploymentController } from './deployment.ts'
 import { endpointSliceController } from './endpointslice.ts'
 import { garbageCollector } from './garbage-collector.ts'
+import { jobController } from './job.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
 import { replicaSetController } from './replicaset.ts'
 import { taintEvictionController } from './taint-eviction.ts'
+import { ttlAfterFinishedController } from './ttl-after-finished.ts'
 
 export interface ManagerOptions {
   readonly endpoints: readonly string[]
@@ -25,6 +27,8 @@ export const controllerManager =
       controllers: [
         replicaSetController,
         deploymentController,
+        jobController,
+        ttlAfterFinishedController,
         endpointSliceController,
         garbageCollector,
         nodeLifecycleController(timings),

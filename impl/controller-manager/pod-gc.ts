@@ -46,7 +46,7 @@ class PodGc {
     for (const pod of this.pods.list()) {
       const node = pod.spec.nodeName ?? ''
       if (node === '') {
-        if (isDeleting(pod)) yield* this.remove(pod)
+        if (isDeleting(pod) && (isTerminal(pod) || (yield* this.fail(pod, {})))) yield* this.remove(pod)
         continue
       }
       const absentMs = nowMs - (this.missing.get(node) ?? nowMs)
@@ -54,14 +54,14 @@ class PodGc {
       const read = yield* this.context.client.get<Node>({ resource: 'nodes', name: node })
       if (read.ok || read.status.code !== 404) continue
       this.context.client.decide(this.context.view('nodes', 'pods'), { kind: 'ForceDeletePod', pod: refOf('pods', pod), node, absentMs })
-      if (!isTerminal(pod) && !(yield* this.fail(pod))) continue
+      if (!isTerminal(pod) && !(yield* this.fail(pod, { reason: 'NodeLost' }))) continue
       yield* this.remove(pod)
     }
   }
 
-  /** Its containers, if they still run, are nobody's any more. */
-  private *fail(pod: Pod): Task<boolean> {
-    const status = { ...pod.status, phase: 'Failed' as const, reason: 'NodeLost' }
+  /** Its containers, if it ever had some that still run, are nobody's any more. */
+  private *fail(pod: Pod, told: { readonly reason?: string }): Task<boolean> {
+    const status = { ...pod.status, phase: 'Failed' as const, ...told }
     const reply = yield* this.context.client.updateStatus<Pod>('pods', { ...pod, status })
     return reply.ok
   }

@@ -5,7 +5,7 @@
  * Source: kubernetes/kubernetes pkg/kubelet/kubelet.go.
  */
 import type { Pod } from '../../model/state/objects.ts'
-import type { NodeShape, Timings } from '../../model/state/plan.ts'
+import type { NodeShape, ProgramShape, Timings } from '../../model/state/plan.ts'
 import type { SandboxStatus } from '../container-runtime/api.ts'
 import { Client } from '../client/client.ts'
 import { ListWatch } from '../client/informer.ts'
@@ -22,6 +22,8 @@ export interface KubeletOptions {
   readonly endpoints: readonly string[]
   readonly shape: NodeShape
   readonly timings: Timings
+  /** How programs end that end by themselves, by image. */
+  readonly programs: Readonly<Record<string, ProgramShape>>
   /** Address of the machine. */
   readonly hostIP: string
   /** Another one after each power loss. */
@@ -66,6 +68,7 @@ export class Kubelet implements ClusterProcess {
       hostIP: options.hostIP,
       startMs: options.timings.podStartMs ?? START_MS,
       stopMs: options.timings.podStopMs ?? STOP_MS,
+      programs: options.programs,
       later: (uid, ms) => this.queue.addAfter(uid, ms),
     }
   }

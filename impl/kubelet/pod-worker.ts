@@ -5,6 +5,7 @@
  * Source: kubernetes/kubernetes pkg/kubelet/{pod_workers.go,kuberuntime/kuberuntime_manager.go}.
  */
 import type { Container, Pod } from '../../model/state/objects.ts'
+import type { ProgramShape } from '../../model/state/plan.ts'
 import type { ContainerState, Program, SandboxStatus } from '../container-runtime/api.ts'
 import type { Client } from '../client/client.ts'
 import { isDeleting, isTerminal } from '../objects.ts'
@@ -21,6 +22,7 @@ export interface KubeletParts {
   readonly hostIP: string
   readonly startMs: readonly [number, number]
   readonly stopMs: readonly [number, number]
+  readonly programs: Readonly<Record<string, ProgramShape>>
   /** Calls the worker again after a while. */
   later(uid: string, ms: number): void
 }
@@ -33,6 +35,8 @@ const CONFIG_RETRY_MS = 10_000
 const GRACE_LEAST_MS = 2_000
 const READY_AFTER_MS: readonly [number, number] = [500, 3_000]
 const INIT_RUNS_MS: readonly [number, number] = [500, 2_000]
+/** A program that ends by itself and of which the plan says nothing. */
+const SUCCEEDS: ProgramShape = { runsMs: [1_000, 6_000], exitCodes: [0] }
 const STATUS_RETRY_MS = 1_000
 
 interface Crash {
@@ -183,7 +187,7 @@ export class PodWorker {
       container: name,
       attempt,
       init,
-      program: this.program(init),
+      program: this.program(container, init),
     })
     if (!created.ok || created.id === undefined) {
       this.parts.later(this.pod.metadata.uid, STATUS_RETRY_MS)
@@ -193,9 +197,13 @@ export class PodWorker {
     yield* this.parts.cri.call({ call: 'StartContainer', id: created.id })
   }
 
-  private program(init: boolean): Program {
-    const { stopMs } = this.parts
-    return { stopMs, readyAfterMs: READY_AFTER_MS, ...(init ? { exitsAfterMs: INIT_RUNS_MS, exitCode: 0 } : {}) }
+  private program(container: Container, init: boolean): Program {
+    const { stopMs, programs, host } = this.parts
+    const program = { stopMs, readyAfterMs: READY_AFTER_MS }
+    if (init) return { ...program, exitsAfterMs: INIT_RUNS_MS, exitCode: 0 }
+    if (this.pod.spec.restartPolicy === 'Always') return program
+    const { runsMs, exitCodes } = programs[container.image ?? ''] ?? SUCCEEDS
+    return { ...program, exitsAfterMs: runsMs, exitCode: exitCodes[host.random('exit').below(exitCodes.length)] ?? 0 }
   }
 
   /** False: it crashed too recently. The first restart is immediate, as is the first after a long run. */

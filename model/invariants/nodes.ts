@@ -91,17 +91,25 @@ const staysUntilConfirmed: Invariant = watching(
   ['Commit', 'Decision'],
   () => {
     const forced = new Set<Uid>()
+    /** Their kubelets, or users, gave them no more time: a finalizer alone kept them. */
+    const held = new Set<Uid>()
     return {
       observe(next, { cluster }) {
         if (next.kind === 'Decision') {
           if (next.choice.kind === 'ForceDeletePod') forced.add(next.choice.pod.uid)
           return 'vacuous'
         }
-        if (next.kind !== 'Commit' || next.after !== null || resourceOfKey(next.key) !== 'pods') return 'vacuous'
+        if (next.kind !== 'Commit' || resourceOfKey(next.key) !== 'pods') return 'vacuous'
+        if (next.after !== null) {
+          const { metadata, spec } = objectOf<Pod>(next.after) as Pod
+          const mayEnd = next.author.startsWith('user') || next.author === `kubelet-${spec.nodeName}`
+          if (metadata.deletionGracePeriodSeconds === 0 && mayEnd) held.add(metadata.uid)
+          return 'vacuous'
+        }
         const pod = objectOf<Pod>(next.before)
         const node = pod?.spec.nodeName ?? ''
         if (pod === undefined || node === '' || isTerminal(pod) || pod.spec.terminationGracePeriodSeconds === 0) return 'vacuous'
-        const free = next.author.startsWith('user') || forced.has(pod.metadata.uid)
+        const free = next.author.startsWith('user') || forced.has(pod.metadata.uid) || held.has(pod.metadata.uid)
         if (next.author !== `kubelet-${node}` && !free)
           return { why: `${next.author} removed ${next.key}, which ${node} had not said is over` }
         return forced.has(pod.metadata.uid) || cluster.machinesDown.has(node) ? 'notable' : 'holds'

@@ -43,7 +43,11 @@ const podPending = (picture: Picture, pod: Pod): Pending | null => {
     if (waiting?.reason === 'CreateContainerConfigError') {
       return { object, waitsFor: `${waiting.message ?? 'its configuration'} (container ${status.name})`, blocked: true }
     }
-    if (waiting?.reason === 'CrashLoopBackOff') return { object, waitsFor: `container ${status.name} to be started again`, blocked: false }
+    if (waiting?.reason === 'CrashLoopBackOff') {
+      // A program that is to end well and does not is given up by a Job alone.
+      const endless = pod.spec.restartPolicy === 'OnFailure' && controllerOf(pod) === undefined
+      return { object, waitsFor: `container ${status.name} to be started again${endless ? ', and to end well' : ''}`, blocked: endless }
+    }
   }
   if (isReady(pod)) return null
   return { object, waitsFor: `its containers to be ready on ${node}`, blocked: false }

@@ -63,6 +63,30 @@ export type Choice =
   | { readonly kind: 'Preempt'; readonly pod: ObjectRef; readonly node: string; readonly victim: ObjectRef }
   | { readonly kind: 'CreatePod'; readonly owner: ObjectRef; readonly name: string }
   | { readonly kind: 'DeletePod'; readonly owner: ObjectRef; readonly pod: ObjectRef }
+  /** index: of an Indexed Job. nowMs: what the controller's own clock says, since 1970. */
+  | {
+      readonly kind: 'CreateJobPod'
+      readonly owner: ObjectRef
+      readonly name: string
+      readonly index: number | null
+      readonly nowMs: number
+    }
+  | {
+      readonly kind: 'DeleteJobPod'
+      readonly owner: ObjectRef
+      readonly pod: ObjectRef
+      readonly because: 'excess' | 'suspended' | 'finished'
+    }
+  /** Its time after its end is over. The view is the version that was read last, of itself alone. */
+  | { readonly kind: 'ExpireJob'; readonly job: ObjectRef; readonly nowMs: number }
+  /** A Job is to end so; it is told when its pods have ended and are counted. */
+  | {
+      readonly kind: 'FinishJob'
+      readonly owner: ObjectRef
+      readonly outcome: 'Complete' | 'Failed'
+      readonly reason: string
+      readonly nowMs: number
+    }
   | { readonly kind: 'AdoptPod' | 'ReleasePod'; readonly owner: ObjectRef; readonly pod: ObjectRef }
   | { readonly kind: 'CreateReplicaSet'; readonly owner: ObjectRef; readonly name: string; readonly replicas: number }
   | {

@@ -56,6 +56,13 @@ export interface Timings {
   readonly podStopMs?: readonly [number, number]
 }
 
+/** What the programs of an image do when they end by themselves. */
+export interface ProgramShape {
+  readonly runsMs: readonly [number, number]
+  /** Drawn each time one ends. */
+  readonly exitCodes: readonly number[]
+}
+
 export interface ClusterShape {
   /** etcd members: 1, 3 or 5. */
   readonly members: number
@@ -69,6 +76,11 @@ export interface ClusterShape {
   /** Clients that talk to etcd directly (suite etcd). */
   readonly etcdClients: number
   readonly timings: Timings
+  /**
+   * By image. A program ends by itself where its pod is made for that: restartPolicy OnFailure or Never. Of images that
+   * are not here it does so after a few seconds, with exit code 0.
+   */
+  readonly programs?: Readonly<Record<string, ProgramShape>>
 }
 
 /** How the world behaves all the time, and which kinds of fault were armed when the actions were drawn. */

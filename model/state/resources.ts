@@ -50,6 +50,8 @@ export const RESOURCES: readonly Resource[] = [
   row('v1', 'ServiceAccount', 'serviceaccounts'),
   row('apps/v1', 'Deployment', 'deployments', { status: true, generation: true }),
   row('apps/v1', 'ReplicaSet', 'replicasets', { status: true, generation: true }),
+  row('batch/v1', 'Job', 'jobs', { status: true, generation: true }),
+  row('batch/v1', 'CronJob', 'cronjobs', { status: true, generation: true }),
   row('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices', { generation: true }),
   row('coordination.k8s.io/v1', 'Lease', 'leases'),
 ]

@@ -14,14 +14,20 @@ const choiceText = (choice: Choice): string => {
     case 'Preempt':
       return `Preempt ${choice.victim.name} for ${choice.pod.name} → ${choice.node}`
     case 'CreatePod':
+    case 'CreateJobPod':
     case 'CreateReplicaSet':
       return `${choice.kind} ${choice.name}`
     case 'DeletePod':
+    case 'DeleteJobPod':
     case 'AdoptPod':
     case 'ReleasePod':
     case 'EvictPod':
     case 'ForceDeletePod':
       return `${choice.kind} ${choice.pod.name}`
+    case 'ExpireJob':
+      return `ExpireJob ${choice.job.name}`
+    case 'FinishJob':
+      return `FinishJob ${choice.owner.name} ${choice.outcome}${choice.reason === '' ? '' : `: ${choice.reason}`}`
     case 'ScaleReplicaSet':
       return `ScaleReplicaSet ${choice.replicaSet.name} ${choice.from} → ${choice.to}`
     case 'DeleteReplicaSet':

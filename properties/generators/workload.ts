@@ -1,11 +1,13 @@
 /** What one kind of workload brings into suite `workloads`: the objects that come first, and what its users do then. */
 import type fc from 'fast-check'
-import type { Manifest, UserAction } from '../../model/state/plan.ts'
+import type { ClusterShape, Manifest, UserAction } from '../../model/state/plan.ts'
 
 export interface Workload {
   /** In the order in which they are applied, all in namespace default. */
   readonly manifests: readonly Manifest[]
   readonly users: fc.Arbitrary<UserAction>
+  /** How its programs end, by image, where it matters. */
+  readonly programs?: ClusterShape['programs']
 }
 
 /** Draws a workload whose objects have this name, so that several of one kind stand side by side. */

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import type { UserAction } from '../../model/state/plan.ts'
 import { applied } from '../generators/manifests.ts'
 import { planOf } from '../generators/plan.ts'
+import { jobs } from '../generators/job.ts'
 import { replicaSets } from '../generators/replicaset.ts'
 import { clusterTargets, nodes, standardShape } from '../generators/shapes.ts'
 import type { FaultKind } from '../generators/weather.ts'
@@ -14,7 +15,10 @@ import type { Workload, WorkloadGenerator } from '../generators/workload.ts'
 import type { Suite } from './suite.ts'
 
 /** How often each kind is drawn, relative to the others. */
-const KINDS: readonly { readonly weight: number; readonly generator: WorkloadGenerator }[] = [{ weight: 1, generator: replicaSets }]
+const KINDS: readonly { readonly weight: number; readonly generator: WorkloadGenerator }[] = [
+  { weight: 1, generator: replicaSets },
+  { weight: 3, generator: jobs },
+]
 
 const NODES = 3
 const NODE_NAMES = nodes(NODES).map((node) => node.name)
@@ -60,12 +64,12 @@ export const workloads: Suite = {
   name: 'workloads',
   sentence: 'one or two workloads of any kind with their users, while controllers crash, hand over, and see late what they did',
   weight: 2,
-  concerns: ['RS-'],
+  concerns: ['RS-', 'JOB-', 'TTL-'],
   plans: fc.tuple(workload('one'), fc.option(workload('two'))).chain(([one, two]) => {
     const drawn = two === null ? [one] : [one, two]
     return planOf({
       suite: 'workloads',
-      cluster: fc.constant(standardShape(nodes(NODES))),
+      cluster: fc.constant({ ...standardShape(nodes(NODES)), programs: Object.assign({}, ...drawn.map(({ programs }) => programs)) }),
       opening: applied(drawn.flatMap(({ manifests }) => manifests)),
       users: fc.oneof(...drawn.map(({ users }) => ({ weight: 3, arbitrary: users })), { weight: 2, arbitrary: everywhere }),
       usersMost: 12,

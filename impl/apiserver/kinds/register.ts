@@ -1,4 +1,5 @@
 /** The kinds that are more than stored data, by name. */
+import { job } from './batch.ts'
 import type { Kind } from './kind.ts'
 import { namespace } from './namespace.ts'
 import { node } from './node.ts'
@@ -10,6 +11,7 @@ const asItIs: Kind = { defaults: (spec) => spec }
 
 const KINDS: Readonly<Record<string, Kind>> = {
   Deployment: deployment,
+  Job: job,
   Lease: asItIs,
   Namespace: namespace,
   Node: node,

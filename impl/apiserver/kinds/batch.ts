@@ -1,0 +1,96 @@
+/** Jobs. Source: kubernetes/kubernetes pkg/registry/batch/job/strategy.go, pkg/apis/batch/{v1/defaults.go,validation}. */
+import { CONTROLLER_UID, type Job, type JobSpec, type PodFailureRule } from '../../../model/state/batch.ts'
+import type { PodTemplateSpec } from '../../../model/state/objects.ts'
+import { same } from '../../equal.ts'
+import { selects } from '../../selector.ts'
+import type { Kind, Loose, Refuse } from './kind.ts'
+import { defaultTemplate, validatePodSpec } from './pod-spec.ts'
+
+const BACKOFF_LIMIT = 6
+const RULES_MOST = 20
+
+const rule = (given: PodFailureRule): PodFailureRule =>
+  given.onPodConditions === undefined
+    ? given
+    : { ...given, onPodConditions: given.onPodConditions.map((one) => ({ ...one, status: (one as Partial<typeof one>).status ?? 'True' })) }
+
+export const defaultJobSpec = (spec: Loose): Loose => {
+  const { completions, parallelism, podFailurePolicy } = spec as Partial<JobSpec>
+  const one = completions === undefined && parallelism === undefined
+  return {
+    ...spec,
+    ...(one ? { completions: 1 } : {}),
+    parallelism: parallelism ?? 1,
+    completionMode: spec['completionMode'] ?? 'NonIndexed',
+    backoffLimit: spec['backoffLimit'] ?? BACKOFF_LIMIT,
+    suspend: spec['suspend'] ?? false,
+    podReplacementPolicy: spec['podReplacementPolicy'] ?? (podFailurePolicy === undefined ? 'TerminatingOrFailed' : 'Failed'),
+    ...(podFailurePolicy === undefined ? {} : { podFailurePolicy: { rules: podFailurePolicy.rules.map(rule) } }),
+    template: defaultTemplate(spec['template'] as Loose | undefined),
+  }
+}
+
+/** A Job selects its pods by its own uid, unless its user says how. */
+const withSelector = (job: Job): Job => {
+  const { uid, name } = job.metadata
+  if (job.spec.manualSelector === true) return job
+  const own = { [CONTROLLER_UID]: uid, 'controller-uid': uid, 'batch.kubernetes.io/job-name': name, 'job-name': name }
+  const { metadata } = job.spec.template
+  const template: PodTemplateSpec = { ...job.spec.template, metadata: { ...metadata, labels: { ...metadata.labels, ...own } } }
+  return { ...job, spec: { ...job.spec, selector: { matchLabels: { [CONTROLLER_UID]: uid } }, template } }
+}
+
+const NUMBERS = ['parallelism', 'completions', 'backoffLimit', 'activeDeadlineSeconds', 'ttlSecondsAfterFinished'] as const
+
+/** What is true of a Job's spec wherever it stands. */
+export const validateJobSpec = (spec: Omit<JobSpec, 'selector'>, field: string, refuse: Refuse): void => {
+  for (const name of NUMBERS) if ((spec[name] ?? 0) < 0) refuse(`${field}.${name}`, 'must be greater than or equal to 0')
+  const { restartPolicy } = spec.template.spec
+  if (restartPolicy === 'Always') {
+    refuse(`${field}.template.spec.restartPolicy`, 'unsupported value "Always": supported values: "OnFailure", "Never"')
+  }
+  if (spec.completionMode === 'Indexed' && spec.completions === undefined) {
+    refuse(`${field}.completions`, 'required value: when completion mode is Indexed')
+  }
+  validatePolicy(spec, field, refuse)
+  validatePodSpec(spec.template.spec, `${field}.template.spec`, refuse)
+}
+
+const validatePolicy = ({ podFailurePolicy, podReplacementPolicy, template }: Omit<JobSpec, 'selector'>, field: string, refuse: Refuse) => {
+  if (podFailurePolicy === undefined) return
+  const place = `${field}.podFailurePolicy`
+  if (template.spec.restartPolicy !== 'Never') refuse(place, 'only "Never" is supported as restartPolicy with a podFailurePolicy')
+  if (podReplacementPolicy !== 'Failed') refuse(`${field}.podReplacementPolicy`, 'may only be "Failed" with a podFailurePolicy')
+  if (podFailurePolicy.rules.length > RULES_MOST) refuse(`${place}.rules`, `must have at most ${RULES_MOST} items`)
+  for (const [index, { onExitCodes, onPodConditions }] of podFailurePolicy.rules.entries()) {
+    const at = `${place}.rules[${index}]`
+    if ((onExitCodes === undefined) === (onPodConditions === undefined))
+      refuse(at, 'specifying one of onExitCodes and onPodConditions is required')
+    if (onExitCodes?.operator === 'In' && onExitCodes.values.includes(0))
+      refuse(`${at}.onExitCodes.values`, 'must not be 0 for the In operator')
+  }
+}
+
+/** What stays as it was made. `completions` of an Indexed Job may change together with parallelism. */
+const FIXED = ['selector', 'completionMode', 'podFailurePolicy', 'podReplacementPolicy', 'template', 'manualSelector'] as const
+
+export const job: Kind = {
+  defaults: defaultJobSpec,
+  initialStatus: () => ({}),
+  create: (object) => withSelector(object as Job),
+  keep: (held, updated, refuse) => {
+    const before = (held as Job).spec
+    const after = (updated as Job).spec
+    for (const name of FIXED) if (!same(before[name], after[name])) refuse(`spec.${name}`, 'field is immutable')
+    const elastic = after.completionMode === 'Indexed' && after.completions === after.parallelism
+    if (before.completions !== after.completions && !elastic) refuse('spec.completions', 'field is immutable')
+    return updated
+  },
+  validate: (object, refuse) => {
+    const { spec } = object as Job
+    if (!selects(spec.selector, spec.template.metadata.labels)) {
+      refuse('spec.template.metadata.labels', '`selector` does not match template `labels`')
+    }
+    validateJobSpec(spec, 'spec', refuse)
+  },
+}

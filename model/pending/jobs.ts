@@ -1,0 +1,61 @@
+/** Jobs: what keeps each from its end, and pods from being let go once their end is counted. */
+import { isEndingUp, isFinished, isTracked, succeededOf } from '../components/job.ts'
+import type { Pending } from '../invariant.ts'
+import type { Job } from '../state/batch.ts'
+import type { Pod } from '../state/objects.ts'
+import { all, beingDeleted, controllerOf, isEnding, isLost, isTerminal, label, podsOf, type Picture, type Waiting } from './picture.ts'
+
+/** A Job that is to stay for longer than this after its end is not waited for. */
+const STAY_SECONDS = 300
+
+export const jobsPending: Waiting = (picture) => {
+  const jobs = all<Job>(picture.cluster, 'jobs')
+  const counting = new Set(jobs.filter((job) => !isFinished(job)).map((job) => job.metadata.uid))
+  const held = picture.pods.filter((pod) => isTracked(pod) && !counting.has(controllerOf(pod) ?? ''))
+  return [
+    ...jobs.flatMap((job) => jobPending(picture, job)),
+    ...held.map((pod): Pending => ({
+      object: label(pod),
+      waitsFor: 'its tracking finalizer to go: no Job counts it any more',
+      blocked: false,
+    })),
+  ]
+}
+
+const jobPending = (picture: Picture, job: Job): readonly Pending[] => {
+  const { spec, status } = job
+  const pods = podsOf(picture, job)
+  const open = pods.filter((pod) => !isTerminal(pod))
+  if (isEnding(job)) return [beingDeleted(picture, job, pods)]
+  if (isFinished(job)) return expiry(job)
+  const stuck = open.find((pod) => isEnding(pod) && isLost(picture, pod.spec.nodeName ?? ''))
+  const waitsForPods = open.some((pod) => picture.blocked.get(pod.metadata.uid) === true)
+  const row = (waitsFor: string, waitsForNode: boolean): readonly Pending[] => [
+    {
+      object: label(job),
+      waitsFor: waitsForNode && stuck !== undefined ? `${waitsFor} (${endless(stuck)})` : waitsFor,
+      blocked: waitsForPods || (waitsForNode && stuck !== undefined),
+      derived: waitsForPods,
+    },
+  ]
+  if (isEndingUp(job)) return row('the end of its pods', true)
+  if (spec.suspend) {
+    const active = open.filter((pod) => !isEnding(pod))
+    const told = status.conditions?.some(({ type, status: is }) => type === 'Suspended' && is === 'True') === true
+    if (active.length > 0) return row(`its pods to be deleted: it is suspended, ${active.length} are left`, false)
+    return told ? [] : row('its controller to say that it is suspended', false)
+  }
+  // It was told to run nothing.
+  if (spec.parallelism === 0 && open.length === 0) return []
+  const succeeded = succeededOf(job, [])
+  const wants = spec.completions === undefined ? 'one of its pods to succeed' : `${spec.completions} pods to succeed: ${succeeded} have`
+  return row(wants, spec.podReplacementPolicy === 'Failed')
+}
+
+const endless = (pod: Pod): string => `${pod.metadata.name} cannot end: ${pod.spec.nodeName} is lost`
+
+const expiry = (job: Job): readonly Pending[] => {
+  const { ttlSecondsAfterFinished } = job.spec
+  if (ttlSecondsAfterFinished === undefined || ttlSecondsAfterFinished > STAY_SECONDS) return []
+  return [{ object: label(job), waitsFor: `its deletion ${ttlSecondsAfterFinished} s after its end`, blocked: false }]
+}
