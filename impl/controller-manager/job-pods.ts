@@ -52,6 +52,13 @@ export const formatIndexes = (indexes: Iterable<number>): string => {
   return runs.map(([first, last]) => (last === first ? `${first}` : `${first}${last === first + 1 ? ',' : '-'}${last}`)).join(',')
 }
 
+/** With the successes among pods that are still to be counted. */
+export const completedIndexes = (job: Job, tracked: readonly Pod[]): ReadonlySet<number> => {
+  const before = parseIndexes(job.status.completedIndexes).filter((index) => index < (job.spec.completions ?? 0))
+  const now = tracked.filter((pod) => pod.status.phase === 'Succeeded').flatMap((pod) => indexOf(job, pod) ?? [])
+  return new Set([...before, ...now])
+}
+
 // What a failure means
 
 const matchesCodes = ({ containerName, operator, values }: NonNullable<PodFailureRule['onExitCodes']>, pod: Pod): boolean =>

@@ -5,20 +5,20 @@
  * the number grows. Left out: adoption and release (selectors name the Job's own uid), success policies, limits per index.
  * Source: kubernetes/kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214, KEP-3329, KEP-3939.
  */
-import { COMPLETION_INDEX, TRACKING_FINALIZER, type Job, type JobStatus } from '../../model/state/batch.ts'
+import { TRACKING_FINALIZER, type Job, type JobStatus } from '../../model/state/batch.ts'
 import type { Choice, View } from '../../model/state/history.ts'
-import type { Condition, Pod } from '../../model/state/objects.ts'
-import type { Controller, ControllerContext, Creation, Informer, Result, WorkQueue } from '../client/api.ts'
+import type { Pod } from '../../model/state/objects.ts'
+import type { Controller, ControllerContext, Informer, Result, WorkQueue } from '../client/api.ts'
 import { nameOf } from '../client/informer.ts'
 import { same } from '../equal.ts'
-import { conditionOf, controllerOf, controllerRef, isActive, isDeleting, isReady, isTerminal, refOf, withCondition } from '../objects.ts'
+import { conditionOf, controllerOf, isActive, isDeleting, isReady, isTerminal, refOf } from '../objects.ts'
 import type { Task } from '../task.ts'
-import { epochMs, rfc3339 } from '../time.ts'
+import { rfc3339 } from '../time.ts'
 import { Expectations } from './expectations.ts'
 import {
   backOffAfter,
   backOffLeftMs,
-  formatIndexes,
+  completedIndexes,
   hasFailed,
   holds,
   indexOf,
@@ -28,50 +28,22 @@ import {
   isSuspended,
   isTracked,
   NO_BACK_OFF,
-  parseIndexes,
   restartsOf,
   ruleFor,
   waitsForEnds,
   type BackOff,
 } from './job-pods.ts'
-import { ranked } from './rank.ts'
+import { deadlineLeftMs, excessOf, isDone, pendingIndexes, podOf, wantedActive, type Round } from './job-round.ts'
+import { announced, counted, finished, notedEnds, SUCCESS, suspension, type Finish } from './job-status.ts'
 
 const WORKERS = 5
 const BURST = 500
-const UNCOUNTED_MOST = 500
 /** Changes of pods are gathered for so long. */
 const BATCH_MS = 1_000
 
 export const jobController: Controller = (context) => {
   const controller = new Jobs(context)
   return { name: 'job', start: () => controller.start() }
-}
-
-/** How a Job is to end. */
-interface Finish {
-  readonly outcome: 'Complete' | 'Failed'
-  readonly reason: string
-  readonly message: string
-}
-
-/** One look at a Job and its pods. */
-interface Round {
-  readonly key: string
-  readonly job: Job
-  readonly view: View
-  readonly pods: readonly Pod[]
-  readonly active: readonly Pod[]
-  /** Those whose end is still to be counted, or is noted and not counted yet. */
-  readonly tracked: readonly Pod[]
-  readonly newlySucceeded: readonly Pod[]
-  readonly newlyFailed: readonly Pod[]
-  readonly succeeded: number
-  readonly failed: number
-  readonly backOff: BackOff
-  /** Uids noted in its status of which its view cannot tell whether their finalizers are gone. */
-  readonly unclear: ReadonlySet<string>
-  /** Pods that may have been counted though it sees them tracked. */
-  readonly doubtful: readonly Pod[]
 }
 
 const uidOf = (pod: Pod): string => pod.metadata.uid
@@ -411,145 +383,4 @@ class Jobs {
     this.written.set(key, Number(reply.value.metadata.resourceVersion))
     return reply.value
   }
-}
-
-const SUCCESS: Finish = { outcome: 'Complete', reason: 'CompletionsReached', message: 'Reached expected number of succeeded pods' }
-
-/** Infinity: it has none, or its time does not run. */
-const deadlineLeftMs = (job: Job, startTime: string | undefined, nowMs: number): number => {
-  const { activeDeadlineSeconds } = job.spec
-  if (activeDeadlineSeconds === undefined || isSuspended(job) || startTime === undefined) return Infinity
-  return epochMs(startTime) + activeDeadlineSeconds * 1000 - nowMs
-}
-
-// How many
-
-const completedIndexes = (job: Job, tracked: readonly Pod[]): ReadonlySet<number> => {
-  const before = parseIndexes(job.status.completedIndexes).filter((index) => index < (job.spec.completions ?? 0))
-  const now = tracked.filter((pod) => pod.status.phase === 'Succeeded').flatMap((pod) => indexOf(job, pod) ?? [])
-  return new Set([...before, ...now])
-}
-
-const wantedActive = ({ job, active, succeeded }: Round): number => {
-  const { completions, parallelism } = job.spec
-  if (completions === undefined) return succeeded > 0 ? active.length : parallelism
-  return Math.max(0, Math.min(parallelism, completions - succeeded))
-}
-
-const isDone = ({ job, succeeded }: Round, active: readonly Pod[]): boolean =>
-  active.length === 0 && succeeded >= (job.spec.completions ?? 1)
-
-/** The lowest indexes for which there is neither a pod nor a success. */
-const pendingIndexes = ({ job, active, tracked }: Round, ending: readonly Pod[], count: number): readonly number[] => {
-  const taken = new Set([...completedIndexes(job, tracked), ...[...active, ...ending].flatMap((pod) => indexOf(job, pod) ?? [])])
-  const free: number[] = []
-  for (let index = 0; index < (job.spec.completions ?? 0) && free.length < count; index++) if (!taken.has(index)) free.push(index)
-  return free
-}
-
-/** Pods of an index that has another, or that is none; then as many more as there are too many. */
-const excessOf = (job: Job, active: readonly Pod[], count: number, nowMs: number): readonly Pod[] => {
-  const order = ranked(active, () => 0, nowMs)
-  const doubles = order.filter((pod, position) => {
-    if (!isIndexed(job)) return false
-    const index = indexOf(job, pod)
-    return index === null || order.slice(position + 1).some((other) => indexOf(job, other) === index)
-  })
-  return [...doubles, ...order.filter((pod) => !doubles.includes(pod))].slice(0, Math.max(count, doubles.length))
-}
-
-const podOf = (job: Job, index: number | null): Creation<Pod> => {
-  const { template } = job.spec
-  const { namespace, name } = job.metadata
-  const base = {
-    ...(namespace === undefined ? {} : { namespace }),
-    ownerReferences: [controllerRef(job)],
-    finalizers: [TRACKING_FINALIZER],
-  }
-  const own = { apiVersion: 'v1', kind: 'Pod' as const }
-  if (index === null) return { ...own, metadata: { ...template.metadata, ...base, generateName: `${name}-` }, spec: template.spec }
-  const mark = { [COMPLETION_INDEX]: String(index) }
-  const { labels, annotations } = template.metadata
-  return {
-    ...own,
-    metadata: {
-      ...base,
-      labels: { ...labels, ...mark },
-      annotations: { ...annotations, ...mark },
-      generateName: `${name}-${index}-`,
-    },
-    spec: { ...template.spec, hostname: `${name}-${index}` },
-  }
-}
-
-// What it says
-
-/** Ends whose finalizers are gone are numbers now. */
-const counted = (status: JobStatus, held: ReadonlySet<string>): JobStatus => {
-  const { succeeded = [], failed = [] } = status.uncountedTerminatedPods ?? {}
-  const still = (uid: string): boolean => held.has(uid)
-  const left = { succeeded: succeeded.filter(still), failed: failed.filter(still) }
-  return {
-    ...status,
-    succeeded: (status.succeeded ?? 0) + succeeded.length - left.succeeded.length,
-    failed: (status.failed ?? 0) + failed.length - left.failed.length,
-    uncountedTerminatedPods: left,
-  }
-}
-
-interface Noted {
-  readonly status: JobStatus
-  /** Pods to be let go once that is written. */
-  readonly release: readonly Pod[]
-  /** There are others, which the status has no room for yet. */
-  readonly more: boolean
-}
-
-/** With the ends noted that are to be counted. Successes of an Indexed Job are counted by their index, at once. */
-const notedEnds = (job: Job, tracked: readonly Pod[], status: JobStatus, finish: Finish | null): Noted => {
-  const { succeeded = [], failed = [] } = status.uncountedTerminatedPods ?? {}
-  const noted = { succeeded: [...succeeded], failed: [...failed] }
-  const indexes = new Set(completedIndexes(job, []))
-  const ends = tracked.filter((pod) => isDeleting(job) || finish !== null || pod.status.phase === 'Succeeded' || hasFailed(job, pod))
-  const release: Pod[] = []
-  for (const pod of ends) {
-    if (noted.succeeded.length + noted.failed.length >= UNCOUNTED_MOST) break
-    release.push(pod)
-    const uid = uidOf(pod)
-    if (noted.failed.includes(uid) || noted.succeeded.includes(uid)) continue
-    const index = isIndexed(job) ? indexOf(job, pod) : 0
-    if (index === null) continue
-    if (pod.status.phase === 'Succeeded') {
-      if (isIndexed(job)) indexes.add(index)
-      else noted.succeeded.push(uid)
-      // With a Job that failed all fails that has not ended.
-    } else if ((hasFailed(job, pod) || finish?.outcome === 'Failed') && isCounted(job, pod)) noted.failed.push(uid)
-  }
-  const own = isIndexed(job) ? { completedIndexes: formatIndexes(indexes), succeeded: indexes.size } : {}
-  return { status: { ...status, ...own, uncountedTerminatedPods: noted }, release, more: release.length < ends.length }
-}
-
-/** That it will end is said before its pods are let go. */
-const announced = (status: JobStatus, { outcome, reason, message }: Finish, now: string): JobStatus => {
-  const type = outcome === 'Failed' ? 'FailureTarget' : 'SuccessCriteriaMet'
-  if (conditionOf(status.conditions, type)?.status === 'True') return status
-  return { ...status, conditions: withCondition(status.conditions, { type, status: 'True', reason, message, lastTransitionTime: now }) }
-}
-
-const finished = (status: JobStatus, { outcome, reason, message }: Finish, now: string): JobStatus => ({
-  ...status,
-  conditions: withCondition(status.conditions, { type: outcome, status: 'True', reason, message, lastTransitionTime: now }),
-  ...(outcome === 'Complete' ? { completionTime: now } : {}),
-})
-
-/** The condition Suspended; who is resumed begins anew as far as its deadline goes. */
-const suspension = (job: Job, status: JobStatus, now: string): JobStatus => {
-  const before = conditionOf(status.conditions, 'Suspended')?.status
-  const next: Condition = isSuspended(job)
-    ? { type: 'Suspended', status: 'True', reason: 'JobSuspended', message: 'Job suspended', lastTransitionTime: now }
-    : { type: 'Suspended', status: 'False', reason: 'JobResumed', message: 'Job resumed', lastTransitionTime: now }
-  if (before === next.status || (before === undefined && next.status === 'False')) return status
-  const { startTime: _startTime, ...rest } = status
-  const conditions = withCondition(status.conditions, next)
-  return next.status === 'False' ? { ...rest, conditions, startTime: now } : { ...rest, conditions }
 }

@@ -1,20 +1,11 @@
 /**
- * A Job runs pods until enough of them have succeeded or too many failed, and counts the end of each once.
+ * What is said of Jobs and their pods: whose end is still to be counted, how many have succeeded, how many are wanted.
  *
- * It may see pods later than its own status, or the other way round: whether an end is still to be counted it asks the
- * store. One pod is made, deleted or counted at a time. Left out: time, and with it the back-off and the deadline; pod
- * failure policies; the limit of restarts under OnFailure, which the model's kubelet never reaches.
- * Source: kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214
+ * Source: kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214, KEP-3329
  */
-import { COMPLETION_INDEX, CONTROLLER_UID, TRACKING_FINALIZER, type Job, type JobStatus, type PodFailureRule } from '../state/batch.ts'
+import { COMPLETION_INDEX, TRACKING_FINALIZER, type Job, type PodFailureRule } from '../state/batch.ts'
 import type { Pod } from '../state/objects.ts'
-import { keyOf } from '../state/resources.ts'
-import type { Request, System } from '../state/system.ts'
-import { conditionOf, controllerOf, isActive, isDeleting, isReady, isTerminal, sameValue, withCondition } from './objects.ts'
-import { asks, asksAndRemembers, client, MANAGER, ownedBy, refOf, removal } from './request.ts'
-import { hasSeen, known, seen, stored, type Held } from './view.ts'
-
-// What is said of Jobs and their pods
+import { conditionOf, isDeleting } from './objects.ts'
 
 export const isTracked = (pod: Pod): boolean => pod.metadata.finalizers?.includes(TRACKING_FINALIZER) === true
 export const isIndexed = ({ spec }: Job): boolean => spec.completionMode === 'Indexed'
@@ -36,17 +27,6 @@ export const indexesIn = (text: string | undefined): ReadonlySet<number> => {
   for (const [, first = '', last = first] of (text ?? '').matchAll(/(\d+)(?:-(\d+))?/g))
     for (let index = Number(first); index <= Number(last); index++) found.add(index)
   return found
-}
-
-const indexesText = (indexes: ReadonlySet<number>): string => {
-  const parts: string[] = []
-  for (const first of indexes) {
-    if (indexes.has(first - 1)) continue
-    let last = first
-    while (indexes.has(last + 1)) last++
-    parts.push(last === first ? `${first}` : last === first + 1 ? `${first},${last}` : `${first}-${last}`)
-  }
-  return parts.toSorted((one, other) => Number.parseInt(one) - Number.parseInt(other)).join(',')
 }
 
 /** A deleted pod is a failed one, unless the Job replaces pods only when they have ended. */

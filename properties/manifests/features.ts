@@ -14,6 +14,8 @@ export const notSimulated = (object: Manifest): readonly string[] => {
     case 'Deployment':
     case 'ReplicaSet':
       return ofPodSpec(tree(tree(spec['template'])['spec']))
+    case 'Job':
+      return ofJob(spec)
     case 'Service':
       return ofService(spec)
     default:
@@ -33,6 +35,14 @@ const ofPodSpec = (spec: Tree): readonly string[] => {
     [spec['priorityClassName'] !== undefined, 'priority classes and preemption are not simulated yet'],
   ]
   return rows.flatMap(([applies, text]) => (applies ? [text] : []))
+}
+
+const ofJob = (spec: Tree): readonly string[] => {
+  const rows: readonly (readonly [boolean, string])[] = [
+    [spec['backoffLimitPerIndex'] !== undefined, 'a back-off limit per index is not simulated yet: the limit of the Job alone counts'],
+    [spec['successPolicy'] !== undefined, 'a success policy is not simulated yet: all completions are waited for'],
+  ]
+  return [...ofPodSpec(tree(tree(spec['template'])['spec'])), ...rows.flatMap(([applies, text]) => (applies ? [text] : []))]
 }
 
 const ofService = (spec: Tree): readonly string[] => {

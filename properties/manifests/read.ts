@@ -27,7 +27,7 @@ export interface ReadManifests {
 const CLUSTER_KINDS =
   /^(Cluster\w*|CustomResourceDefinition|PersistentVolume|StorageClass|PriorityClass|IngressClass|RuntimeClass|CSI\w*|\w+WebhookConfiguration|APIService|ValidatingAdmissionPolicy\w*)$/
 const EXTENSIONS = ['.yaml', '.yml', '.json']
-const KINDS_IN_ORDER = ['Namespace', 'ServiceAccount', 'ConfigMap', 'Secret', 'Service', 'Pod', 'ReplicaSet', 'Deployment']
+const KINDS_IN_ORDER = ['Namespace', 'ServiceAccount', 'ConfigMap', 'Secret', 'Service', 'Pod', 'ReplicaSet', 'Deployment', 'Job']
 /** There from the beginning. */
 const NAMESPACES: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-public', 'kube-node-lease'])
 

@@ -1,0 +1,90 @@
+/**
+ * What a Job says of itself: ends noted before pods are let go, counted after it; how it will end, and that it has.
+ *
+ * Source: kubernetes/kubernetes pkg/controller/job/job_controller.go (trackJobStatusAndRemoveFinalizers).
+ */
+import type { Job, JobStatus } from '../../model/state/batch.ts'
+import type { Condition, Pod } from '../../model/state/objects.ts'
+import { conditionOf, isDeleting, withCondition } from '../objects.ts'
+import { completedIndexes, formatIndexes, hasFailed, indexOf, isCounted, isIndexed, isSuspended } from './job-pods.ts'
+
+const UNCOUNTED_MOST = 500
+
+/** How a Job is to end. */
+export interface Finish {
+  readonly outcome: 'Complete' | 'Failed'
+  readonly reason: string
+  readonly message: string
+}
+
+export const SUCCESS: Finish = { outcome: 'Complete', reason: 'CompletionsReached', message: 'Reached expected number of succeeded pods' }
+
+/** Ends whose finalizers are gone are numbers now. */
+export const counted = (status: JobStatus, held: ReadonlySet<string>): JobStatus => {
+  const { succeeded = [], failed = [] } = status.uncountedTerminatedPods ?? {}
+  const still = (uid: string): boolean => held.has(uid)
+  const left = { succeeded: succeeded.filter(still), failed: failed.filter(still) }
+  return {
+    ...status,
+    succeeded: (status.succeeded ?? 0) + succeeded.length - left.succeeded.length,
+    failed: (status.failed ?? 0) + failed.length - left.failed.length,
+    uncountedTerminatedPods: left,
+  }
+}
+
+export interface Noted {
+  readonly status: JobStatus
+  /** Pods to be let go once that is written. */
+  readonly release: readonly Pod[]
+  /** There are others, which the status has no room for yet. */
+  readonly more: boolean
+}
+
+/** With the ends noted that are to be counted. Successes of an Indexed Job are counted by their index, at once. */
+export const notedEnds = (job: Job, tracked: readonly Pod[], status: JobStatus, finish: Finish | null): Noted => {
+  const { succeeded = [], failed = [] } = status.uncountedTerminatedPods ?? {}
+  const noted = { succeeded: [...succeeded], failed: [...failed] }
+  const indexes = new Set(completedIndexes(job, []))
+  const ends = tracked.filter((pod) => isDeleting(job) || finish !== null || pod.status.phase === 'Succeeded' || hasFailed(job, pod))
+  const release: Pod[] = []
+  for (const pod of ends) {
+    if (noted.succeeded.length + noted.failed.length >= UNCOUNTED_MOST) break
+    release.push(pod)
+    const uid = pod.metadata.uid
+    if (noted.failed.includes(uid) || noted.succeeded.includes(uid)) continue
+    const index = isIndexed(job) ? indexOf(job, pod) : 0
+    if (index === null) continue
+    if (pod.status.phase === 'Succeeded') {
+      if (isIndexed(job)) indexes.add(index)
+      else noted.succeeded.push(uid)
+      // With a Job that failed all fails that has not ended.
+    } else if ((hasFailed(job, pod) || finish?.outcome === 'Failed') && isCounted(job, pod)) noted.failed.push(uid)
+  }
+  const own = isIndexed(job) ? { completedIndexes: formatIndexes(indexes), succeeded: indexes.size } : {}
+  return { status: { ...status, ...own, uncountedTerminatedPods: noted }, release, more: release.length < ends.length }
+}
+
+/** That it will end is said before its pods are let go. */
+export const announced = (status: JobStatus, { outcome, reason, message }: Finish, now: string): JobStatus => {
+  const type = outcome === 'Failed' ? 'FailureTarget' : 'SuccessCriteriaMet'
+  if (conditionOf(status.conditions, type)?.status === 'True') return status
+  return { ...status, conditions: withCondition(status.conditions, { type, status: 'True', reason, message, lastTransitionTime: now }) }
+}
+
+export const finished = (status: JobStatus, { outcome, reason, message }: Finish, now: string): JobStatus => ({
+  ...status,
+  conditions: withCondition(status.conditions, { type: outcome, status: 'True', reason, message, lastTransitionTime: now }),
+  ...(outcome === 'Complete' ? { completionTime: now } : {}),
+})
+
+/** The condition Suspended; who is resumed begins anew as far as its deadline goes. */
+export const suspension = (job: Job, status: JobStatus, now: string): JobStatus => {
+  const before = conditionOf(status.conditions, 'Suspended')?.status
+  const next: Condition = isSuspended(job)
+    ? { type: 'Suspended', status: 'True', reason: 'JobSuspended', message: 'Job suspended', lastTransitionTime: now }
+    : { type: 'Suspended', status: 'False', reason: 'JobResumed', message: 'Job resumed', lastTransitionTime: now }
+  if (before === next.status || (before === undefined && next.status === 'False')) return status
+  const { startTime: _startTime, ...rest } = status
+  const conditions = withCondition(status.conditions, next)
+  return next.status === 'False' ? { ...rest, conditions, startTime: now } : { ...rest, conditions }
+}
