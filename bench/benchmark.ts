@@ -31,6 +31,8 @@ export interface Benchmark {
   /** What the subject is compared with, for people. */
   readonly baseline: string
   readonly target?: Target
+  /** The subject does all that the baseline does first: its figure is of what it does besides. */
+  readonly besides?: true
   /** Builds what is not to be measured: plans, recorded histories. */
   prepare(): Prepared
 }

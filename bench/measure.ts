@@ -34,14 +34,22 @@ const spread = (values: readonly number[]): Spread => {
   return { least: at(0), median: at(sorted.length >> 1), most: at(sorted.length - 1) }
 }
 
-/** Units a CPU second. What an earlier piece of work left behind is collected before, not meanwhile. */
-const rate = (work: Work): number => {
+interface Cost {
+  readonly units: number
+  readonly cpuMicroseconds: number
+}
+
+/** What an earlier piece of work left behind is collected before, not meanwhile. */
+const cost = (work: Work): Cost => {
   globalThis.gc?.()
   const before = process.cpuUsage()
   const units = work()
   const { user, system } = process.cpuUsage(before)
-  return (units * 1_000_000) / Math.max(1, user + system)
+  return { units, cpuMicroseconds: user + system }
 }
+
+/** Units a CPU second, of a piece of work or of what it took longer than another. */
+const rate = ({ units, cpuMicroseconds }: Cost, than = 0): number => (units * 1_000_000) / Math.max(1, cpuMicroseconds - than)
 
 /** CPU time after which the engine has compiled what it is going to compile. */
 const WARM_UP_MS = 2_000
@@ -57,7 +65,11 @@ export const measure = (benchmark: Benchmark, repetitions: number, warmUpMs = WA
   const work = benchmark.prepare()
   warmUp(work.subject, warmUpMs)
   warmUp(work.baseline, warmUpMs)
-  const rounds = Array.from({ length: repetitions }, () => ({ subject: rate(work.subject), baseline: rate(work.baseline) }))
+  const rounds = Array.from({ length: repetitions }, () => {
+    const subject = cost(work.subject)
+    const beside = cost(work.baseline)
+    return { subject: rate(subject, benchmark.besides === true ? beside.cpuMicroseconds : 0), baseline: rate(beside) }
+  })
   return {
     name,
     sentence,

@@ -3,6 +3,7 @@ import type { Benchmark } from './benchmark.ts'
 import { checkers } from './benchmarks/checkers.ts'
 import { etcdCluster } from './benchmarks/etcd-cluster.ts'
 import { eventQueue } from './benchmarks/event-queue.ts'
+import { largeClusters } from './benchmarks/large-cluster.ts'
 import { modelStates } from './benchmarks/model-states.ts'
 import { raftStep } from './benchmarks/raft-step.ts'
 import { scheduler } from './benchmarks/scheduler.ts'
@@ -13,6 +14,7 @@ import { watchFanOut } from './benchmarks/watch-fan-out.ts'
 export const BENCHMARKS: readonly Benchmark[] = [
   eventQueue,
   standardCluster,
+  ...largeClusters,
   ...suites,
   etcdCluster,
   raftStep,

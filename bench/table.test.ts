@@ -34,6 +34,36 @@ test('a measurement says units a second of both, and whether the target was reac
   expect(rowOf(benchmark, measurement)[7]).toBe('✓ ≥ 1 a second')
 })
 
+test('what a subject does besides its baseline is measured alone', () => {
+  const busy = (ms: number): void => {
+    const before = process.cpuUsage()
+    while (process.cpuUsage(before).user < ms * 1_000);
+  }
+  const doing = (besides: boolean) =>
+    measure(
+      {
+        name: 'busy',
+        sentence: 'busy for a while, and then for as long again',
+        units: 'turns',
+        baseline: 'busy for a while',
+        ...(besides ? { besides: true } : {}),
+        prepare: () => ({
+          subject: () => {
+            busy(40)
+            return 1
+          },
+          baseline: () => {
+            busy(20)
+            return 1
+          },
+        }),
+      },
+      1,
+      0,
+    ).subjectPerSecond.median
+  expect(doing(true)).toBeGreaterThan(doing(false))
+})
+
 test('benchmarks are named apart', () => {
   const names = BENCHMARKS.map((one) => one.name)
   expect(new Set(names).size).toBe(names.length)
