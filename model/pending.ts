@@ -12,6 +12,7 @@ import { all, type Waiting } from './pending/picture.ts'
 import { podsPending } from './pending/pods.ts'
 import { setsPending } from './pending/replicasets.ts'
 import { rulesPending, slicesPending } from './pending/services.ts'
+import { statefulSetsPending } from './pending/statefulsets.ts'
 import type { Cluster } from './state/cluster.ts'
 import type { Node, Pod, ReplicaSet } from './state/objects.ts'
 
@@ -21,6 +22,7 @@ const ALL: readonly Waiting[] = [
   setsPending,
   deploymentsPending,
   jobsPending,
+  statefulSetsPending,
   leftoversPending,
   containersPending,
   slicesPending,

@@ -14,6 +14,7 @@ import { RAFT } from './invariants/raft/register.ts'
 import { REPLICASETS } from './invariants/replicasets.ts'
 import { SCHEDULING } from './invariants/scheduling.ts'
 import { SERVICES } from './invariants/services.ts'
+import { STATEFULSETS } from './invariants/statefulsets.ts'
 import { WATCH } from './invariants/watch.ts'
 
 export const INVARIANTS: readonly Invariant[] = [
@@ -26,6 +27,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...REPLICASETS,
   ...DEPLOYMENTS,
   ...JOBS,
+  ...STATEFULSETS,
   ...GARBAGE,
   ...NODES,
   ...SCHEDULING,

@@ -6,7 +6,8 @@
 import type { CronJob, Job } from '../model/state/batch.ts'
 import type { Stored } from '../model/state/keyspace.ts'
 import type { KubernetesObject } from '../model/state/kinds.ts'
-import type { Deployment, EndpointSlice, Node, Pod, ReplicaSet, Service } from '../model/state/objects.ts'
+import type { ApiObject, Deployment, EndpointSlice, Node, Pod, ReplicaSet, Service } from '../model/state/objects.ts'
+import type { StatefulSet } from '../model/state/stateful.ts'
 
 type Facts = Readonly<Record<string, string>>
 
@@ -55,6 +56,16 @@ const cronJobFacts = ({ spec, status }: CronJob): Facts => ({
   active: String((status.active ?? []).length),
   last: status.lastScheduleTime ?? '-',
 })
+const statefulSetFacts = ({ spec, status }: StatefulSet): Facts => ({
+  replicas: String(spec.replicas),
+  image: spec.template.spec.containers[0]?.image ?? '-',
+  partition: String(spec.updateStrategy.rollingUpdate?.partition ?? '-'),
+  ready: String(status.readyReplicas ?? 0),
+  updated: String(status.updatedReplicas ?? 0),
+  current: status.currentRevision ?? '-',
+})
+const ownersOf = ({ metadata }: ApiObject): string =>
+  (metadata.ownerReferences ?? []).map(({ kind, name }) => `${kind} ${name}`).join(',') || '-'
 const serviceFacts = (service: Service): Facts => ({ clusterIP: service.spec.clusterIP ?? '-' })
 const sliceFacts = (slice: EndpointSlice): Facts => ({
   ready:
@@ -74,6 +85,12 @@ const factsOf = (object: KubernetesObject): Facts => {
       return replicaSetFacts(object)
     case 'Deployment':
       return deploymentFacts(object)
+    case 'StatefulSet':
+      return statefulSetFacts(object)
+    case 'ControllerRevision':
+      return { revision: String(object.revision) }
+    case 'PersistentVolumeClaim':
+      return { phase: object.status?.phase ?? '-', volume: object.spec.volumeName ?? '-', owners: ownersOf(object) }
     case 'Service':
       return serviceFacts(object)
     case 'EndpointSlice':

@@ -9,6 +9,7 @@ import { jobController } from './job.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
 import { replicaSetController } from './replicaset.ts'
+import { statefulSetController } from './statefulset.ts'
 import { taintEvictionController } from './taint-eviction.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished.ts'
 
@@ -29,6 +30,7 @@ export const controllerManager =
         deploymentController,
         jobController,
         ttlAfterFinishedController,
+        statefulSetController,
         endpointSliceController,
         garbageCollector,
         nodeLifecycleController(timings),

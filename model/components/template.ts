@@ -3,6 +3,8 @@ import type { Deployment, IntOrPercent, ReplicaSet } from '../state/objects.ts'
 import { controllerOf, jsonOf } from './objects.ts'
 
 export const HASH = 'pod-template-hash'
+/** Of StatefulSets and DaemonSets: the revision that a pod was made of. */
+export const REVISION = 'controller-revision-hash'
 
 const share = (value: IntOrPercent, total: number, up: boolean): number =>
   typeof value === 'number'

@@ -4,7 +4,7 @@ import { resourceOfKind } from '../state/resources.ts'
 import { all, isLost, label, type Waiting } from './picture.ts'
 
 /** Resources whose objects may have owners. */
-const OWNED = ['replicasets', 'pods', 'endpointslices']
+const OWNED = ['replicasets', 'controllerrevisions', 'persistentvolumeclaims', 'pods', 'endpointslices']
 
 /** Objects whose owners are all gone. */
 export const leftoversPending: Waiting = ({ cluster }) => {

@@ -61,8 +61,9 @@ export type Choice =
   | { readonly kind: 'Unschedulable'; readonly pod: ObjectRef; readonly reason: string }
   /** The scheduler makes room on a node for a pod of higher priority. */
   | { readonly kind: 'Preempt'; readonly pod: ObjectRef; readonly node: string; readonly victim: ObjectRef }
-  | { readonly kind: 'CreatePod'; readonly owner: ObjectRef; readonly name: string }
-  | { readonly kind: 'DeletePod'; readonly owner: ObjectRef; readonly pod: ObjectRef }
+  /** nowMs: what the owner's controller's own clock says, where it goes by times in its view. */
+  | { readonly kind: 'CreatePod'; readonly owner: ObjectRef; readonly name: string; readonly nowMs?: number }
+  | { readonly kind: 'DeletePod'; readonly owner: ObjectRef; readonly pod: ObjectRef; readonly nowMs?: number }
   /** index: of an Indexed Job. nowMs: what the controller's own clock says, since 1970. */
   | {
       readonly kind: 'CreateJobPod'

@@ -1,6 +1,18 @@
 /** Every kind the simulated API serves, as one type. */
 import type { CronJob, Job } from './batch.ts'
-import type { Deployment, EndpointSlice, Lease, Namespace, Node, PlainObject, Pod, ReplicaSet, Service } from './objects.ts'
+import type {
+  Deployment,
+  EndpointSlice,
+  Lease,
+  Namespace,
+  Node,
+  PersistentVolumeClaim,
+  PlainObject,
+  Pod,
+  ReplicaSet,
+  Service,
+} from './objects.ts'
+import type { ControllerRevision, StatefulSet } from './stateful.ts'
 
 export type KubernetesObject =
   | Pod
@@ -8,9 +20,12 @@ export type KubernetesObject =
   | Lease
   | ReplicaSet
   | Deployment
+  | Job
+  | CronJob
+  | StatefulSet
+  | ControllerRevision
   | Service
   | EndpointSlice
   | Namespace
+  | PersistentVolumeClaim
   | PlainObject
-  | Job
-  | CronJob

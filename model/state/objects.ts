@@ -191,6 +191,8 @@ export interface PodSpec {
   readonly topologySpreadConstraints?: readonly TopologySpreadConstraint[]
   readonly tolerations?: readonly Toleration[]
   readonly schedulerName: string
+  readonly hostname?: string
+  readonly subdomain?: string
   readonly schedulingGates?: readonly { readonly name: string }[]
   readonly priority?: number
   readonly preemptionPolicy?: 'PreemptLowerPriority' | 'Never'

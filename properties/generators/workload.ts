@@ -14,11 +14,11 @@ export interface Workload {
 export type WorkloadGenerator = (name: string) => fc.Arbitrary<Workload>
 
 /** A template of small pods that all carry the label `app`. */
-export const template = (name: string, { cpu = '100m', graceSeconds = 5, ...spec }: TemplateKnobs = {}) => ({
+export const template = (name: string, { cpu = '100m', graceSeconds = 5, tag = 1, ...spec }: TemplateKnobs = {}) => ({
   metadata: { labels: { app: name } },
   spec: {
     terminationGracePeriodSeconds: graceSeconds,
-    containers: [{ name: 'main', image: `registry.example/${name}:1`, resources: { requests: { cpu, memory: '64Mi' } } }],
+    containers: [{ name: 'main', image: `registry.example/${name}:${tag}`, resources: { requests: { cpu, memory: '64Mi' } } }],
     ...spec,
   },
 })
@@ -26,6 +26,8 @@ export const template = (name: string, { cpu = '100m', graceSeconds = 5, ...spec
 export interface TemplateKnobs {
   readonly cpu?: string
   readonly graceSeconds?: number
+  /** Of the image. */
+  readonly tag?: number
   /** Further fields of the pod's spec. */
   readonly [field: string]: unknown
 }

@@ -32,13 +32,13 @@ test('an empty folder and a missing path are named', () => {
 
 test('documents, lists and JSON are all read; what is not simulated is said', () => {
   const list = `apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: m}}\n`
-  const set = `---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: s}\nspec: {serviceName: s, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}\n`
-  const folder = write(`${POD}---\n${list}${set}`)
+  const ingress = `---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: s}\nspec: {defaultBackend: {service: {name: s, port: {number: 80}}}}\n`
+  const folder = write(`${POD}---\n${list}${ingress}`)
   writeFileSync(join(folder, 'b.json'), JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'n' } }))
   const read = readManifests([folder])
   expect([read.files, read.objects]).toEqual([2, 4])
   expect(read.manifests.map(({ kind }) => kind)).toEqual(['Namespace', 'ConfigMap', 'Pod'])
-  expect(read.notes.join('\n')).toContain('StatefulSet default/s: apps/v1 StatefulSet is not simulated yet: left out')
+  expect(read.notes.join('\n')).toContain('Ingress default/s: networking.k8s.io/v1 Ingress is not simulated yet: left out')
 })
 
 /** Kubernetes' own example manifests, where they are at hand: EVENKEEL_MANIFESTS names the folder. */

@@ -27,7 +27,19 @@ export interface ReadManifests {
 const CLUSTER_KINDS =
   /^(Cluster\w*|CustomResourceDefinition|PersistentVolume|StorageClass|PriorityClass|IngressClass|RuntimeClass|CSI\w*|\w+WebhookConfiguration|APIService|ValidatingAdmissionPolicy\w*)$/
 const EXTENSIONS = ['.yaml', '.yml', '.json']
-const KINDS_IN_ORDER = ['Namespace', 'ServiceAccount', 'ConfigMap', 'Secret', 'Service', 'Pod', 'ReplicaSet', 'Deployment', 'Job']
+const KINDS_IN_ORDER = [
+  'Namespace',
+  'ServiceAccount',
+  'ConfigMap',
+  'Secret',
+  'PersistentVolumeClaim',
+  'Service',
+  'Pod',
+  'ReplicaSet',
+  'Deployment',
+  'StatefulSet',
+  'Job',
+]
 /** There from the beginning. */
 const NAMESPACES: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-public', 'kube-node-lease'])
 

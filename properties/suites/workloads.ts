@@ -11,6 +11,7 @@ import { jobs } from '../generators/job.ts'
 import { replicaSets } from '../generators/replicaset.ts'
 import { clusterTargets, nodes, standardShape } from '../generators/shapes.ts'
 import type { FaultKind } from '../generators/weather.ts'
+import { statefulSets } from '../generators/statefulset.ts'
 import type { Workload, WorkloadGenerator } from '../generators/workload.ts'
 import type { Suite } from './suite.ts'
 
@@ -18,6 +19,7 @@ import type { Suite } from './suite.ts'
 const KINDS: readonly { readonly weight: number; readonly generator: WorkloadGenerator }[] = [
   { weight: 1, generator: replicaSets },
   { weight: 3, generator: jobs },
+  { weight: 2, generator: statefulSets },
 ]
 
 const NODES = 3
@@ -64,7 +66,7 @@ export const workloads: Suite = {
   name: 'workloads',
   sentence: 'one or two workloads of any kind with their users, while controllers crash, hand over, and see late what they did',
   weight: 2,
-  concerns: ['RS-', 'JOB-', 'TTL-'],
+  concerns: ['RS-', 'STS-', 'JOB-', 'TTL-'],
   plans: fc.tuple(workload('one'), fc.option(workload('two'))).chain(([one, two]) => {
     const drawn = two === null ? [one] : [one, two]
     return planOf({

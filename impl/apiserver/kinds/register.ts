@@ -5,6 +5,8 @@ import { namespace } from './namespace.ts'
 import { node } from './node.ts'
 import { pod } from './pod.ts'
 import { service } from './service.ts'
+import { statefulSet } from './statefulset.ts'
+import { persistentVolumeClaim } from './volumes.ts'
 import { deployment, replicaSet } from './workloads.ts'
 
 const asItIs: Kind = { defaults: (spec) => spec }
@@ -16,8 +18,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Namespace: namespace,
   Node: node,
   Pod: pod,
+  PersistentVolumeClaim: persistentVolumeClaim,
   ReplicaSet: replicaSet,
   Service: service,
+  StatefulSet: statefulSet,
 }
 
 const plain: Kind = {}
