@@ -3,6 +3,7 @@ import type { Pod, Taint, Toleration } from '../model/state/objects.ts'
 
 export const NOT_READY = 'node.kubernetes.io/not-ready'
 export const UNREACHABLE = 'node.kubernetes.io/unreachable'
+export const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service'
 export const UNSCHEDULABLE = 'node.kubernetes.io/unschedulable'
 
 const WHOLE = /^(?:0|-?[1-9]\d*)$/

@@ -9,6 +9,7 @@ import { JOBS } from './invariants/jobs.ts'
 import { KUBELET } from './invariants/kubelet.ts'
 import { LEADER_ELECTION } from './invariants/leader-election.ts'
 import { LEASE } from './invariants/lease.ts'
+import { NODE_HEALTH } from './invariants/node-health.ts'
 import { NODES } from './invariants/nodes.ts'
 import { RAFT } from './invariants/raft/register.ts'
 import { REPLICASETS } from './invariants/replicasets.ts'
@@ -29,6 +30,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...JOBS,
   ...STATEFULSETS,
   ...GARBAGE,
+  ...NODE_HEALTH,
   ...NODES,
   ...SCHEDULING,
   ...KUBELET,

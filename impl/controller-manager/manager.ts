@@ -35,6 +35,6 @@ export const controllerManager =
         garbageCollector,
         nodeLifecycleController(timings),
         taintEvictionController,
-        podGarbageCollector,
+        podGarbageCollector(timings),
       ],
     })

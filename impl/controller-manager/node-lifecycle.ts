@@ -4,6 +4,7 @@
  * Only changes of the heartbeat over the controller's own clock count. Source: kubernetes/kubernetes
  * pkg/controller/nodelifecycle/node_lifecycle_controller.go.
  */
+import type { View } from '../../model/state/history.ts'
 import type { Condition, Lease, Node, Pod, Taint } from '../../model/state/objects.ts'
 import type { Timings } from '../../model/state/plan.ts'
 import type { Controller, ControllerContext, Informer } from '../client/api.ts'
@@ -12,20 +13,15 @@ import { spawn, type Task } from '../task.ts'
 import { rfc3339 } from '../time.ts'
 import { conditionOf, isReady, isTerminal, withCondition } from '../objects.ts'
 import { NOT_READY, UNREACHABLE, UNSCHEDULABLE } from '../taints.ts'
+import { Zones, type ZoneCount } from './zones.ts'
 
 const PERIOD_MS = 5_000
 const GRACE_MS = 40_000
 const STARTUP_GRACE_MS = 60_000
 const WATCHED = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure']
-/** Zones: how many nodes may be given up how fast. */
-const PARTIAL_SHARE = 0.55
-const PARTIAL_LEAST = 3
-const LARGE_ZONE = 50
-const RATE_MS = 10_000
-const RATE_PARTIAL_MS = 100_000
+/** Between two looks at who may be given up, at least. */
+const PASS_LEAST_MS = 100
 const ZONE = 'topology.kubernetes.io/zone'
-
-type ZoneState = 'normal' | 'partial' | 'full'
 
 export const nodeLifecycleController =
   (timings: Timings): Controller =>
@@ -49,8 +45,10 @@ class NodeLifecycle {
   private readonly graceMs: number
   private readonly periodMs: number
   private readonly health = new Map<string, Health>()
-  /** By zone: when the next node may be given up. */
-  private readonly nextMs = new Map<string, number>()
+  private readonly zones = new Zones()
+  /** What the zones were counted from. */
+  private counted: View = {}
+  private passDue = false
 
   constructor(context: ControllerContext, timings: Timings) {
     this.context = context
@@ -70,17 +68,25 @@ class NodeLifecycle {
 
   private *monitor(): Task<void> {
     const nodes = this.nodes.list()
+    this.counted = this.context.view('nodes')
     for (const name of this.health.keys()) if (this.nodes.get(name) === undefined) this.health.delete(name)
     const ready = new Map<Node, Condition['status']>()
     for (const node of nodes) ready.set(node, yield* this.check(node))
-    const zones = zoneStates(ready)
-    const allDown = [...zones.values()].every((state) => state === 'full')
+    const nowMs = this.context.elapsed()
+    const change = this.zones.counted(countsOf(ready), nowMs)
+    // Whoever was silent while the controller itself was cut off gets a full grace period.
+    if (change === 'back') for (const health of this.health.values()) health.changedMs = nowMs
     for (const [node, status] of ready) {
       // The copy that was read at the start of the round may have been written meanwhile.
       const now = this.nodes.get(node.metadata.name)
-      if (now !== undefined) yield* this.taint(now, status, zones.get(zoneOf(now)) ?? 'normal', allDown)
-      if (now !== undefined && status !== 'True') yield* this.markPods(now)
+      if (now === undefined) {
+        this.zones.remove(zoneOf(node), node.metadata.name)
+        continue
+      }
+      yield* this.taint(now, status, change === 'lost')
+      if (status !== 'True') yield* this.markPods(now)
     }
+    yield* this.giveUpDue()
   }
 
   /** Whether the node is ready, as far as this controller can tell. */
@@ -126,44 +132,56 @@ class NodeLifecycle {
 
   // Taints
 
-  private *taint(node: Node, status: Condition['status'], zone: ZoneState, allDown: boolean): Task<void> {
+  /** What keeps pods away is put on and taken off at once; what drives them out waits for its turn (`giveUpDue`). */
+  private *taint(node: Node, status: Condition['status'], allLost: boolean): Task<void> {
     const held = node.spec.taints ?? []
-    const lost = (taint: Taint): boolean => taint.key === NOT_READY || taint.key === UNREACHABLE
-    const key = status === 'Unknown' ? UNREACHABLE : NOT_READY
-    const keep = (taint: Taint): boolean => {
-      if (taint.key === UNSCHEDULABLE) return node.spec.unschedulable === true
-      return !lost(taint) || (status !== 'True' && taint.key === key)
-    }
-    const taints = held.filter(keep)
-    const has = (wanted: Taint): boolean => taints.some((taint) => taint.key === wanted.key && taint.effect === wanted.effect)
-    const timeAdded = rfc3339(this.context.now())
-    const add = (taint: Taint): void => {
-      if (!has(taint)) taints.push(taint)
-    }
-    if (node.spec.unschedulable === true) add({ key: UNSCHEDULABLE, effect: 'NoSchedule', timeAdded })
+    const { unschedulable } = node.spec
+    const key = lostKey(status)
+    const wanted: { readonly key: string; readonly effect: Taint['effect'] }[] = []
+    if (unschedulable === true) wanted.push({ key: UNSCHEDULABLE, effect: 'NoSchedule' })
+    if (status === 'True' || allLost) this.zones.remove(zoneOf(node), node.metadata.name)
     if (status !== 'True') {
-      add({ key, effect: 'NoSchedule', timeAdded })
-      const evict: Taint = { key, effect: 'NoExecute', timeAdded }
-      const was = held.find((taint) => lost(taint) && taint.effect === 'NoExecute')
+      wanted.push({ key, effect: 'NoSchedule' })
+      const givenUp = held.some((taint) => isLost(taint) && taint.effect === 'NoExecute')
       // A node whose loss only changes its name needs no new permission to be given up.
-      if (was !== undefined && !has(evict)) taints.push(evict)
-      else if (!has(evict) && this.mayGiveUp(node, zone, allDown)) taints.push(evict)
+      if (givenUp && !allLost) wanted.push({ key, effect: 'NoExecute' })
+      else if (!givenUp) this.zones.add(zoneOf(node), node.metadata.name)
     }
-    if (same(held, taints)) return
-    const spec = { ...node.spec, taints }
-    yield* this.context.client.update<Node>('nodes', { ...node, spec })
+    yield* this.write(node, wanted)
   }
 
-  private mayGiveUp(node: Node, zone: ZoneState, allDown: boolean): boolean {
-    // All zones gone looks like the controller's own network: nobody is given up.
-    if (allDown) return false
-    const name = zoneOf(node)
-    const size = this.nodes.list().filter((other) => zoneOf(other) === name).length
-    if (zone === 'partial' && size <= LARGE_ZONE) return false
-    const nowMs = this.context.elapsed()
-    if (nowMs < (this.nextMs.get(name) ?? 0)) return false
-    this.nextMs.set(name, nowMs + (zone === 'partial' ? RATE_PARTIAL_MS : RATE_MS))
-    return true
+  /** Of the taints that are this controller's own exactly those that are wanted. */
+  private *write(node: Node, wanted: readonly Pick<Taint, 'key' | 'effect'>[]): Task<boolean> {
+    const held = node.spec.taints ?? []
+    const isWanted = (taint: Taint): boolean => wanted.some(({ key, effect }) => key === taint.key && effect === taint.effect)
+    const kept = held.filter((taint) => (!isLost(taint) && taint.key !== UNSCHEDULABLE) || isWanted(taint))
+    const has = ({ key, effect }: Pick<Taint, 'key' | 'effect'>): boolean =>
+      kept.some((taint) => taint.key === key && taint.effect === effect)
+    const timeAdded = rfc3339(this.context.now())
+    const taints = [...kept, ...wanted.filter((one) => !has(one)).map((one) => ({ ...one, timeAdded }))]
+    if (same(held, taints)) return true
+    const reply = yield* this.context.client.update<Node>('nodes', { ...node, spec: { ...node.spec, taints } })
+    return reply.ok
+  }
+
+  /** Those whose turn it is get the taint that drives pods out. */
+  private *giveUpDue(): Task<void> {
+    for (const name of this.zones.due(this.context.elapsed())) {
+      const node = this.nodes.get(name)
+      const status = conditionOf(node?.status.conditions, 'Ready')?.status
+      if (node === undefined || status === undefined || status === 'True') continue
+      this.context.client.decide(this.counted, { kind: 'GiveUpNode', node: name, zones: Object.fromEntries(this.zones.counts) })
+      const key = lostKey(status)
+      const own = (node.spec.taints ?? []).filter((taint) => taint.key === UNSCHEDULABLE || taint.key === key)
+      if (!(yield* this.write(node, [...own, { key, effect: 'NoExecute' }]))) this.zones.add(zoneOf(node), name)
+    }
+    const nextMs = this.zones.nextInMs(this.context.elapsed())
+    if (nextMs === null || this.passDue) return
+    this.passDue = true
+    this.context.after(Math.max(PASS_LEAST_MS, nextMs), () => {
+      this.passDue = false
+      spawn(this.giveUpDue())
+    })
   }
 
   /** Endpoints drop the pods of a node that is not ready. */
@@ -184,19 +202,15 @@ class NodeLifecycle {
 
 const zoneOf = (node: Node): string => node.metadata.labels?.[ZONE] ?? ''
 
-const zoneStates = (ready: ReadonlyMap<Node, Condition['status']>): ReadonlyMap<string, ZoneState> => {
-  const counts = new Map<string, { up: number; down: number }>()
+const isLost = ({ key }: Taint): boolean => key === NOT_READY || key === UNREACHABLE
+const lostKey = (status: Condition['status']): string => (status === 'Unknown' ? UNREACHABLE : NOT_READY)
+
+const countsOf = (ready: ReadonlyMap<Node, Condition['status']>): ReadonlyMap<string, ZoneCount> => {
+  const counts = new Map<string, ZoneCount>()
   for (const [node, status] of ready) {
     const zone = zoneOf(node)
-    const count = counts.get(zone) ?? { up: 0, down: 0 }
-    if (status === 'True') count.up++
-    else count.down++
-    counts.set(zone, count)
+    const count = counts.get(zone) ?? { ready: 0, unready: 0 }
+    counts.set(zone, status === 'True' ? { ...count, ready: count.ready + 1 } : { ...count, unready: count.unready + 1 })
   }
-  return new Map(
-    [...counts].map(([zone, { up, down }]) => {
-      if (up === 0) return [zone, 'full']
-      return [zone, down >= PARTIAL_LEAST && down / (up + down) >= PARTIAL_SHARE ? 'partial' : 'normal']
-    }),
-  )
+  return counts
 }

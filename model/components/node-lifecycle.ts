@@ -59,7 +59,7 @@ const evicted = (held: Held<Pod>, node: Node | undefined): readonly Request[] =>
 const forced = (system: System, held: Held<Pod>): readonly Request[] => {
   const { nodeName: node = '' } = held.value.spec
   if (node === '' || stored<Node>(system, 'nodes').some(({ value }) => value.metadata.name === node)) return []
-  const choice = { kind: 'ForceDeletePod' as const, pod: refOf(held.value), node, absentMs: GRACE_MS }
+  const choice = { kind: 'ForceDeletePod' as const, pod: refOf(held.value), node, reason: 'node gone' as const, absentMs: GRACE_MS }
   return [asks(MANAGER, choice, { verb: 'delete', key: held.key, uid: choice.pod.uid, propagation: 'Background', graceSeconds: 0 })]
 }
 

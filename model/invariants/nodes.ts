@@ -1,11 +1,11 @@
 /** Nodes that are lost: noticed in time, never too early, and what becomes of their pods. SEMANTICS 2.8. */
-import type { Invariant } from '../invariant.ts'
+import type { Context, Invariant } from '../invariant.ts'
 import { noExecuteTaints, toleratedMs } from '../components/tolerated.ts'
 import type { StoreHistory } from '../state/cluster.ts'
 import type { Node, Pod, Uid } from '../state/objects.ts'
 import { keyOf, resourceOfKey } from '../state/resources.ts'
-import { isTerminal } from '../components/objects.ts'
-import { deciding, DRIFT, had, objectOf, safety, settles, viewed, watching } from './define.ts'
+import { conditionOf, isTerminal } from '../components/objects.ts'
+import { deciding, DRIFT, had, objectOf, safety, settles, viewed, watching, type Deciding } from './define.ts'
 
 const LIFECYCLE = 'kubernetes pkg/controller/nodelifecycle/node_lifecycle_controller.go'
 const TAINT_MANAGER = 'kubernetes pkg/controller/nodelifecycle/scheduler/taint_manager.go'
@@ -121,25 +121,50 @@ const staysUntilConfirmed: Invariant = watching(
 const forcedOnlyWithoutNode = deciding(
   {
     id: 'NODE-S6',
-    sentence: 'pod garbage collection forces out only pods whose node had been gone for the whole quarantine',
+    sentence:
+      'pod garbage collection forces out only pods whose node had been gone for the whole quarantine, or that end on a node out of service, or that end and never had one, or that are over',
     source: 'kubernetes pkg/controller/podgc/gc_controller.go',
-    sometimes: 'a pod is forced out',
+    sometimes: 'a pod is forced out of a node',
     ...safety,
   },
   ['ForceDeletePod'],
-  ({ choice, process, atMs }, { history }) => {
-    if (choice.absentMs < QUARANTINE_MS)
-      return { why: `${process} forces ${choice.pod.name} out ${choice.absentMs} ms after it missed ${choice.node}` }
-    const last = history.versions(keyOf('nodes', undefined, choice.node)).at(-1)
-    if (last === undefined || last.after === null || atMs - last.atMs <= READ_MS) return 'notable'
-    const before = history.versions(keyOf('nodes', undefined, choice.node)).findLast((version) => version.after === null)
-    const absent =
-      before !== undefined &&
-      history.at(keyOf('nodes', undefined, choice.node), before.revision) === undefined &&
-      atMs - before.atMs <= READ_MS
-    return absent ? 'notable' : { why: `${process} forces ${choice.pod.name} out, whose node ${choice.node} is there` }
+  (seen, context) => {
+    const wrong = notToForce(seen, context)
+    if (wrong !== null) return { why: `${seen.process} forces ${seen.choice.pod.name} out, ${wrong}` }
+    return seen.choice.node === '' ? 'holds' : 'notable'
   },
 )
+
+const notToForce = ({ choice, view, atMs }: Deciding<'ForceDeletePod'>, { history }: Context): string | null => {
+  const pod = viewed<Pod>(history, view, choice.pod)
+  const ending = pod?.metadata.deletionTimestamp !== undefined
+  switch (choice.reason) {
+    case 'too many':
+      return pod === undefined || isTerminal(pod) ? null : 'which is not over'
+    case 'never bound':
+      return ending && (pod?.spec.nodeName ?? '') === '' ? null : 'which has a node or is not being deleted'
+    case 'out of service': {
+      const node = nodeAt(history, choice.node, view['nodes'] ?? 0)
+      const out = node?.spec.taints?.some((taint) => taint.key === 'node.kubernetes.io/out-of-service') === true
+      return ending && out && conditionOf(node?.status.conditions, 'Ready') !== 'True'
+        ? null
+        : `which may still end on ${choice.node} by itself`
+    }
+    case 'node gone': {
+      if (choice.absentMs < QUARANTINE_MS) return `${choice.absentMs} ms after it missed ${choice.node}`
+      return wasAbsent(history, choice.node, atMs) ? null : `whose node ${choice.node} is there`
+    }
+  }
+}
+
+/** Within the time of a live read and what follows it. */
+const wasAbsent = (history: StoreHistory, node: string, atMs: number): boolean => {
+  const versions = history.versions(keyOf('nodes', undefined, node))
+  const last = versions.at(-1)
+  if (last === undefined || last.after === null || atMs - last.atMs <= READ_MS) return true
+  const before = versions.findLast((version) => version.after === null)
+  return before !== undefined && history.at(keyOf('nodes', undefined, node), before.revision) === undefined && atMs - before.atMs <= READ_MS
+}
 
 export const NODES: readonly Invariant[] = [
   notTooEarly,

@@ -101,10 +101,22 @@ export type Choice =
   | { readonly kind: 'CollectGarbage'; readonly object: ObjectRef; readonly owners: readonly ObjectRef[] }
   /** sinceMs: for how long, on the controller's own monotonic clock, it saw no change of the node's heartbeat. */
   | { readonly kind: 'MarkUnknown'; readonly node: string; readonly sinceMs: number }
+  /** The node gets the taint that drives pods out. zones: how many were ready and not in each, as the round of that view counted. */
+  | {
+      readonly kind: 'GiveUpNode'
+      readonly node: string
+      readonly zones: Readonly<Record<string, { readonly ready: number; readonly unready: number }>>
+    }
   /** Taint eviction. toleratedMs: what the pod's tolerations allow (0: none tolerates); waitedMs: how long it waited. */
   | { readonly kind: 'EvictPod'; readonly pod: ObjectRef; readonly node: string; readonly toleratedMs: number; readonly waitedMs: number }
-  /** Pod garbage collection of a pod whose node is gone. absentMs: how long the node was missing from its view. */
-  | { readonly kind: 'ForceDeletePod'; readonly pod: ObjectRef; readonly node: string; readonly absentMs: number }
+  /** Pod garbage collection. absentMs: how long the pod's node was missing from its view. */
+  | {
+      readonly kind: 'ForceDeletePod'
+      readonly pod: ObjectRef
+      readonly node: string
+      readonly reason: 'node gone' | 'out of service' | 'never bound' | 'too many'
+      readonly absentMs: number
+    }
   | { readonly kind: 'WriteEndpoints'; readonly service: ObjectRef; readonly slice: string }
 
 /** What is durable of a member's Raft state. */

@@ -44,6 +44,8 @@ export interface Timings {
   readonly etcdProgressNotifyMs?: number
   /** How often the leader compares the others with itself. Absent: never. */
   readonly etcdCorruptCheckMs?: number
+  /** Pods that are over and may stay; a number, not a time. */
+  readonly terminatedPodsMost?: number
   readonly nodeMonitorGraceMs?: number
   readonly nodeMonitorPeriodMs?: number
   /** tolerationSeconds that admission adds for not-ready and unreachable; default 300 s. */

@@ -34,6 +34,8 @@ const choiceText = (choice: Choice): string => {
       return `DeleteReplicaSet ${choice.replicaSet.name}`
     case 'CollectGarbage':
       return `CollectGarbage ${choice.object.resource}/${choice.object.name}`
+    case 'GiveUpNode':
+      return `GiveUpNode ${choice.node}`
     case 'MarkUnknown':
       return `MarkUnknown ${choice.node}`
     case 'WriteEndpoints':

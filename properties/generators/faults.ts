@@ -19,7 +19,7 @@ export interface Targets {
 }
 
 const from = (targets: readonly Target[]): fc.Arbitrary<Target> => fc.constantFrom(...targets)
-const inZone = (zone: string): fc.Arbitrary<Target> => fc.constant(`zone:${zone}`)
+const inZone = (zone: string): Target => `zone:${zone}`
 const span = (low: number, high: number): fc.Arbitrary<number> => fc.integer({ min: low, max: high })
 
 /** How long a zone is lost: often until its nodes are given up, one after another. */
@@ -35,7 +35,9 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
   CrashMachine: ({ machines, expendable, zones = [] }) =>
     fc.oneof(
       fc.record({ kind: fc.constant('CrashMachine'), target: from(machines), restartMs: span(500, 60_000) }),
-      ...zones.map((zone) => fc.record({ kind: fc.constant('CrashMachine' as const), target: inZone(zone), restartMs: OUTAGE_MS })),
+      ...zones.map((zone) =>
+        fc.record({ kind: fc.constant('CrashMachine' as const), target: fc.constant(inZone(zone)), restartMs: OUTAGE_MS }),
+      ),
       ...(expendable.length === 0
         ? []
         : [fc.record({ kind: fc.constant('CrashMachine' as const), target: from(expendable), restartMs: fc.constant(null) })]),
@@ -50,9 +52,16 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
         forMs: span(200, 60_000),
         ...stay(targets),
       }),
-      ...(targets.zones ?? []).map((zone) =>
-        fc.record({ kind: fc.constant('Partition' as const), side: fc.tuple(inZone(zone)), direction, forMs: OUTAGE_MS }),
-      ),
+      ...(targets.zones === undefined
+        ? []
+        : [
+            fc.record({
+              kind: fc.constant('Partition' as const),
+              side: fc.subarray(targets.zones.map(inZone), { minLength: 1 }),
+              direction,
+              forMs: OUTAGE_MS,
+            }),
+          ]),
     ),
   SlowLink: (targets) =>
     fc.record({

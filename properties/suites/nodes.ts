@@ -34,6 +34,7 @@ const shape: fc.Arbitrary<ClusterShape> = fc
         const zone = lopsided ? Math.max(0, index - (count - zones)) : index % zones
         return { ...node, zone: ZONES[zone] as string }
       }),
+      { defaultTolerationMs: 30_000, terminatedPodsMost: 1 },
     ),
   )
 
@@ -78,10 +79,19 @@ const operator: fc.Arbitrary<UserAction> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('Taint'), node, taints: fc.constantFrom(...TAINTS), remove: fc.boolean() }) },
 )
 
+/** A pod that nobody owns and that is not started again: when its program ends it is over, and stays until there are too many. */
+const bare = (name: string): Manifest => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, namespace: 'default' },
+  spec: { restartPolicy: 'Never', terminationGracePeriodSeconds: 5, containers: [{ name: 'main', image: 'registry.example/task:1' }] },
+})
+
 const opening = (web: DeploymentKnobs, db: DeploymentKnobs): readonly Manifest[] => [
   deployment('web', web),
   service('web'),
   deployment('db', db),
+  ...['task-0', 'task-1', 'task-2'].map(bare),
 ]
 
 export const nodesSuite: Suite = {
@@ -97,7 +107,7 @@ export const nodesSuite: Suite = {
       users: fc.oneof({ weight: 3, arbitrary: operator }, { weight: 2, arbitrary: workloadAction(['web', 'db'], NODE_NAMES) }),
       usersMost: 12,
       faultKinds: FAULTS,
-      targets: { ...clusterTargets(NODES_LEAST), zones: ZONES.slice(0, 2) },
+      targets: { ...clusterTargets(NODES_LEAST), zones: ZONES },
       stormMs: fc.integer({ min: 60_000, max: 300_000 }),
       calmMs: 900_000,
       quietMs: 40_000,
