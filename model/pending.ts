@@ -4,6 +4,7 @@
  * `blocked` is what the specification itself sees no way out of; everything else must end by itself.
  */
 import type { Pending } from './invariant.ts'
+import { definitionsPending } from './pending/custom.ts'
 import { deploymentsPending } from './pending/deployments.ts'
 import { jobsPending } from './pending/jobs.ts'
 import { containersPending, leftoversPending } from './pending/leftovers.ts'
@@ -17,6 +18,7 @@ import type { Cluster } from './state/cluster.ts'
 import type { Node, Pod, ReplicaSet } from './state/objects.ts'
 
 const ALL: readonly Waiting[] = [
+  definitionsPending,
   nodesPending,
   podsPending,
   setsPending,

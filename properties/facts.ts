@@ -6,8 +6,9 @@
 import type { CronJob, Job } from '../model/state/batch.ts'
 import type { Stored } from '../model/state/keyspace.ts'
 import type { KubernetesObject } from '../model/state/kinds.ts'
-import type { ApiObject, Deployment, EndpointSlice, Node, Pod, ReplicaSet, Service } from '../model/state/objects.ts'
 import type { StatefulSet } from '../model/state/stateful.ts'
+import { groupOf, resourceOfKind } from '../model/state/resources.ts'
+import type { ApiObject, Deployment, EndpointSlice, Node, Pod, ReplicaSet, Service } from '../model/state/objects.ts'
 
 type Facts = Readonly<Record<string, string>>
 
@@ -103,12 +104,26 @@ const factsOf = (object: KubernetesObject): Facts => {
       return { holder: object.spec.holderIdentity ?? '-' }
     case 'Namespace':
       return { phase: object.status.phase }
+    case 'CustomResourceDefinition':
+      return { established: condition(object.status.conditions, 'Established') }
     case 'ConfigMap':
     case 'Secret':
     case 'ServiceAccount':
       return {}
   }
 }
+
+/** Of a kind nobody here knows: what its spec and status say in one word. */
+const customFacts = (object: ApiObject & { readonly spec?: unknown; readonly status?: unknown }): Facts =>
+  Object.fromEntries(
+    [object.spec, object.status]
+      .flatMap((part) => Object.entries((part ?? {}) as Readonly<Record<string, unknown>>))
+      .flatMap(([name, value]) =>
+        typeof value === 'object' || name === 'observedGeneration' ? [] : [[name, `${value as string | number | boolean}`]],
+      ),
+  )
+
+const isCustomObject = ({ apiVersion, kind }: ApiObject): boolean => resourceOfKind(kind)?.group !== groupOf(apiVersion)
 
 const isObject = (value: unknown): value is KubernetesObject =>
   typeof value === 'object' && value !== null && 'kind' in value && 'metadata' in value
@@ -118,7 +133,7 @@ const allFacts = (stored: Stored | null): Facts => {
   if (!isObject(stored.value)) return { value: typeof stored.value === 'string' ? stored.value : JSON.stringify(stored.value) }
   const { metadata } = stored.value
   return {
-    ...factsOf(stored.value),
+    ...(isCustomObject(stored.value) ? customFacts(stored.value) : factsOf(stored.value)),
     ...(metadata.deletionTimestamp === undefined ? {} : { deleting: `grace ${metadata.deletionGracePeriodSeconds ?? 0} s` }),
     ...(metadata.finalizers === undefined || metadata.finalizers.length === 0 ? {} : { finalizers: metadata.finalizers.join(',') }),
   }

@@ -11,6 +11,9 @@ export interface Refusal {
 }
 
 const GAP_MS = 2_000
+const QUIET_MS = 1_000
+/** Custom objects are taken some seconds after their definitions, and users only try again now and then. */
+const QUIET_CUSTOM_MS = 12_000
 
 export const calmPlan = (manifests: readonly Manifest[], cluster: ClusterShape): Plan => {
   const actions = applied(manifests)
@@ -23,7 +26,7 @@ export const calmPlan = (manifests: readonly Manifest[], cluster: ClusterShape):
     actions,
     stormMs: (actions.at(-1)?.atMs ?? 0) + GAP_MS,
     calmMs: 60_000,
-    quietMs: 1_000,
+    quietMs: manifests.some(({ kind }) => kind === 'CustomResourceDefinition') ? QUIET_CUSTOM_MS : QUIET_MS,
   }
 }
 

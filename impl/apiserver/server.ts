@@ -7,13 +7,16 @@ import type { Connection, ConnectionHandler } from '../../sim/host.ts'
 import type { ApiObject, Deployment, Pod, Service } from '../../model/state/objects.ts'
 import type { Timings } from '../../model/state/plan.ts'
 import { keyOf, prefixOf, RESOURCES, resourceNamed, type Resource } from '../../model/state/resources.ts'
+import { DEFINITIONS } from '../../model/state/custom.ts'
 import { EtcdClient } from '../etcd/client.ts'
+import { isDeleting } from '../objects.ts'
 import { matcher, type Matcher } from '../selector.ts'
 import { sleep, spawn, wait, type Task } from '../task.ts'
 import { epochMs, rfc3339 } from '../time.ts'
 import type { ClusterHost, ClusterProcess, Message } from '../wire.ts'
 import { admitted } from './admission/chain.ts'
 import type { Neighbours } from './admission/plugin.ts'
+import { CLEANUP, CustomResources } from './custom-resources.ts'
 import type { ApiClientMessage, ApiReply, ApiRequest, DeleteOptions } from './api.ts'
 import { bindPod } from './kinds/pod.ts'
 import { jsonPatch, mergePatch, strategicMerge } from './patch.ts'
@@ -36,6 +39,8 @@ const REPAIR_MS = 180_000
 const TOLERATION_MS = 300_000
 const SUFFIX_LETTERS = 'bcdfghjklmnpqrstvwxz2456789'
 const BOOTSTRAP_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
+/** Not the name of a resource: all of them. */
+const ALL = '*'
 const ORPHAN = 'orphan'
 const FOREGROUND = 'foregroundDeletion'
 
@@ -46,6 +51,9 @@ export class Apiserver implements ClusterProcess {
   private readonly storage: Storage
   private readonly addresses: ServiceAddresses
   private readonly caches = new Map<string, WatchCache>()
+  private readonly custom: CustomResources
+  /** Resources whose caches stand still. */
+  private readonly frozen = new Set<string>()
   private readonly neighbours: Neighbours
 
   constructor(host: ClusterHost, options: ApiserverOptions) {
@@ -56,6 +64,20 @@ export class Apiserver implements ClusterProcess {
     this.addresses = new ServiceAddresses(host, this.etcd)
     for (const resource of RESOURCES) this.caches.set(resource.resource, new WatchCache(host, this.etcd, resource))
     const { storage } = this
+    this.custom = new CustomResources({
+      host,
+      storage,
+      definitions: this.cache(DEFINITIONS),
+      newCache: (resource) => {
+        const cache = new WatchCache(host, this.etcd, resource)
+        cache.freeze(this.frozen.has(ALL) || this.frozen.has(resource.resource))
+        return cache
+      },
+      remove: (resource, { metadata: { namespace, name } }) => {
+        const place = { resource: resource.resource, name, ...(namespace === undefined ? {} : { namespace }) }
+        return this.guard(this.perform({ verb: 'delete', ...place }, host.name))
+      },
+    })
     this.neighbours = {
       cached: (resource, key) => this.cache(resource).get(key),
       cachedList: (resource, namespace) =>
@@ -70,6 +92,7 @@ export class Apiserver implements ClusterProcess {
 
   start(): void {
     for (const cache of this.caches.values()) cache.start()
+    this.custom.start()
     const progress = (): void => {
       this.etcd.askProgress()
       this.host.after(BOOKMARK_MS, progress)
@@ -81,9 +104,12 @@ export class Apiserver implements ClusterProcess {
 
   receive(): void {}
 
-  /** The caches stop following the store while everything else goes on. */
-  freezeCaches(frozen: boolean): void {
-    for (const cache of this.caches.values()) cache.freeze(frozen)
+  /** The caches, or that of one resource, stop following the store while everything else goes on. */
+  freezeCaches(frozen: boolean, only: string = ALL): void {
+    if (frozen) this.frozen.add(only)
+    else this.frozen.delete(only)
+    for (const cache of [...this.caches.values(), ...this.custom.caches])
+      cache.freeze(this.frozen.has(ALL) || this.frozen.has(cache.resource.resource))
   }
 
   private *bootstrap(): Task<void> {
@@ -150,19 +176,22 @@ export class Apiserver implements ClusterProcess {
   }
 
   private cache(resource: string): WatchCache {
-    const cache = this.caches.get(resource)
+    const cache = this.caches.get(resource) ?? this.custom.cacheOf(resource)
     if (cache === undefined) throw new Refusal(notFound('resource', resource))
     return cache
   }
 
   private *perform(request: ApiRequest, author: string): Task<ApiReply> {
-    const resource = resourceNamed(request.resource)
+    const resource = resourceNamed(request.resource) ?? this.custom.named(request.resource)
     if (resource === undefined)
       throw new Refusal({ code: 404, reason: 'NotFound', message: 'the server could not find the requested resource' })
     const { verb } = request
     if (verb === 'list') return yield* this.list(resource, request, author)
     if (verb === 'create' && request.subresource === undefined) return yield* this.create(resource, request, author)
-    const { name } = request
+    const { name, subresource } = request
+    // A custom resource has the subresources that its definition says.
+    if (resource.definition !== undefined && subresource !== undefined && !(subresource === 'status' && resource.status))
+      throw new Refusal(notFound(resource.resource, `${name}/${subresource}`))
     if (name === undefined) throw new Refusal(badRequest('the name of the object is missing'))
     const key = keyOf(resource.resource, resource.namespaced ? (request.namespace ?? 'default') : undefined, name)
     switch (verb) {
@@ -227,13 +256,15 @@ export class Apiserver implements ClusterProcess {
 
   private *create(resource: Resource, request: ApiRequest, author: string): Task<ApiReply> {
     const given = request.body as ApiObject
+    if (resource.definition !== undefined && isDeleting(resource.definition))
+      throw new Refusal({ code: 405, reason: 'MethodNotAllowed', message: `${resource.resource} is being deleted: nothing new is taken` })
     const namespace = resource.namespaced ? (request.namespace ?? given.metadata.namespace ?? 'default') : undefined
     const name = given.metadata.name || this.generatedName(given.metadata.generateName)
     const born = prepareCreate(resource, given, name, namespace, { uid: this.uuid(), now: rfc3339(this.host.now()) })
     const tolerationSeconds = Math.ceil((this.options.timings.defaultTolerationMs ?? TOLERATION_MS) / 1000)
     let object = yield* admitted({ resource, object: born, author, tolerationSeconds }, this.neighbours)
     validate(resource, object)
-    const address = resource.kind === 'Service' ? yield* this.clusterIP(object as Service) : null
+    const address = resource.resource === 'services' ? yield* this.clusterIP(object as Service) : null
     if (address !== null) object = { ...object, spec: { ...(object as Service).spec, clusterIP: address } } as Service
     const key = keyOf(resource.resource, namespace, name)
     const created = yield* this.storage.create(key, object, author)
@@ -280,20 +311,22 @@ export class Apiserver implements ClusterProcess {
   private *update(resource: Resource, key: string, name: string, request: ApiRequest, author: string): Task<ApiReply> {
     const cached = this.cache(resource.resource).get(key)
     const object = yield* this.storage.update(key, cached, author, (held) => {
-      const given = request.verb === 'patch' ? this.patched(held, request) : (request.body as ApiObject)
+      const given = request.verb === 'patch' ? this.patched(resource, held, request) : (request.body as ApiObject)
       const asked = given.metadata.resourceVersion
       const guarded = asked !== undefined && asked !== '' && (request.verb === 'update' || asked !== held.metadata.resourceVersion)
       if (guarded && asked !== held.metadata.resourceVersion) throw new Refusal(conflict(resource.resource, name, MODIFIED))
       const after =
         request.subresource === 'scale' ? scaled(held, given) : prepareUpdate(resource, held, given, request.subresource === 'status')
-      if (request.subresource === undefined) validate(resource, after)
+      if (request.subresource === undefined || resource.definition !== undefined) validate(resource, after)
       return finished(after) ? 'remove' : after
     })
     if (object === undefined) throw new Refusal(notFound(resource.resource, name))
     return { code: 200, object }
   }
 
-  private patched(held: ApiObject, request: ApiRequest): ApiObject {
+  private patched(resource: Resource, held: ApiObject, request: ApiRequest): ApiObject {
+    if (resource.definition !== undefined && (request.patchType ?? 'strategic') === 'strategic')
+      throw new Refusal({ code: 415, reason: 'UnsupportedMediaType', message: 'custom resources take json and merge patches only' })
     const target = request.subresource === 'scale' ? { ...held, spec: { replicas: (held as Deployment).spec.replicas } } : held
     try {
       switch (request.patchType ?? 'strategic') {
@@ -327,7 +360,7 @@ export class Apiserver implements ClusterProcess {
       return deleted(resource, held, options, now)
     })
     if (object === undefined) throw new Refusal(notFound(resource.resource, name))
-    const address = resource.kind === 'Service' ? (object as Service).spec.clusterIP : undefined
+    const address = resource.resource === 'services' ? (object as Service).spec.clusterIP : undefined
     if (address !== undefined && address !== 'None' && object.metadata.deletionTimestamp === undefined)
       yield* this.addresses.release(address)
     return { code: 200, object }
@@ -341,7 +374,7 @@ export class Apiserver implements ClusterProcess {
     watches: Map<number, { readonly cache: WatchCache; readonly watcher: CacheWatcher }>,
   ): void {
     const { watch } = asked
-    const cache = this.caches.get(asked.resource)
+    const cache = this.caches.get(asked.resource) ?? this.custom.cacheOf(asked.resource)
     const fail = (status: Refusal['status']): void => connection.send({ kind: 'ApiWatchEnded', watch, status })
     if (cache === undefined) {
       fail(notFound('resource', asked.resource))
@@ -397,7 +430,9 @@ const scaled = (held: ApiObject, given: ApiObject): ApiObject => {
 const deleted = (resource: Resource, held: ApiObject, options: DeleteOptions, nowMs: number): ApiObject | 'remove' => {
   const { metadata } = held
   const period = gracePeriod(resource, held, options)
-  const finalizers = withPolicy(metadata.finalizers ?? [], options.propagationPolicy)
+  const kept = withPolicy(metadata.finalizers ?? [], options.propagationPolicy)
+  // The objects of a definition go before it does.
+  const finalizers = resource.resource === DEFINITIONS && !kept.includes(CLEANUP) ? [...kept, CLEANUP] : kept
   if (period === 0 && finalizers.length === 0) return 'remove'
   const already = metadata.deletionTimestamp
   if (already !== undefined && period >= (metadata.deletionGracePeriodSeconds ?? 0)) return held

@@ -19,10 +19,13 @@ const refusing =
   }
 
 /** Everything but metadata, status and the type: what `generation` counts changes of. */
-const specPart = (object: ApiObject): Loose => {
-  const { metadata: _metadata, status: _status, apiVersion: _version, kind: _kind, ...rest } = object as ApiObject & Loose
-  return rest
+const specPart = (resource: Resource, object: ApiObject): Loose => {
+  const { metadata: _metadata, status, apiVersion: _version, kind: _kind, ...rest } = object as ApiObject & Loose
+  return hasPlainStatus(resource) ? { ...rest, status } : rest
 }
+
+/** A custom resource without the subresource: its status is written as its other fields are. */
+const hasPlainStatus = (resource: Resource): boolean => resource.definition !== undefined && !resource.status
 
 export interface Birth {
   readonly uid: string
@@ -52,7 +55,7 @@ export const prepareCreate = (
     ...(resource.generation ? { generation: 1 } : {}),
     ...pick(metadata, ['labels', 'annotations', 'ownerReferences', 'finalizers']),
   }
-  const kind = kindOf(resource.kind)
+  const kind = kindOf(resource)
   const loose = given as ApiObject & Loose
   const object = {
     apiVersion: apiVersionOf(resource),
@@ -60,13 +63,19 @@ export const prepareCreate = (
     metadata: meta,
     ...rest(loose),
     ...specOf(resource, loose['spec'], true),
-    ...(resource.status ? { status: kind.initialStatus?.(loose['status'] as Loose | undefined) ?? {} } : {}),
+    ...statusAtBirth(resource, loose['status']),
   } as ApiObject
   return kind.create?.(object) ?? object
 }
 
+/** A custom object gets its status from its controller alone; without the subresource it is a field like others. */
+const statusAtBirth = (resource: Resource, given: unknown): Loose => {
+  if (resource.definition !== undefined) return resource.status || given === undefined ? {} : { status: given }
+  return resource.status ? { status: kindOf(resource).initialStatus?.(given as Loose | undefined) ?? {} } : {}
+}
+
 const specOf = (resource: Resource, spec: unknown, always: boolean): Loose => {
-  const { defaults } = kindOf(resource.kind)
+  const { defaults } = kindOf(resource)
   if (defaults === undefined) return spec === undefined ? {} : { spec }
   return spec === undefined && !always ? {} : { spec: defaults((spec ?? {}) as Loose) }
 }
@@ -85,14 +94,19 @@ export const prepareUpdate = (resource: Resource, held: ApiObject, given: ApiObj
     throw new Refusal(uidConflict(resource, held, given.metadata.uid))
   }
   const loose = given as ApiObject & Loose
-  if (status) return { ...held, status: loose['status'] } as ApiObject
+  const { keep } = kindOf(resource)
+  const refuse = refusing(resource, held.metadata.name)
+  if (status) {
+    const told = { ...held, status: loose['status'] } as ApiObject
+    return resource.definition === undefined ? told : (keep?.(held, told, refuse) ?? told)
+  }
   const { resourceVersion: _version, ...kept } = held.metadata
   const metadata: ObjectMeta = {
     ...kept,
     ...replaced(given.metadata, ['labels', 'annotations', 'ownerReferences']),
     ...finalizers(resource, held.metadata, given.metadata),
   }
-  const heldStatus = (held as ApiObject & Loose)['status']
+  const heldStatus = (hasPlainStatus(resource) ? loose : (held as ApiObject & Loose))['status']
   const updated = {
     ...held,
     ...rest(loose),
@@ -100,8 +114,8 @@ export const prepareUpdate = (resource: Resource, held: ApiObject, given: ApiObj
     ...(heldStatus === undefined ? {} : { status: heldStatus }),
     metadata,
   } as ApiObject
-  const after = kindOf(resource.kind).keep?.(held, updated, refusing(resource, held.metadata.name)) ?? updated
-  if (!resource.generation || same(specPart(held), specPart(after))) return after
+  const after = keep?.(held, updated, refuse) ?? updated
+  if (!resource.generation || same(specPart(resource, held), specPart(resource, after))) return after
   return { ...after, metadata: { ...after.metadata, generation: (held.metadata.generation ?? 0) + 1 } }
 }
 
@@ -129,7 +143,7 @@ export const validate = (resource: Resource, object: ApiObject): void => {
   const refuse = refusing(resource, object.metadata.name)
   const controllers = (object.metadata.ownerReferences ?? []).filter((owner) => owner.controller === true)
   if (controllers.length > 1) refuse('metadata.ownerReferences', 'only one reference can have Controller set to true')
-  kindOf(resource.kind).validate?.(object, refuse)
+  kindOf(resource).validate?.(object, refuse)
 }
 
 const PROTECTED = new Set(['default', 'kube-system', 'kube-public'])

@@ -47,6 +47,9 @@ export class WatchCache {
   private ringFrom: Revision = 0
   private readonly watchers = new Set<CacheWatcher>()
   private frozen = false
+  private stopped = false
+  /** The watch of etcd that feeds it. */
+  private feed: number | null = null
   private readonly thawing: (() => void)[] = []
   private waiting: { readonly revision: Revision; readonly resume: () => void }[] = []
   private streams = 0
@@ -68,6 +71,7 @@ export class WatchCache {
     const range = { key: prefix, rangeEnd: `${prefix.slice(0, -1)}0` }
     for (;;) {
       const response = yield* this.etcd.request({ kind: 'Range', ...range }, this.host.name)
+      if (this.stopped) return
       if (response.kind === 'Range') {
         this.replace(response.kvs, response.header.revision)
         this.follow(range)
@@ -115,10 +119,20 @@ export class WatchCache {
         },
       },
     )
+    this.feed = watch
     if (watch === null) this.host.after(RETRY_MS, () => this.again(range, false))
   }
 
+  /** Its resource is no longer served: whoever watches has to find that out by asking again. */
+  stop(): void {
+    this.stopped = true
+    if (this.feed !== null) this.etcd.cancel(this.feed)
+    for (const watcher of [...this.watchers]) watcher.end()
+    this.watchers.clear()
+  }
+
   private again(range: { readonly key: string; readonly rangeEnd: string }, compacted: boolean): void {
+    if (this.stopped) return
     if (compacted) this.start()
     else this.follow(range)
   }
@@ -138,6 +152,7 @@ export class WatchCache {
   }
 
   private take(revision: Revision, events: readonly WatchEvent[]): void {
+    if (this.stopped) return
     for (const event of events) {
       const { key, modRevision } = event.kv
       const before = this.objects.get(key) ?? null

@@ -6,7 +6,7 @@
 import type { Connection } from '../../sim/host.ts'
 import type { ApiCall, Choice, Outcome, View } from '../../model/state/history.ts'
 import type { ApiObject } from '../../model/state/objects.ts'
-import { keyOf, resourceNamed } from '../../model/state/resources.ts'
+import { keyOf } from '../../model/state/resources.ts'
 import type { ApiReply, ApiRequest, ApiServerMessage, DeleteOptions, Status } from '../apiserver/api.ts'
 import { wait, type Task } from '../task.ts'
 import type { ClusterHost, Message } from '../wire.ts'
@@ -252,10 +252,8 @@ const callOf = (request: ApiRequest): ApiCall => {
   }
 }
 
-const keyOfObject = (resource: string, object: ApiObject): string => {
-  const namespaced = resourceNamed(resource)?.namespaced === true
-  return keyOf(resource, namespaced ? object.metadata.namespace : undefined, object.metadata.name)
-}
+/** The server gives a namespace to those that have one, and to no others. */
+export const keyOfObject = (resource: string, { metadata }: ApiObject): string => keyOf(resource, metadata.namespace, metadata.name)
 
 const outcomeOf = (request: ApiRequest, reply: ApiReply): Outcome => {
   if ('object' in reply) {

@@ -29,6 +29,8 @@ export class ControllersProcess implements ClusterProcess {
   private readonly options: ControllersOptions
   private readonly client: Client
   private readonly informers = new Map<string, ListWatch<ApiObject>>()
+  /** Informers without which no controller begins; null: not yet started. Those that are asked for later are not waited for. */
+  private awaited: readonly ListWatch<ApiObject>[] | null = null
   private leading = false
   private started = false
   private ready: readonly { readonly name: string; start(): void }[] = []
@@ -43,7 +45,8 @@ export class ControllersProcess implements ClusterProcess {
     const { host, options } = this
     const context = this.context()
     this.ready = options.controllers.map((controller) => controller(context))
-    for (const informer of this.informers.values()) informer.start()
+    this.awaited = [...this.informers.values()]
+    for (const informer of this.awaited) informer.start()
     if (options.lease === null) this.lead()
     else new LeaderElector(host, this.client, options.lease, options.timings, () => this.lead()).start()
   }
@@ -52,6 +55,16 @@ export class ControllersProcess implements ClusterProcess {
 
   accept(): never {
     throw new Error('nobody connects to a controller')
+  }
+
+  /** Its informers, or that of one resource, miss what happens until the function returned is called. Null: it has none. */
+  missEvents(only: string | null): (() => void) | null {
+    const chosen = [...this.informers].filter(([resource]) => only === null || resource === only)
+    if (chosen.length === 0) return null
+    const ends = chosen.map(([, informer]) => informer.miss())
+    return () => {
+      for (const end of ends) end()
+    }
   }
 
   /** Every stream and call breaks at once. */
@@ -66,8 +79,8 @@ export class ControllersProcess implements ClusterProcess {
 
   /** Controllers begin once they lead and have seen everything they watch. */
   private maybeStart(): void {
-    if (!this.leading || this.started) return
-    for (const informer of this.informers.values()) if (!informer.synced) return
+    if (!this.leading || this.started || this.awaited === null) return
+    for (const informer of this.awaited) if (!informer.synced) return
     this.started = true
     for (const controller of this.ready) controller.start()
   }
@@ -81,6 +94,7 @@ export class ControllersProcess implements ClusterProcess {
         if (informer === undefined) {
           informer = new ListWatch<ApiObject>(host, client, resource, this.options.fieldSelectors?.[resource], () => this.maybeStart())
           this.informers.set(resource, informer)
+          if (this.awaited !== null) informer.start()
         }
         return informer as unknown as Informer<T>
       },

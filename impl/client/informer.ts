@@ -6,17 +6,19 @@
  */
 import sortedIndex from 'lodash/sortedIndex.js'
 import type { ApiObject } from '../../model/state/objects.ts'
-import { keyOf, prefixOf, resourceNamed } from '../../model/state/resources.ts'
+import { prefixOf } from '../../model/state/resources.ts'
 import type { Delivered } from '../../model/state/history.ts'
 import { sleep, spawn, type Task } from '../task.ts'
 import type { ClusterHost } from '../wire.ts'
 import type { Informer } from './api.ts'
-import type { Client } from './client.ts'
+import { keyOfObject, type Client } from './client.ts'
 
 const BACK_OFF_LEAST_MS = 800
 const BACK_OFF_MOST_MS = 30_000
 const WATCH_LEAST_SECONDS = 300
 const WATCH_MOST_SECONDS = 600
+
+const EXPIRED = 410
 
 type Handler<T> = (before: T | null, after: T | null) => void
 
@@ -40,6 +42,11 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
   private readonly handlers: Handler<T>[] = []
   private readonly onSynced: () => void
   private streams = 0
+  private missing = false
+  /** Ends the watch that is open. */
+  private interrupt: (() => void) | null = null
+  /** Waits for the end of what is missed. */
+  private resumed: (() => void) | null = null
   private backOffMs = BACK_OFF_LEAST_MS
 
   constructor(host: ClusterHost, client: Client, resource: string, fieldSelector: string | undefined, onSynced: () => void) {
@@ -81,14 +88,33 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
     for (;;) {
       const status = yield this.watchOnce.bind(this) as (resume: (result: never) => void) => void
       const code = status as number
-      if (code === 410 || code === 504) return
+      // 404: a custom resource that is no longer served, or not yet by this server.
+      if (code === EXPIRED || code === 504 || code === 404) return
       if (code !== 0) yield* this.backOff()
       else yield* sleep(this.host, BACK_OFF_LEAST_MS)
     }
   }
 
+  /**
+   * From now on it misses what happens, until the function returned is called; then it has to list again, and sees of all
+   * that was in between only how it ended.
+   */
+  miss(): () => void {
+    this.missing = true
+    this.interrupt?.()
+    return () => {
+      this.missing = false
+      this.resumed?.()
+      this.resumed = null
+    }
+  }
+
   private watchOnce(resume: (code: number) => void): void {
     const { host } = this
+    if (this.missing) {
+      this.resumed = () => host.after(0, () => resume(EXPIRED))
+      return
+    }
     const stream = `${host.name}/${this.resource}-${this.streams++}`
     const timeoutSeconds = host.random('watch').between(WATCH_LEAST_SECONDS, WATCH_MOST_SECONDS)
     const startRevision = this.revision
@@ -101,12 +127,13 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
           this.backOffMs = BACK_OFF_LEAST_MS
           const revision = Number(object.metadata.resourceVersion)
           const progress = type === 'BOOKMARK'
-          const events: Delivered[] = progress ? [] : [{ type, key: this.keyOf(object), revision }]
+          const events: Delivered[] = progress ? [] : [{ type, key: keyOfObject(this.resource, object), revision }]
           host.observe({ kind: 'WatchDelivered', ...observed, revision, events, progress })
           if (progress) this.revision = revision
           else this.take(type, object as T)
         },
         ended: (status) => {
+          this.interrupt = null
           host.observe({ kind: 'WatchClosed', ...observed, reason: status?.reason ?? 'ended' })
           host.after(0, () => resume(status?.code ?? 0))
         },
@@ -115,6 +142,12 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
     if (handle === null) {
       host.after(BACK_OFF_LEAST_MS, () => resume(0))
       return
+    }
+    this.interrupt = () => {
+      this.interrupt = null
+      handle.cancel()
+      host.observe({ kind: 'WatchClosed', ...observed, reason: 'missed' })
+      this.resumed = () => host.after(0, () => resume(EXPIRED))
     }
     host.observe({
       kind: 'WatchOpened',
@@ -125,11 +158,6 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
       startRevision,
       ...selector,
     })
-  }
-
-  private keyOf(object: ApiObject): string {
-    const namespaced = resourceNamed(this.resource)?.namespaced === true
-    return keyOf(this.resource, namespaced ? object.metadata.namespace : undefined, object.metadata.name)
   }
 
   // The cache

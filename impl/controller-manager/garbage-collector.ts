@@ -5,7 +5,8 @@
  */
 import type { ApiObject, OwnerReference } from '../../model/state/objects.ts'
 import type { ObjectRef } from '../../model/state/cluster.ts'
-import { RESOURCES, resourceOfKind } from '../../model/state/resources.ts'
+import { customResource, DEFINITIONS, isEstablished, type CustomResourceDefinition } from '../../model/state/custom.ts'
+import { groupOf, RESOURCES, resourceOfKind, type Resource } from '../../model/state/resources.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
 import { nameOf } from '../client/informer.ts'
 import type { Task } from '../task.ts'
@@ -29,10 +30,12 @@ class GarbageCollector {
   private readonly informers = new Map<string, Informer<ApiObject>>()
   /** Owner uid → keys of its dependents, 'resource|namespace/name'. */
   private readonly dependents = new Map<string, Set<string>>()
+  private readonly definitions: Informer<CustomResourceDefinition>
   private readonly queue: WorkQueue
 
   constructor(context: ControllerContext) {
     this.context = context
+    this.definitions = context.informer(DEFINITIONS)
     for (const resource of WATCHED) this.informers.set(resource, context.informer(resource))
     this.queue = context.queue(WORKERS, (key) => this.process(key))
   }
@@ -41,6 +44,27 @@ class GarbageCollector {
     for (const [resource, informer] of this.informers) {
       informer.onChange((before, after) => this.changed(resource, before, after))
     }
+    this.definitions.onChange((_before, after) => {
+      const resource = after?.metadata.name
+      if (after === null || resource === undefined || !isEstablished(after) || this.informers.has(resource)) return
+      const informer = this.context.informer(resource)
+      this.informers.set(resource, informer)
+      informer.onChange((was, is) => this.changed(resource, was, is))
+    })
+  }
+
+  /** The resource of an owner: one of Kubernetes' own, or a custom one that is defined. */
+  private owning({ apiVersion, kind }: OwnerReference): Resource | undefined {
+    const own = resourceOfKind(kind)
+    const group = groupOf(apiVersion)
+    if (own?.group === group) return own
+    const found = this.definitions.list().find(({ spec }) => spec.group === group && spec.names.kind === kind)
+    return found === undefined ? undefined : customResource(found)
+  }
+
+  /** Its key in the informer of its resource. */
+  private ownerName(object: ApiObject, owner: OwnerReference): string {
+    return this.owning(owner)?.namespaced === true ? `${object.metadata.namespace}/${owner.name}` : owner.name
   }
 
   private changed(resource: string, before: ApiObject | null, after: ApiObject | null): void {
@@ -57,8 +81,8 @@ class GarbageCollector {
     for (const dependent of this.dependents.get(object.metadata.uid) ?? []) this.queue.add(dependent)
     // Owners that wait for their dependents may have waited for this one.
     for (const owner of object.metadata.ownerReferences ?? []) {
-      const owning = resourceOfKind(owner.kind)?.resource
-      if (owning !== undefined) this.queue.add(`${owning}|${ownerName(object, owner)}`)
+      const owning = this.owning(owner)?.resource
+      if (owning !== undefined) this.queue.add(`${owning}|${this.ownerName(object, owner)}`)
     }
   }
 
@@ -93,9 +117,11 @@ class GarbageCollector {
 
   /** Whether an owner is there, by a live read unless the cache shows it is and will stay. */
   private *standing(object: ApiObject, owner: OwnerReference): Task<Standing> {
-    const resource = resourceOfKind(owner.kind)
-    if (resource === undefined) return 'solid'
-    const cached = this.informers.get(resource.resource)?.get(ownerName(object, owner))
+    const resource = this.owning(owner)
+    // Nobody knows of what kind it is, or would tell when it goes: it is looked at again.
+    if (resource === undefined) return 'unknown'
+    if (resource.definition !== undefined && this.informers.get(resource.resource)?.synced !== true) return 'unknown'
+    const cached = this.informers.get(resource.resource)?.get(this.ownerName(object, owner))
     if (cached !== undefined && cached.metadata.uid === owner.uid && !isDeleting(cached)) return 'solid'
     const namespace = resource.namespaced ? object.metadata.namespace : undefined
     const read = yield* this.context.client.get<ApiObject>({ resource: resource.resource, namespace, name: owner.name })
@@ -107,7 +133,7 @@ class GarbageCollector {
   private *collect(resource: string, object: ApiObject, standings: readonly Standing[]): Task<'done' | 'retry'> {
     const { namespace, name, uid, resourceVersion } = object.metadata
     const owners = (object.metadata.ownerReferences ?? []).map((owner): ObjectRef => ({
-      resource: resourceOfKind(owner.kind)?.resource ?? owner.kind,
+      resource: this.owning(owner)?.resource ?? owner.kind,
       ...(namespace === undefined ? {} : { namespace }),
       name: owner.name,
       uid: owner.uid,
@@ -163,9 +189,4 @@ class GarbageCollector {
     const reply = yield* this.context.client.patch({ resource, namespace, name }, patch, { patchType: 'merge' })
     return reply.ok || reply.status.code === 404 ? 'done' : 'retry'
   }
-}
-
-const ownerName = (object: ApiObject, owner: OwnerReference): string => {
-  const namespaced = resourceOfKind(owner.kind)?.namespaced === true
-  return namespaced ? `${object.metadata.namespace}/${owner.name}` : owner.name
 }

@@ -5,7 +5,8 @@
  */
 import type { ApiObject, Deployment, Node, Pod, ReplicaSet, Taint } from '../../model/state/objects.ts'
 import type { Manifest, UserAction } from '../../model/state/plan.ts'
-import { resourceOfKind } from '../../model/state/resources.ts'
+import { customResource, DEFINITIONS, isEstablished, type CustomResourceDefinition } from '../../model/state/custom.ts'
+import { groupOf, resourceOfKind, type Resource } from '../../model/state/resources.ts'
 import type { ObjectName, Result } from '../client/api.ts'
 import { Client } from '../client/client.ts'
 import { sleep, spawn, type Task } from '../task.ts'
@@ -107,17 +108,35 @@ export class Kubectl implements ClusterProcess {
 
   private *apply(object: Manifest): Task<Attempt> {
     const manifest = object as unknown as ApiObject
-    const resource = resourceOfKind(manifest.kind)
-    if (resource === undefined) return { ok: true, value: 'not a kind of this cluster' }
+    const found = yield* this.discover(manifest)
+    if (!found.ok) return found
+    const resource = found.value
     const namespace = resource.namespaced ? (manifest.metadata.namespace ?? 'default') : undefined
     const name: ObjectName = { resource: resource.resource, namespace, name: manifest.metadata.name }
     const read = yield* this.client.get(name)
-    if (read.ok) return yield* this.client.patch(name, manifest)
+    if (read.ok) return yield* this.client.patch(name, manifest, resource.definition === undefined ? {} : { patchType: 'merge' })
     if (read.status.code !== 404) return read
     const metadata = { ...manifest.metadata, ...(namespace === undefined ? {} : { namespace }) }
     const created = yield* this.client.create(resource.resource, { ...manifest, metadata })
     // An earlier attempt went through after all.
-    return !created.ok && created.status.reason === 'AlreadyExists' ? { ok: true, value: 'unchanged' } : created
+    if (!created.ok && created.status.reason === 'AlreadyExists') return { ok: true, value: 'unchanged' }
+    // One server has heard of a custom resource before the other.
+    return !created.ok && resource.definition !== undefined && created.status.code === 404 ? { ...created, definite: false } : created
+  }
+
+  /** The resource of a kind, as the API server tells it. A custom one that is not served yet may still come. */
+  private *discover({ apiVersion, kind }: ApiObject): Task<Result<Resource>> {
+    const own = resourceOfKind(kind)
+    const group = groupOf(apiVersion)
+    if (own?.group === group) return { ok: true, value: own }
+    const listed = yield* this.client.list<CustomResourceDefinition>(DEFINITIONS, { resourceVersion: '0' })
+    if (!listed.ok) return listed
+    const found = listed.value.items.find(
+      (definition) => definition.spec.group === group && definition.spec.names.kind === kind && isEstablished(definition),
+    )
+    if (found !== undefined) return { ok: true, value: customResource(found) }
+    const message = `no matches for kind "${kind}" in version "${apiVersion}"`
+    return { ok: false, definite: false, status: { code: 404, reason: 'NotFound', message } }
   }
 
   private *setImage(name: string, image: string): Task<Attempt> {

@@ -1,13 +1,15 @@
 /** The API server: objects, versions, deletion, reads. SEMANTICS 2.2 and 2.11 (addresses). */
-import type { Invariant, Judgement } from '../invariant.ts'
+import type { Context, Invariant, Judgement } from '../invariant.ts'
 import type { ApiCall, Seen } from '../state/history.ts'
 import type { ApiObject, Service } from '../state/objects.ts'
-import { keyOf, prefixOf, resourceNamed, resourceOfKey } from '../state/resources.ts'
+import { resourceIn } from '../state/custom.ts'
+import { keyOf, prefixOf, resourceOfKey, type Resource } from '../state/resources.ts'
 import type { StoreHistory } from '../state/cluster.ts'
 import { sameValue } from '../components/objects.ts'
 import { eachCommit, isRegistry, objectOf, watching, type Fields } from './define.ts'
 
 const CONCEPTS = 'https://kubernetes.io/docs/reference/using-api/api-concepts/'
+const CLEANUP = 'customresourcecleanup.apiextensions.k8s.io'
 const safety = { kind: 'step', strength: 'safety' } as const
 
 type Loose = ApiObject & { readonly spec?: unknown; readonly status?: { readonly observedGeneration?: number } }
@@ -28,29 +30,29 @@ class OpenCalls {
     return found
   }
 
-  of(process: string, key: string): readonly ApiCall[] {
+  of(process: string, key: string, context: Context): readonly ApiCall[] {
     const found: ApiCall[] = []
     for (const { process: owner, request } of this.calls.values()) {
-      if (owner === process && request.kind === 'Api' && keyOfCall(request) === key) found.push(request)
+      if (owner === process && request.kind === 'Api' && keyOfCall(request, context) === key) found.push(request)
     }
     return found
   }
 }
 
-const keyOfCall = (call: ApiCall): string | null => {
+const keyOfCall = (call: ApiCall, { cluster }: Context): string | null => {
   if (call.name === undefined) return null
-  const namespaced = resourceNamed(call.resource)?.namespaced === true
+  const namespaced = resourceIn(cluster.store, call.resource)?.namespaced === true
   return keyOf(call.resource, namespaced ? (call.namespace ?? 'default') : undefined, call.name)
 }
 
-const withCalls = (fields: Fields, judge: (commit: Seen<'Commit'>, calls: OpenCalls) => Judgement): Invariant =>
+const withCalls = (fields: Fields, judge: (commit: Seen<'Commit'>, calls: OpenCalls, context: Context) => Judgement): Invariant =>
   watching(fields, ['Invoke', 'Reply', 'Commit'], () => {
     const calls = new OpenCalls()
     return {
-      observe(next) {
+      observe(next, context) {
         if (next.kind === 'Invoke') calls.note(next)
         else if (next.kind === 'Reply') calls.answered(next)
-        else if (next.kind === 'Commit' && isRegistry(next.key)) return judge(next, calls)
+        else if (next.kind === 'Commit' && isRegistry(next.key)) return judge(next, calls, context)
         return 'vacuous'
       },
     }
@@ -58,13 +60,13 @@ const withCalls = (fields: Fields, judge: (commit: Seen<'Commit'>, calls: OpenCa
 
 const onReply = (
   fields: Fields,
-  judge: (call: ApiCall, reply: Seen<'Reply'> & { outcome: { kind: 'done' } }, history: StoreHistory, floor: number) => Judgement,
+  judge: (call: ApiCall, reply: Seen<'Reply'> & { outcome: { kind: 'done' } }, context: Context, floor: number) => Judgement,
 ): Invariant =>
   watching(fields, ['Invoke', 'Reply'], () => {
     const open = new Map<string, { call: ApiCall; floor: number }>()
     let acknowledged = 0
     return {
-      observe(next, { history }) {
+      observe(next, context) {
         if (next.kind === 'Invoke') {
           if (next.request.kind === 'Api') open.set(next.call, { call: next.request, floor: acknowledged })
           return 'vacuous'
@@ -75,7 +77,7 @@ const onReply = (
         if (asked === undefined || next.outcome.kind !== 'done') return 'vacuous'
         const { verb } = asked.call
         if (verb !== 'get' && verb !== 'list') acknowledged = Math.max(acknowledged, next.outcome.revision)
-        return judge(asked.call, next as Seen<'Reply'> & { outcome: { kind: 'done' } }, history, asked.floor)
+        return judge(asked.call, next as Seen<'Reply'> & { outcome: { kind: 'done' } }, context, asked.floor)
       },
     }
   })
@@ -95,13 +97,13 @@ const noLostUpdate = onReply(
     sometimes: 'the object was changed by it',
     ...safety,
   },
-  (call, reply, history) => {
-    const key = keyOfCall(call)
+  (call, reply, context) => {
+    const key = keyOfCall(call, context)
     if (call.verb !== 'update' || key === null || call.resourceVersion === undefined || call.resourceVersion === '') return 'vacuous'
     const { revision } = reply.outcome
     const asked = Number(call.resourceVersion)
     if (revision === asked) return 'holds'
-    const before = beforeRevision(history, key, revision)
+    const before = beforeRevision(context.history, key, revision)
     if (before === null) return { why: `${reply.call} was told that ${key} is at revision ${revision}, which was never committed` }
     return before === asked ? 'notable' : { why: `${reply.call} replaced revision ${before} of ${key}, though it named revision ${asked}` }
   },
@@ -179,6 +181,13 @@ const immutable = eachCommit(
   },
 )
 
+/** What the generation of an object counts changes of: its spec; of a custom one all but metadata, and status where that is apart. */
+const counted = ({ definition, status }: Resource, object: Loose): unknown => {
+  if (definition === undefined) return object.spec
+  const { metadata: _metadata, status: told, ...rest } = object
+  return status ? rest : { ...rest, status: told }
+}
+
 const generations = eachCommit(
   {
     id: 'API-S6',
@@ -188,13 +197,13 @@ const generations = eachCommit(
     ...safety,
   },
   null,
-  ({ key, before, after, revision }) => {
-    const resource = resourceNamed(resourceOfKey(key) ?? '')
+  ({ key, before, after, revision }, { cluster }) => {
+    const resource = resourceIn(cluster.store, resourceOfKey(key) ?? '')
     const was = objectOf<Loose>(before)
     const is = objectOf<Loose>(after)
     if (resource?.generation !== true || was === undefined || is === undefined || resource.kind === 'EndpointSlice') return 'vacuous'
     const rose = (is.metadata.generation ?? 0) - (was.metadata.generation ?? 0)
-    const changed = !sameValue(was.spec, is.spec)
+    const changed = !sameValue(counted(resource, was), counted(resource, is))
     const deleted = was.metadata.deletionTimestamp === undefined && is.metadata.deletionTimestamp !== undefined
     const wanted = changed || deleted ? 1 : 0
     if (rose !== wanted)
@@ -252,11 +261,13 @@ const finalizersHold = withCalls(
     sometimes: 'the object had finalizers',
     ...safety,
   },
-  ({ key, before, after, author, revision }, calls) => {
+  ({ key, before, after, author, revision }, calls, context) => {
     if (after !== null || before === null) return 'vacuous'
     const finalizers = objectOf(before)?.metadata.finalizers ?? []
     if (finalizers.length === 0) return 'holds'
-    const open = calls.of(author, key)
+    // The API server takes its own finalizer away: it asks nobody.
+    if (author.startsWith('kube-apiserver-') && finalizers.every((name) => name === CLEANUP)) return 'notable'
+    const open = calls.of(author, key, context)
     // A deletion with another propagation policy takes away what the first one had put there.
     const ofPolicy = finalizers.every((name) => name === 'orphan' || name === 'foregroundDeletion')
     const editing = open.some((call) => call.verb === 'update' || call.verb === 'patch' || (call.verb === 'delete' && ofPolicy))
@@ -272,12 +283,12 @@ const preconditions = withCalls(
     sometimes: 'a deletion names a uid',
     ...safety,
   },
-  ({ key, before, after, author, revision }, calls) => {
+  ({ key, before, after, author, revision }, calls, context) => {
     const was = objectOf(before)
     const begins =
       after === null || (was?.metadata.deletionTimestamp === undefined && objectOf(after)?.metadata.deletionTimestamp !== undefined)
     if (was === undefined || !begins) return 'vacuous'
-    const open = calls.of(author, key)
+    const open = calls.of(author, key, context)
     if (open.length === 0 || open.some((call) => call.verb !== 'delete' || call.uid === undefined)) return 'vacuous'
     return open.some((call) => call.uid === was.metadata.uid)
       ? 'notable'
@@ -295,7 +306,7 @@ const consistentReads = onReply(
     sometimes: 'a list is answered',
     ...safety,
   },
-  (call, reply, history, floor) => {
+  (call, reply, { history }, floor) => {
     if (call.resourceVersion !== undefined || (call.verb !== 'list' && call.verb !== 'get')) return 'vacuous'
     const { revision, objects = [] } = reply.outcome
     if (call.verb === 'get') {
@@ -347,7 +358,7 @@ const createdOnce = onReply(
     sometimes: 'the name had been used before',
     ...safety,
   },
-  (call, reply, history) => {
+  (call, reply, { history }) => {
     if (call.verb !== 'create') return 'vacuous'
     const [[key, revision] = ['', 0]] = reply.outcome.objects ?? []
     const versions = history.versions(key)

@@ -1,10 +1,12 @@
 /** What outlives those it belonged to: objects of owners that are gone, containers of pods that are gone. */
-import type { ApiObject } from '../state/objects.ts'
-import { resourceOfKind } from '../state/resources.ts'
-import { all, isLost, label, type Waiting } from './picture.ts'
+import type { Pending } from '../invariant.ts'
+import type { ApiObject, OwnerReference } from '../state/objects.ts'
+import { customResources } from '../state/custom.ts'
+import { groupOf, RESOURCES, resourceOfKey, resourceOfKind } from '../state/resources.ts'
+import { isLost, label, type Waiting } from './picture.ts'
 
-/** Resources whose objects may have owners. */
-const OWNED = ['replicasets', 'controllerrevisions', 'persistentvolumeclaims', 'pods', 'endpointslices']
+/** Resources whose objects go with their owners; the custom ones beside. */
+const OWNED = RESOURCES.map(({ resource }) => resource).filter((resource) => resource !== 'leases' && resource !== 'namespaces')
 
 /** Objects whose owners are all gone. */
 export const leftoversPending: Waiting = ({ cluster }) => {
@@ -13,16 +15,20 @@ export const leftoversPending: Waiting = ({ cluster }) => {
     const uid = (stored.value as Partial<ApiObject> | undefined)?.metadata?.uid
     if (uid !== undefined) uids.add(uid)
   }
-  return OWNED.flatMap((resource) =>
-    all(cluster, resource).flatMap((object) => {
-      const owners = object.metadata.ownerReferences ?? []
-      const orphan =
-        owners.length > 0 &&
-        object.metadata.deletionTimestamp === undefined &&
-        owners.every((owner) => !uids.has(owner.uid) && resourceOfKind(owner.kind) !== undefined)
-      return orphan ? [{ object: label(object), waitsFor: 'its end: its owner is gone', blocked: false }] : []
-    }),
-  )
+  const custom = customResources(cluster.store)
+  const isKnown = ({ apiVersion, kind }: OwnerReference): boolean =>
+    [resourceOfKind(kind), ...custom.filter((one) => one.kind === kind)].some((one) => one?.group === groupOf(apiVersion))
+  const owned = new Set([...OWNED, ...custom.map(({ resource }) => resource)])
+  const orphans: Pending[] = []
+  for (const [key, { value }] of cluster.store) {
+    if (!owned.has(resourceOfKey(key) ?? '')) continue
+    const object = value as ApiObject
+    const { ownerReferences: owners = [], deletionTimestamp } = object.metadata
+    if (owners.length === 0 || deletionTimestamp !== undefined) continue
+    if (owners.every((owner) => !uids.has(owner.uid) && isKnown(owner)))
+      orphans.push({ object: label(object), waitsFor: 'its end: its owner is gone', blocked: false })
+  }
+  return orphans
 }
 
 /** Containers that run for a pod which is not there any more. */

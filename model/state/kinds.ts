@@ -13,6 +13,7 @@ import type {
   Service,
 } from './objects.ts'
 import type { ControllerRevision, StatefulSet } from './stateful.ts'
+import type { CustomResourceDefinition } from './custom.ts'
 
 export type KubernetesObject =
   | Pod
@@ -28,4 +29,5 @@ export type KubernetesObject =
   | EndpointSlice
   | Namespace
   | PersistentVolumeClaim
+  | CustomResourceDefinition
   | PlainObject

@@ -3,13 +3,14 @@
  *
  * Source: the API's own discovery documents (kubernetes/kubernetes api/discovery).
  */
+import type { CustomResourceDefinition } from './custom.ts'
 import type { KubernetesObject } from './kinds.ts'
 
 export interface Resource {
   readonly group: string
   readonly version: string
-  readonly kind: KubernetesObject['kind']
-  /** Plural, lower case: the name in paths and keys. */
+  readonly kind: string
+  /** Plural, lower case: the name in paths and keys. Of a custom resource with its group: 'databases.example.com'. */
   readonly resource: string
   readonly namespaced: boolean
   /** Has a status subresource. */
@@ -18,6 +19,8 @@ export interface Resource {
   readonly generation: boolean
   /** Deleted with a grace period. */
   readonly graceful: boolean
+  /** Of a custom resource: what defines it. */
+  readonly definition?: CustomResourceDefinition
 }
 
 const row = (
@@ -57,6 +60,11 @@ export const RESOURCES: readonly Resource[] = [
   row('apps/v1', 'ControllerRevision', 'controllerrevisions'),
   row('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices', { generation: true }),
   row('coordination.k8s.io/v1', 'Lease', 'leases'),
+  row('apiextensions.k8s.io/v1', 'CustomResourceDefinition', 'customresourcedefinitions', {
+    namespaced: false,
+    status: true,
+    generation: true,
+  }),
 ]
 
 export type ResourceName = string
@@ -66,6 +74,8 @@ const byKind = new Map<string, Resource>(RESOURCES.map((entry) => [entry.kind, e
 
 export const resourceNamed = (resource: ResourceName): Resource | undefined => byResource.get(resource)
 export const resourceOfKind = (kind: string): Resource | undefined => byKind.get(kind)
+/** '' for the core group. */
+export const groupOf = (apiVersion: string): string => (apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '')
 export const apiVersionOf = (entry: Resource): string => (entry.group === '' ? entry.version : `${entry.group}/${entry.version}`)
 
 /** Key of an object in the store: '/registry/pods/default/web-1', '/registry/nodes/node-0'. */

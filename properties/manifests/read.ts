@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMap, LineCounter, parseAllDocuments, type Document } from 'yaml'
 import type { Manifest } from '../../model/state/plan.ts'
+import type { CustomResourceDefinition } from '../../model/state/custom.ts'
 import { resourceOfKind } from '../../model/state/resources.ts'
 import { InputError } from '../input.ts'
 import { notSimulated } from './features.ts'
@@ -28,6 +29,7 @@ const CLUSTER_KINDS =
   /^(Cluster\w*|CustomResourceDefinition|PersistentVolume|StorageClass|PriorityClass|IngressClass|RuntimeClass|CSI\w*|\w+WebhookConfiguration|APIService|ValidatingAdmissionPolicy\w*)$/
 const EXTENSIONS = ['.yaml', '.yml', '.json']
 const KINDS_IN_ORDER = [
+  'CustomResourceDefinition',
   'Namespace',
   'ServiceAccount',
   'ConfigMap',
@@ -49,9 +51,10 @@ export const readManifests = (paths: readonly string[]): ReadManifests => {
   const found = files.flatMap(readFile)
   if (found.length === 0) throw new InputError(paths.join(', '), 'expected at least one object, found none')
   const notes: string[] = []
+  const defined = new Set(found.flatMap(({ object }) => definedBy(object)))
   const kept = new Map<string, Found>()
   for (const one of found) {
-    const note = judge(one)
+    const note = judge(one, defined)
     if (note !== null) {
       notes.push(`${one.place}: ${note}`)
       continue
@@ -61,6 +64,8 @@ export const readManifests = (paths: readonly string[]): ReadManifests => {
     if (before !== undefined) notes.push(`${before.place}: ${name} is defined again in ${one.place}: the later one is used`)
     kept.delete(name)
     kept.set(name, one)
+    if (defined.has(kindOf(one.object)))
+      notes.push(`${one.place}: ${name}: no controller of ${kindOf(one.object)} is simulated: it is stored, and stays as it is`)
     for (const feature of notSimulated(one.object)) notes.push(`${one.place}: ${name}: ${feature}`)
   }
   const manifests = [...kept.values()].map(({ object }) => withoutStatus(object)).toSorted((one, other) => rank(one) - rank(other))
@@ -89,15 +94,26 @@ export const nameOf = (object: Manifest): string => {
   return `${object.kind} ${namespaced ? `${object.metadata.namespace ?? 'default'}/` : ''}${object.metadata.name}`
 }
 
-const rank = ({ kind }: Manifest): number => KINDS_IN_ORDER.indexOf(kind)
+const kindOf = ({ apiVersion, kind }: Manifest): string => `${apiVersion} ${kind}`
+
+/** What a definition of custom resources lets others be: 'example.com/v1 Database'. */
+const definedBy = (object: Manifest): readonly string[] => {
+  if (object.kind !== 'CustomResourceDefinition') return []
+  const { group, names, versions } = object['spec'] as CustomResourceDefinition['spec']
+  return versions.filter(({ served }) => served).map(({ name }) => `${group}/${name} ${names.kind}`)
+}
+
+/** Custom objects come last: whatever they are about is there then. */
+const rank = ({ kind }: Manifest): number => (KINDS_IN_ORDER.includes(kind) ? KINDS_IN_ORDER.indexOf(kind) : KINDS_IN_ORDER.length)
 
 /** Null: it is applied. Else why not. */
-const judge = ({ object, refusal }: Found): string | null => {
+const judge = ({ object, refusal }: Found, defined: ReadonlySet<string>): string | null => {
   if (refusal !== null) return `${nameOf(object)}: the API server refuses it: ${refusal}: left out`
   const { apiVersion, kind } = object as { readonly apiVersion: string; readonly kind: string }
   const known = lookUp(apiVersion, kind)
   if (!known.known && known.removed !== null)
     return `${nameOf(object)}: ${apiVersion} is no longer served by Kubernetes (use ${known.removed}): left out`
+  if (defined.has(kindOf(object))) return null
   if (!KINDS_IN_ORDER.includes(kind)) return `${nameOf(object)}: ${apiVersion} ${kind} is not simulated yet: left out`
   return null
 }

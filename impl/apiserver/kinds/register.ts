@@ -1,5 +1,8 @@
 /** The kinds that are more than stored data, by name. */
 import { job } from './batch.ts'
+import type { Resource } from '../../../model/state/resources.ts'
+import { customKind } from './custom.ts'
+import { customResourceDefinition } from './custom-resource-definition.ts'
 import type { Kind } from './kind.ts'
 import { namespace } from './namespace.ts'
 import { node } from './node.ts'
@@ -12,6 +15,7 @@ import { deployment, replicaSet } from './workloads.ts'
 const asItIs: Kind = { defaults: (spec) => spec }
 
 const KINDS: Readonly<Record<string, Kind>> = {
+  CustomResourceDefinition: customResourceDefinition,
   Deployment: deployment,
   Job: job,
   Lease: asItIs,
@@ -26,4 +30,4 @@ const KINDS: Readonly<Record<string, Kind>> = {
 
 const plain: Kind = {}
 
-export const kindOf = (kind: string): Kind => KINDS[kind] ?? plain
+export const kindOf = ({ kind, definition }: Resource): Kind => (definition === undefined ? (KINDS[kind] ?? plain) : customKind(definition))
