@@ -1,5 +1,6 @@
 /** All invariants, in the order they are reported. */
 import type { Invariant } from './invariant.ts'
+import { ADMISSION } from './invariants/admission.ts'
 import { API } from './invariants/api.ts'
 import { CLUSTER } from './invariants/cluster.ts'
 import { DEPLOYMENTS } from './invariants/deployments.ts'
@@ -13,7 +14,7 @@ import { NODE_HEALTH } from './invariants/node-health.ts'
 import { NODES } from './invariants/nodes.ts'
 import { RAFT } from './invariants/raft/register.ts'
 import { REPLICASETS } from './invariants/replicasets.ts'
-import { SCHEDULING } from './invariants/scheduling.ts'
+import { SCHEDULING } from './invariants/scheduling/register.ts'
 import { SERVICES } from './invariants/services.ts'
 import { STATEFULSETS } from './invariants/statefulsets.ts'
 import { WATCH } from './invariants/watch.ts'
@@ -24,6 +25,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...LEASE,
   ...WATCH,
   ...API,
+  ...ADMISSION,
   ...LEADER_ELECTION,
   ...REPLICASETS,
   ...DEPLOYMENTS,

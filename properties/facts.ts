@@ -106,6 +106,8 @@ const factsOf = (object: KubernetesObject): Facts => {
       return { phase: object.status.phase }
     case 'CustomResourceDefinition':
       return { established: condition(object.status.conditions, 'Established') }
+    case 'PriorityClass':
+      return { value: String(object.value), policy: object.preemptionPolicy ?? '-' }
     case 'ConfigMap':
     case 'Secret':
     case 'ServiceAccount':

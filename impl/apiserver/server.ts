@@ -14,10 +14,11 @@ import { matcher, type Matcher } from '../selector.ts'
 import { sleep, spawn, wait, type Task } from '../task.ts'
 import { epochMs, rfc3339 } from '../time.ts'
 import type { ClusterHost, ClusterProcess, Message } from '../wire.ts'
-import { admitted } from './admission/chain.ts'
-import type { Neighbours } from './admission/plugin.ts'
+import { admitted, admittedChange } from './admission/chain.ts'
+import type { Asked, Neighbours } from './admission/plugin.ts'
 import { CLEANUP, CustomResources } from './custom-resources.ts'
 import type { ApiClientMessage, ApiReply, ApiRequest, DeleteOptions } from './api.ts'
+import { FROM_THE_BEGINNING } from './bootstrap.ts'
 import { bindPod } from './kinds/pod.ts'
 import { jsonPatch, mergePatch, strategicMerge } from './patch.ts'
 import { ServiceAddresses } from './service-ip.ts'
@@ -38,7 +39,6 @@ const BOOKMARK_MS = 30_000
 const REPAIR_MS = 180_000
 const TOLERATION_MS = 300_000
 const SUFFIX_LETTERS = 'bcdfghjklmnpqrstvwxz2456789'
-const BOOTSTRAP_NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 /** Not the name of a resource: all of them. */
 const ALL = '*'
 const ORPHAN = 'orphan'
@@ -113,10 +113,9 @@ export class Apiserver implements ClusterProcess {
   }
 
   private *bootstrap(): Task<void> {
-    for (const name of BOOTSTRAP_NAMESPACES) {
-      const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } }
+    for (const { resource, body } of FROM_THE_BEGINNING) {
       for (;;) {
-        const reply = yield* this.guard(this.perform({ verb: 'create', resource: 'namespaces', body: object }, this.host.name))
+        const reply = yield* this.guard(this.perform({ verb: 'create', resource, body }, this.host.name))
         if (reply.code < 500) break
         yield* sleep(this.host, 1_000)
       }
@@ -261,8 +260,7 @@ export class Apiserver implements ClusterProcess {
     const namespace = resource.namespaced ? (request.namespace ?? given.metadata.namespace ?? 'default') : undefined
     const name = given.metadata.name || this.generatedName(given.metadata.generateName)
     const born = prepareCreate(resource, given, name, namespace, { uid: this.uuid(), now: rfc3339(this.host.now()) })
-    const tolerationSeconds = Math.ceil((this.options.timings.defaultTolerationMs ?? TOLERATION_MS) / 1000)
-    let object = yield* admitted({ resource, object: born, author, tolerationSeconds }, this.neighbours)
+    let object = yield* admitted(this.asked(resource, born, author), this.neighbours)
     validate(resource, object)
     const address = resource.resource === 'services' ? yield* this.clusterIP(object as Service) : null
     if (address !== null) object = { ...object, spec: { ...(object as Service).spec, clusterIP: address } } as Service
@@ -271,6 +269,11 @@ export class Apiserver implements ClusterProcess {
     if (created !== null) return { code: 201, object: created }
     if (address !== null) yield* this.addresses.release(address)
     throw new Refusal(alreadyExists(resource.resource, name))
+  }
+
+  private asked(resource: Resource, object: ApiObject, author: string): Asked {
+    const tolerationSeconds = Math.ceil((this.options.timings.defaultTolerationMs ?? TOLERATION_MS) / 1000)
+    return { resource, object, author, tolerationSeconds }
   }
 
   /** Null: this service has none, or brings 'None'. */
@@ -317,6 +320,7 @@ export class Apiserver implements ClusterProcess {
       if (guarded && asked !== held.metadata.resourceVersion) throw new Refusal(conflict(resource.resource, name, MODIFIED))
       const after =
         request.subresource === 'scale' ? scaled(held, given) : prepareUpdate(resource, held, given, request.subresource === 'status')
+      if (request.subresource === undefined) admittedChange(this.asked(resource, after, author), this.neighbours)
       if (request.subresource === undefined || resource.definition !== undefined) validate(resource, after)
       return finished(after) ? 'remove' : after
     })

@@ -78,9 +78,9 @@ export const choose = (profile: Profile, { cycle, feasible }: Search, pod: PodIn
   return ties === 'random' ? cycle.random.pick(equals) : equals.reduce((first, other) => (ties(other, first) < 0 ? other : first))
 }
 
-/** Null: preemption would not help, or is not to be. */
-export const preempt = (profile: Profile, { cycle, statuses }: Search, pod: PodInfo): Candidate | null => {
-  if (profile.preemption === null || !mayPreempt(pod.pod, cycle.snapshot, statuses)) return null
+/** Null: it would not help. Undefined: it is not to be, or not now. */
+export const preempt = (profile: Profile, { cycle, statuses }: Search, pod: PodInfo): Candidate | null | undefined => {
+  if (profile.preemption === null || !mayPreempt(pod.pod, cycle.snapshot, statuses)) return undefined
   return cheapest(candidates(profile.framework, cycle, pod, statuses, profile.preemption))
 }
 

@@ -4,8 +4,10 @@
  * Binding goes on in the background; until it is seen the pod is assumed to be there.
  * Source: kubernetes/kubernetes pkg/scheduler/{scheduler.go,schedule_one.go,eventhandlers.go}.
  */
+import type { Choice, Counted } from '../../model/state/history.ts'
 import type { ApiObject, Node, Pod } from '../../model/state/objects.ts'
 import type { Timings } from '../../model/state/plan.ts'
+import { resourceNamed } from '../../model/state/resources.ts'
 import type { Controller, ControllerContext, Informer } from '../client/api.ts'
 import { runControllers, type ControllersProcess } from '../client/controller.ts'
 import { conditionOf, isDeleting, isTerminal, refOf, withCondition } from '../objects.ts'
@@ -18,7 +20,8 @@ import { profilesOf, type Profile } from './config.ts'
 import { choose, preempt, search, unschedulableMessage } from './cycle.ts'
 import type { ClusterEvent, Cycle, Queued, Status } from './framework.ts'
 import { listersOf } from './listers.ts'
-import { podInfoOf, priorityOf, type PodInfo } from './node-info.ts'
+import { podInfoOf, type PodInfo } from './node-info.ts'
+import { Nominator } from './nominator.ts'
 import type { Candidate } from './plugins/preemption.ts'
 import { SchedulingQueue, type QueueRules } from './queue.ts'
 
@@ -27,6 +30,8 @@ export interface SchedulerOptions {
   readonly timings: Timings
 }
 
+/** What it looks at, as far as it is served. */
+const DECIDED_BY = ['pods', 'nodes', 'namespaces', 'poddisruptionbudgets'].filter((resource) => resourceNamed(resource) !== undefined)
 const FLUSH_LEAST_MS = 100
 const ASK_AGAIN_MS = 1_000
 /** No storage is served yet: pods that name claims start without them, so nothing here may wait for one. */
@@ -52,8 +57,9 @@ class Scheduler {
   private readonly nodes: Informer<Node>
   private readonly cache: SchedulerCache
   private readonly queue: SchedulingQueue
-  /** Pod uid → pod that a node was promised to. */
-  private readonly nominated = new Map<string, PodInfo>()
+  private readonly nominator = new Nominator()
+  /** Pods for whose sake others are being told to go: in no queue meanwhile. */
+  private readonly making = new Set<string>()
   private nextStart = 0
   private awake = false
   private flushDueMs = Infinity
@@ -63,7 +69,7 @@ class Scheduler {
     this.profiles = new Map(profiles.map((profile) => [profile.schedulerName, profile]))
     this.pods = context.informer('pods')
     this.nodes = context.informer('nodes')
-    const watched: Readonly<Record<string, Informer<ApiObject>>> = { namespaces: context.informer('namespaces') }
+    const watched = Object.fromEntries(DECIDED_BY.map((resource) => [resource, context.informer<ApiObject>(resource)]))
     this.cache = new SchedulerCache(
       listersOf(
         (resource, key) => watched[resource]?.get(key),
@@ -71,14 +77,7 @@ class Scheduler {
       ),
     )
     this.queue = new SchedulingQueue(this.rules(profiles))
-    const { nominated } = this
-    const nominations = {
-      get size() {
-        return nominated.size
-      },
-      on: (node: string) => [...nominated.values()].filter(({ pod }) => pod.status.nominatedNodeName === node),
-    }
-    for (const { framework } of profiles) framework.nominations = nominations
+    for (const { framework } of profiles) framework.nominations = this.nominator
   }
 
   start(): void {
@@ -117,32 +116,29 @@ class Scheduler {
     const { uid } = pod.metadata
     if (after === null || isTerminal(after)) {
       this.queue.remove(uid)
-      this.nominated.delete(uid)
+      const promised = this.nominator.forget(uid)
       this.cache.dropPod(uid)
-      if ((pod.spec.nodeName ?? '') !== '') this.happened({ resource: 'AssignedPod', action: 'Delete', before, after })
+      if (promised || (pod.spec.nodeName ?? '') !== '') this.happened({ resource: 'AssignedPod', action: 'Delete', before, after })
       return
     }
     if ((after.spec.nodeName ?? '') !== '') {
       this.queue.remove(uid)
-      this.nominated.delete(uid)
+      this.nominator.forget(uid)
       const fresh = (before?.spec.nodeName ?? '') === ''
       this.cache.setPod(after)
-      // It may be one that others want to be with.
-      if (fresh || !same(before?.metadata.labels, after.metadata.labels))
+      // It may be one that others want to be with; and who is on the way out does not count where pods are to be even.
+      if (fresh || (before !== null && isDeleting(before) !== isDeleting(after)) || !same(before?.metadata.labels, after.metadata.labels))
         this.happened({ resource: 'AssignedPod', action: fresh ? 'Add' : 'Update', before, after })
       return
     }
     if (!this.profiles.has(after.spec.schedulerName) || this.cache.isAssumed(uid)) return
-    this.nominate(after)
+    // The room that was kept for it is anybody's again.
+    if (this.nominator.follow(before, after)) this.happened({ resource: 'AssignedPod', action: 'Delete', before, after: null })
     if (isDeleting(after)) this.queue.remove(uid)
+    else if (this.making.has(uid)) return
     else if (before === null || !this.queue.has(uid) || !same(before.spec, after.spec)) this.queue.add(after, this.context.elapsed())
     else this.queue.refresh(after)
     this.wake()
-  }
-
-  private nominate(pod: Pod): void {
-    if ((pod.status.nominatedNodeName ?? '') === '' || isDeleting(pod)) this.nominated.delete(pod.metadata.uid)
-    else this.nominated.set(pod.metadata.uid, podInfoOf(pod))
   }
 
   private happened(event: ClusterEvent): void {
@@ -185,23 +181,35 @@ class Scheduler {
     const { nodes } = this.cache
     const found = search(profile, this.cache, info, this.nextStart, this.context.random('ties'))
     this.nextStart = nodes.length === 0 ? 0 : (this.nextStart + found.examined) % nodes.length
+    const counted = this.counted()
     if (found.feasible.length === 0) {
+      const reason = unschedulableMessage(nodes.length, found.statuses)
+      this.decide({ kind: 'Unschedulable', pod: refOf('pods', pod), reason, ...counted })
       const candidate = preempt(profile, found, info)
-      this.queue.park(queued, pluginsOf(found.statuses), moment, this.context.elapsed())
-      spawn(this.sayUnschedulable(pod, unschedulableMessage(nodes.length, found.statuses), candidate))
+      if (candidate) this.promiseRoom(info, candidate, counted)
+      spawn(this.turnAway({ queued, pod, reason, rejectedBy: pluginsOf(found.statuses), moment }, candidate))
       return
     }
     const chosen = choose(profile, found, info, 'random').name
     const refused = this.reserve(profile, found.cycle, info, chosen)
     if (refused !== null) {
-      this.queue.park(queued, new Set([refused.plugin ?? '']), moment, this.context.elapsed())
-      spawn(this.sayUnschedulable(pod, refused.reasons.join(', '), null))
+      const reason = refused.reasons.join(', ')
+      spawn(this.turnAway({ queued, pod, reason, rejectedBy: new Set([refused.plugin ?? '']), moment }, undefined))
       return
     }
-    const assumed = this.cache.assumptions()
     this.cache.assume(info, chosen)
-    this.nominated.delete(pod.metadata.uid)
-    spawn(this.bind(queued, profile, found.cycle, info, chosen, assumed))
+    this.nominator.forget(pod.metadata.uid)
+    const view = this.context.view(...DECIDED_BY)
+    const decided = (): void => this.context.client.decide(view, { kind: 'Bind', pod: refOf('pods', pod), node: chosen, ...counted })
+    spawn(this.bind(queued, profile, found.cycle, info, chosen, decided))
+  }
+
+  private counted(): Counted {
+    return { assumed: this.cache.assumptions(), promised: this.nominator.all() }
+  }
+
+  private decide(choice: Choice): void {
+    this.context.client.decide(this.context.view(...DECIDED_BY), choice)
   }
 
   /** Who reserved something gives it back when a later plugin refuses. */
@@ -215,14 +223,7 @@ class Scheduler {
     return null
   }
 
-  private *bind(
-    queued: Queued,
-    profile: Profile,
-    cycle: Cycle,
-    info: PodInfo,
-    node: string,
-    assumed: readonly { uid: string; node: string }[],
-  ): Task<void> {
+  private *bind(queued: Queued, profile: Profile, cycle: Cycle, info: PodInfo, node: string, decided: () => void): Task<void> {
     const { client } = this.context
     const { pod } = info
     const { namespace, name, uid } = pod.metadata
@@ -230,7 +231,7 @@ class Scheduler {
       if (plugin.preBind === undefined) continue
       if ((yield* plugin.preBind(cycle, info, node)) !== null) return this.takeBack(queued, profile, cycle, info, node)
     }
-    client.decide(this.context.view('pods', 'nodes', 'namespaces'), { kind: 'Bind', pod: refOf('pods', pod), node, assumed })
+    decided()
     const reply = yield* client.bind({ resource: 'pods', namespace, name, uid }, node)
     // As long as nobody knows whether it went through, the pod counts on the node.
     if (reply.ok || (!reply.definite && (yield* this.isBound(namespace, name, uid)))) {
@@ -246,6 +247,7 @@ class Scheduler {
     if (this.cache.isAssumed(uid)) this.cache.dropPod(uid)
     const now = this.pods.get(`${namespace}/${name}`)
     if (now === undefined || now.metadata.uid !== uid || (now.spec.nodeName ?? '') !== '' || isDeleting(now)) return
+    this.nominator.follow(null, now)
     this.queue.backOff(queued, this.context.elapsed())
     // Others may have found no room for its sake.
     this.happened({ resource: 'AssignedPod', action: 'Delete', before: info.pod, after: null })
@@ -260,14 +262,38 @@ class Scheduler {
     }
   }
 
-  /** Says why no node was found, after those have been asked to go that are in the way. */
-  private *sayUnschedulable(pod: Pod, reason: string, candidate: Candidate | null): Task<void> {
-    const { client } = this.context
-    client.decide(this.context.view('pods', 'nodes'), { kind: 'Unschedulable', pod: refOf('pods', pod), reason })
-    if (candidate !== null) yield* this.evict(candidate, pod)
+  // Making room
+
+  /** From now on the room that comes free is kept for it, though nobody else knows yet. */
+  private promiseRoom(info: PodInfo, { node, victims }: Candidate, counted: Counted): void {
+    const { pod } = info
+    this.decide({ kind: 'Preempt', pod: refOf('pods', pod), node, victims: victims.map((victim) => refOf('pods', victim)), ...counted })
+    this.nominator.promise(info, node)
+  }
+
+  /** candidate null: what was promised to it is of no use any more. Undefined: that stays as it is. */
+  private *turnAway(turned: TurnedAway, candidate: Candidate | null | undefined): Task<void> {
+    const { queued, pod, rejectedBy, moment } = turned
+    const { namespace, name, uid } = pod.metadata
+    if (candidate) {
+      this.making.add(uid)
+      yield* this.evict(candidate, pod)
+      this.making.delete(uid)
+    }
+    const now = this.pods.get(`${namespace}/${name}`)
+    if (now?.metadata.uid !== uid || isDeleting(now) || (now.spec.nodeName ?? '') !== '') return
+    this.queue.park({ ...queued, pod: now }, rejectedBy, moment, this.context.elapsed())
+    this.wake()
+    if (candidate === null && this.nominator.forget(uid))
+      this.happened({ resource: 'AssignedPod', action: 'Delete', before: now, after: null })
+    yield* this.say(now, turned.reason, candidate === undefined ? now.status.nominatedNodeName : candidate?.node)
+  }
+
+  /** Writes why no node was found, and which one it is to have, where either is new. */
+  private *say(pod: Pod, reason: string, nominatedNodeName: string | undefined): Task<void> {
     const before = conditionOf(pod.status.conditions, 'PodScheduled')
-    const nominatedNodeName = candidate?.node ?? pod.status.nominatedNodeName
-    if (before?.status === 'False' && before.message === reason && nominatedNodeName === pod.status.nominatedNodeName) return
+    const promised = nominatedNodeName === pod.status.nominatedNodeName
+    if (before?.status === 'False' && before.message === reason && promised) return
     const next = {
       type: 'PodScheduled',
       status: 'False' as const,
@@ -275,27 +301,34 @@ class Scheduler {
       message: reason,
       lastTransitionTime: rfc3339(this.context.now()),
     }
-    const { namespace, name } = pod.metadata
     const conditions = withCondition(pod.status.conditions, next)
-    const status = nominatedNodeName === undefined ? { conditions } : { conditions, nominatedNodeName }
-    const patch = { metadata: { uid: pod.metadata.uid }, status }
-    yield* client.patch<Pod>({ resource: 'pods', namespace, name }, patch, { subresource: 'status', patchType: 'strategic' })
+    const status = promised ? { conditions } : { conditions, nominatedNodeName: nominatedNodeName ?? null }
+    yield* this.patchStatus(pod, status)
+  }
+
+  private *patchStatus({ metadata: { namespace, name, uid } }: Pod, status: unknown): Task<void> {
+    const place = { resource: 'pods', namespace, name }
+    yield* this.context.client.patch<Pod>(place, { metadata: { uid }, status }, { subresource: 'status', patchType: 'strategic' })
   }
 
   private *evict({ node, victims }: Candidate, preemptor: Pod): Task<void> {
-    const { client } = this.context
     for (const victim of victims) {
       if (isDeleting(victim)) continue
-      const choice = { kind: 'Preempt', pod: refOf('pods', preemptor), node, victim: refOf('pods', victim) } as const
-      client.decide(this.context.view('pods', 'nodes'), choice)
       const { namespace, name, uid } = victim.metadata
-      yield* client.delete({ resource: 'pods', namespace, name }, { preconditions: { uid } })
+      yield* this.context.client.delete({ resource: 'pods', namespace, name }, { preconditions: { uid } })
     }
     // Those of lower rank that were promised this node have to look again.
-    for (const [uid, { pod }] of this.nominated) {
-      if (pod.status.nominatedNodeName === node && priorityOf(pod) < priorityOf(preemptor)) this.nominated.delete(uid)
-    }
+    for (const other of this.nominator.below(preemptor, node)) yield* this.patchStatus(other, { nominatedNodeName: null })
   }
+}
+
+interface TurnedAway {
+  readonly queued: Queued
+  readonly pod: Pod
+  readonly reason: string
+  readonly rejectedBy: ReadonlySet<string>
+  /** Of the queue, when the pod was taken from it. */
+  readonly moment: number
 }
 
 const unreserve = (profile: Profile, cycle: Cycle, info: PodInfo, node: string): void => {

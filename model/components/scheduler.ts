@@ -5,6 +5,7 @@
  * implementation that picks among feasible nodes refines it. Preemption is left out: nobody here has a priority.
  * Source: kubernetes pkg/scheduler/schedule_one.go
  */
+import type { Placed } from '../state/history.ts'
 import type { ApiObject, Node, Pod } from '../state/objects.ts'
 import type { Request, System } from '../state/system.ts'
 import { infeasible } from './feasible.ts'
@@ -22,13 +23,13 @@ export const notToBind = (pod: Pod): string | null => {
   return isBound(pod) ? `is on ${pod.spec.nodeName}` : null
 }
 
-const unschedulable = ({ value: pod }: Held<Pod>): Request => {
+const unschedulable = ({ value: pod }: Held<Pod>, assumed: readonly Placed[]): Request => {
   const reason = 'no node is feasible'
   const said = { type: 'PodScheduled', status: 'False' as const, reason: 'Unschedulable', message: reason }
   const conditions = withCondition(pod.status.conditions, said)
   return asks(
     SCHEDULER,
-    { kind: 'Unschedulable', pod: refOf(pod), reason },
+    { kind: 'Unschedulable', pod: refOf(pod), reason, assumed, promised: [] },
     { verb: 'status', value: { ...pod, status: { ...pod.status, conditions } }, version: null },
   )
 }
@@ -52,13 +53,13 @@ export const schedulingBy = (podsKnown: (system: System, process: string) => rea
       const pod = refOf(held.value)
       const fits = nodes.filter(({ value: node }) => infeasible(scene, held.value, node) === null)
       if (fits.length === 0) {
-        const told = unschedulable(held)
+        const told = unschedulable(held, assumed)
         return told.request.verb === 'status' && sameValue(told.request.value, held.value) ? [] : [told]
       }
       return fits.map(({ value: { metadata } }) =>
         asksAndRemembers(
           SCHEDULER,
-          { kind: 'Bind', pod, node: metadata.name, assumed },
+          { kind: 'Bind', pod, node: metadata.name, assumed, promised: [] },
           { verb: 'bind', key: held.key, uid: pod.uid, node: metadata.name },
         ),
       )

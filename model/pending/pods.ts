@@ -1,6 +1,9 @@
 /** Pods: what keeps each from running and being ready, or from its end. */
-import { infeasible } from '../components/feasible.ts'
+import { DEFAULT_FILTERS, infeasible } from '../components/feasible.ts'
+import { allOf } from '../components/scheduling/plugins.ts'
+import { victimsOn } from '../components/scheduling/preemption.ts'
 import { allocatable, requests } from '../components/scheduling/requests.ts'
+import type { Scene } from '../components/scheduling/scene.ts'
 import type { Pending } from '../invariant.ts'
 import type { ApiObject, Pod } from '../state/objects.ts'
 import { all, conditionOf, controllerOf, isLost, isReady, isTerminal, label, type Picture, type Waiting } from './picture.ts'
@@ -77,16 +80,20 @@ const unboundPending = (picture: Picture, pod: Pod): Pending => {
   }
   if (pod.spec.schedulerName !== 'default-scheduler')
     return { object, waitsFor: `the scheduler ${pod.spec.schedulerName}, which does not run here`, blocked: true }
-  const blocked = !hasRoom(picture, pod)
   const why = said?.status === 'False' && said.message !== undefined ? `: ${said.message}` : ''
-  return { object, waitsFor: `a node${why}${blocked ? explained(picture, pod) : ''}`, blocked }
+  const scene = sceneOf(picture)
+  const nodes = scene.nodes.filter(({ metadata }) => !isLost(picture, metadata.name))
+  if (nodes.some((one) => infeasible(scene, pod, one) === null)) return { object, waitsFor: `a node${why}`, blocked: false }
+  const where = nodes.find((one) => pod.spec.preemptionPolicy !== 'Never' && victimsOn(scene, pod, one, fits) !== null)
+  if (where !== undefined) return { object, waitsFor: `room on ${where.metadata.name}, by pods of lower priority${why}`, blocked: false }
+  return { object, waitsFor: `a node${why}${explained(picture, pod)}`, blocked: true }
 }
 
-/** Whether some node would take it, as things are: by plain sums, and beside the pods that are there. */
-const hasRoom = (picture: Picture, pod: Pod): boolean => {
+const fits = allOf(DEFAULT_FILTERS.map(({ constraint }) => constraint))
+
+const sceneOf = (picture: Picture): Scene => {
   const pods = picture.pods.filter((other) => (other.spec.nodeName ?? '') !== '' && !isTerminal(other))
-  const scene = { nodes: [...picture.nodes.values()], pods, others: all<ApiObject>(picture.cluster, 'namespaces') }
-  return scene.nodes.some((node) => !isLost(picture, node.metadata.name) && infeasible(scene, pod, node) === null)
+  return { nodes: [...picture.nodes.values()], pods, others: all<ApiObject>(picture.cluster, 'namespaces') }
 }
 
 /** What no node could ever give is said in numbers. */

@@ -48,19 +48,26 @@ export type Outcome =
 /** The store's revision up to which a component had seen each resource when it decided. */
 export type View = Readonly<Record<ResourceName, Revision>>
 
+/** A pod and the node it counts on. */
+export interface Placed {
+  readonly uid: Uid
+  readonly node: string
+}
+/** Whom a scheduler counts on nodes beside those its view shows there. */
+export interface Counted {
+  /** Bound by itself, and not seen bound yet. */
+  readonly assumed: readonly Placed[]
+  /** Told that room is made for them there. */
+  readonly promised: readonly Placed[]
+}
+
 /** What a component decided from its view, said at the moment it sends the write. */
 export type Choice =
-  /** assumed: pods it counts on nodes though its view does not show them bound yet. */
-  | {
-      readonly kind: 'Bind'
-      readonly pod: ObjectRef
-      readonly node: string
-      readonly assumed: readonly { readonly uid: Uid; readonly node: string }[]
-    }
+  | ({ readonly kind: 'Bind'; readonly pod: ObjectRef; readonly node: string } & Counted)
   /** The scheduler found no node. `reason` is the message of the PodScheduled condition. */
-  | { readonly kind: 'Unschedulable'; readonly pod: ObjectRef; readonly reason: string }
-  /** The scheduler makes room on a node for a pod of higher priority. */
-  | { readonly kind: 'Preempt'; readonly pod: ObjectRef; readonly node: string; readonly victim: ObjectRef }
+  | ({ readonly kind: 'Unschedulable'; readonly pod: ObjectRef; readonly reason: string } & Counted)
+  /** The scheduler makes room on a node for a pod of higher priority: all who have to go, also those on their way already. */
+  | ({ readonly kind: 'Preempt'; readonly pod: ObjectRef; readonly node: string; readonly victims: readonly ObjectRef[] } & Counted)
   /** nowMs: what the owner's controller's own clock says, where it goes by times in its view. */
   | { readonly kind: 'CreatePod'; readonly owner: ObjectRef; readonly name: string; readonly nowMs?: number }
   | { readonly kind: 'DeletePod'; readonly owner: ObjectRef; readonly pod: ObjectRef; readonly nowMs?: number }

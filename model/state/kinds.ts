@@ -9,6 +9,7 @@ import type {
   PersistentVolumeClaim,
   PlainObject,
   Pod,
+  PriorityClass,
   ReplicaSet,
   Service,
 } from './objects.ts'
@@ -30,4 +31,5 @@ export type KubernetesObject =
   | Namespace
   | PersistentVolumeClaim
   | CustomResourceDefinition
+  | PriorityClass
   | PlainObject

@@ -175,6 +175,7 @@ export interface Volume {
   readonly rbd?: { readonly monitors: readonly string[]; readonly image: string; readonly pool?: string; readonly readOnly?: boolean }
   readonly [other: string]: unknown
 }
+export type PreemptionPolicy = 'PreemptLowerPriority' | 'Never'
 export interface PodSpec {
   /** Empty or absent until bound. */
   readonly nodeName?: string
@@ -194,8 +195,9 @@ export interface PodSpec {
   readonly hostname?: string
   readonly subdomain?: string
   readonly schedulingGates?: readonly { readonly name: string }[]
+  readonly priorityClassName?: string
   readonly priority?: number
-  readonly preemptionPolicy?: 'PreemptLowerPriority' | 'Never'
+  readonly preemptionPolicy?: PreemptionPolicy
   readonly overhead?: ResourceList
   readonly volumes?: readonly Volume[]
   readonly [other: string]: unknown
@@ -398,6 +400,15 @@ export interface CSINode extends ApiObject {
     readonly drivers: readonly { readonly name: string; readonly nodeID: string; readonly allocatable?: { readonly count?: number } }[]
   }
 }
+/** What the pods that name it are worth, and whether they push others out. */
+export interface PriorityClass extends ApiObject {
+  readonly kind: 'PriorityClass'
+  readonly value: number
+  /** Also of the pods that name none. */
+  readonly globalDefault?: boolean
+  readonly preemptionPolicy?: PreemptionPolicy
+  readonly description?: string
+}
 export interface PodDisruptionBudget extends ApiObject {
   readonly kind: 'PodDisruptionBudget'
   readonly spec: { readonly selector?: LabelSelector; readonly minAvailable?: IntOrPercent; readonly maxUnavailable?: IntOrPercent }
@@ -410,7 +421,7 @@ export interface Namespace extends ApiObject {
   readonly kind: 'Namespace'
   readonly status: { readonly phase: 'Active' | 'Terminating' }
 }
-/** ConfigMap, Secret, ServiceAccount, PriorityClass: stored and referred to, acted on by nobody. */
+/** ConfigMap, Secret, ServiceAccount: stored and referred to, acted on by nobody. */
 export interface PlainObject extends ApiObject {
   readonly kind: 'ConfigMap' | 'Secret' | 'ServiceAccount'
   readonly data?: Labels

@@ -65,6 +65,7 @@ export const RESOURCES: readonly Resource[] = [
     status: true,
     generation: true,
   }),
+  row('scheduling.k8s.io/v1', 'PriorityClass', 'priorityclasses', { namespaced: false }),
 ]
 
 export type ResourceName = string

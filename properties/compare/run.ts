@@ -176,7 +176,7 @@ class Run {
 
   private makeRoom(found: Search, info: PodInfo): boolean {
     const candidate = preempt(this.options.policy.profile, found, info)
-    if (candidate === null) return false
+    if (!candidate) return false
     for (const victim of candidate.victims) this.evict(victim.metadata.uid, podInfoOf(victim))
     this.metrics.preempted(candidate.victims.length)
     this.bind(found, info, candidate.node)

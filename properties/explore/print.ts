@@ -12,7 +12,7 @@ const choiceText = (choice: Choice): string => {
     case 'Unschedulable':
       return `Unschedulable ${choice.pod.name}`
     case 'Preempt':
-      return `Preempt ${choice.victim.name} for ${choice.pod.name} → ${choice.node}`
+      return `Preempt ${choice.victims.map(({ name }) => name).join(', ')} for ${choice.pod.name} → ${choice.node}`
     case 'CreatePod':
     case 'CreateJobPod':
     case 'CreateReplicaSet':

@@ -44,7 +44,7 @@ test('a scheduler that moves a pod is found at its first move', () => {
       .map(({ value, version }) =>
         asks(
           'kube-scheduler',
-          { kind: 'Bind', pod: refOf(value), node: 'node-1', assumed: [] },
+          { kind: 'Bind', pod: refOf(value), node: 'node-1', assumed: [], promised: [] },
           { verb: 'update', value: { ...value, spec: { ...value.spec, nodeName: 'node-1' } }, version },
         ),
       ),

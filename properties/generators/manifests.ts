@@ -20,6 +20,7 @@ export interface DeploymentKnobs {
   readonly placement?: 'apart' | 'together' | 'even'
   /** Old ReplicaSets kept. */
   readonly historyLimit?: number
+  readonly priorityClass?: string
   /** A container that runs before the others. */
   readonly init?: boolean
   readonly tolerations?: readonly Toleration[]
@@ -80,6 +81,7 @@ export const deployment = (name: string, knobs: DeploymentKnobs): Manifest => ({
       spec: {
         terminationGracePeriodSeconds: knobs.graceSeconds,
         ...(knobs.nodeSelector === undefined ? {} : { nodeSelector: knobs.nodeSelector }),
+        ...(knobs.priorityClass === undefined ? {} : { priorityClassName: knobs.priorityClass }),
         ...(knobs.placement === undefined ? {} : placed(knobs.placement, name)),
         ...(knobs.tolerations === undefined ? {} : { tolerations: knobs.tolerations }),
         ...(knobs.init === true ? { initContainers: [{ name: 'prepare', image: `registry.example/${name}:1` }] } : {}),
@@ -94,6 +96,14 @@ export const deployment = (name: string, knobs: DeploymentKnobs): Manifest => ({
       },
     },
   },
+})
+
+export const priorityClass = (name: string, value: number, preemptionPolicy: 'PreemptLowerPriority' | 'Never'): Manifest => ({
+  apiVersion: 'scheduling.k8s.io/v1',
+  kind: 'PriorityClass',
+  metadata: { name },
+  value,
+  preemptionPolicy,
 })
 
 export const service = (name: string): Manifest => ({

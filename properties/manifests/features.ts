@@ -33,7 +33,6 @@ const ofPodSpec = (spec: Tree): readonly string[] => {
     [some('livenessProbe') || some('startupProbe'), 'liveness and startup probes are not simulated yet: they always pass'],
     [some('lifecycle'), 'lifecycle hooks are not simulated yet: they take no time'],
     [spec['hostNetwork'] === true, 'the host network is not simulated: its pods get addresses of their own'],
-    [spec['priorityClassName'] !== undefined, 'priority classes and preemption are not simulated yet'],
   ]
   return rows.flatMap(([applies, text]) => (applies ? [text] : []))
 }

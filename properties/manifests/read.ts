@@ -31,6 +31,7 @@ const EXTENSIONS = ['.yaml', '.yml', '.json']
 const KINDS_IN_ORDER = [
   'CustomResourceDefinition',
   'Namespace',
+  'PriorityClass',
   'ServiceAccount',
   'ConfigMap',
   'Secret',

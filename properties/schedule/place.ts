@@ -121,7 +121,7 @@ class Placing {
     const said = { examined: found.examined, preemption: null }
     if (found.feasible.length === 0) {
       const message = unschedulableMessage(nodes.length, found.statuses)
-      const candidate = this.recorder.aside(() => preempt(profile, found, info))
+      const candidate = this.recorder.aside(() => preempt(profile, found, info)) ?? null
       this.note(uid, { ...said, node: null, message, preemption: candidate, record: this.recorder.end() })
       if (candidate === null) {
         this.vain.add(uid)

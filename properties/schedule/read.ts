@@ -5,10 +5,11 @@
  * Lenient where kubectl is: fields that nobody here reads are passed over. What is read has to be of the right type.
  */
 import { defaultPodSpec } from '../../impl/apiserver/kinds/pod-spec.ts'
+import { SYSTEM_CLASSES } from '../../impl/apiserver/kinds/priority-class.ts'
 import { isDeleting, isTerminal } from '../../impl/objects.ts'
 import { listersOf, type Listers } from '../../impl/scheduler/listers.ts'
 import { amountsOf } from '../../impl/scheduler/request.ts'
-import type { ApiObject, Node, Pod, PodSpec } from '../../model/state/objects.ts'
+import type { ApiObject, Node, Pod, PodSpec, PriorityClass } from '../../model/state/objects.ts'
 import { readPlacedObjects, type PlacedObject } from '../compare/objects.ts'
 import { InputError } from '../input.ts'
 import { filesOf } from '../manifests/read.ts'
@@ -33,18 +34,6 @@ const LOOKED_UP: Readonly<Record<string, string>> = {
   CSINode: 'csinodes',
   PodDisruptionBudget: 'poddisruptionbudgets',
   PodGroup: 'podgroups',
-}
-
-/** Priorities that every cluster has. Source: kubernetes/kubernetes pkg/apis/scheduling/types.go. */
-const SYSTEM_PRIORITIES: Readonly<Record<string, number>> = {
-  'system-cluster-critical': 2_000_000_000,
-  'system-node-critical': 2_000_001_000,
-}
-
-interface PriorityClass extends ApiObject {
-  readonly value?: number
-  readonly globalDefault?: boolean
-  readonly preemptionPolicy?: PodSpec['preemptionPolicy']
 }
 
 /** Throws InputError naming file, line, object and field. */
@@ -147,13 +136,13 @@ const podOf = (one: PlacedObject, classes: readonly PriorityClass[]): Pod => {
 
 /** What the admission plugin Priority writes. */
 const withPriority = (one: PlacedObject, spec: PodSpec, classes: readonly PriorityClass[]): PodSpec => {
-  const name = spec['priorityClassName'] as string | undefined
+  const name = spec.priorityClassName
   if (spec.priority !== undefined) return spec
   const found =
     name === undefined
       ? classes.find(({ globalDefault }) => globalDefault === true)
       : classes.find(({ metadata }) => metadata.name === name)
-  const priority = found?.value ?? (name === undefined ? 0 : SYSTEM_PRIORITIES[name])
+  const priority = found?.value ?? (name === undefined ? 0 : SYSTEM_CLASSES[name])
   if (priority === undefined)
     return fail(one, 'spec.priorityClassName', `expected a PriorityClass among the files, found no '${name}' (or give spec.priority)`)
   const policy = spec.preemptionPolicy ?? found?.preemptionPolicy

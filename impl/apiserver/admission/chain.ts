@@ -18,3 +18,8 @@ export function* admitted(asked: Asked, neighbours: Neighbours): Task<ApiObject>
   }
   return object
 }
+
+/** Throws Refusal. */
+export const admittedChange = (asked: Asked, neighbours: Neighbours): void => {
+  for (const plugin of CHAIN) plugin.update?.(asked, neighbours)
+}

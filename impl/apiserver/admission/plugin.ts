@@ -32,4 +32,6 @@ export interface AdmissionPlugin {
   readonly name: string
   /** The object as it shall be created. Throws Refusal. */
   create(asked: Asked, neighbours: Neighbours): ApiObject | Task<ApiObject>
+  /** Judges what an update would make of an object. Throws Refusal. */
+  update?(asked: Asked, neighbours: Neighbours): void
 }

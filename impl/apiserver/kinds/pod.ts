@@ -1,5 +1,6 @@
 /** Pods, and the one write that places them. Source: kubernetes/kubernetes pkg/registry/core/pod/{strategy.go,storage/storage.go}. */
-import type { Pod, PodSpec } from '../../../model/state/objects.ts'
+import type { Container, Pod, PodSpec } from '../../../model/state/objects.ts'
+import { same } from '../../equal.ts'
 import { Refusal } from '../status.ts'
 import type { Kind } from './kind.ts'
 import { defaultPodSpec, validatePodSpec } from './pod-spec.ts'
@@ -14,6 +15,15 @@ const qosOf = (spec: PodSpec): 'Guaranteed' | 'Burstable' | 'BestEffort' => {
   return guaranteed ? 'Guaranteed' : 'Burstable'
 }
 
+/** What an update may change: images, the deadline; tolerations may be added, scheduling gates taken away. */
+const fixed = ({ containers, initContainers, tolerations: _tolerations, schedulingGates: _gates, ...spec }: PodSpec): unknown => {
+  const unnamed = ({ image: _image, ...container }: Container) => container
+  const { activeDeadlineSeconds: _deadline, ...rest } = spec
+  return { ...rest, containers: containers.map(unnamed), initContainers: initContainers?.map(unnamed) }
+}
+const grows = (before: readonly unknown[] = [], after: readonly unknown[] = []): boolean =>
+  before.every((one) => after.some((other) => same(one, other)))
+
 export const pod: Kind = {
   defaults: defaultPodSpec,
   initialStatus: () => ({ phase: 'Pending' }),
@@ -24,7 +34,11 @@ export const pod: Kind = {
   keep: (held, updated, refuse) => {
     const before = (held as Pod).spec
     const after = (updated as Pod).spec
-    if (before.nodeName !== undefined && before.nodeName !== '' && after.nodeName !== before.nodeName) {
+    const allowed =
+      same(fixed(before), fixed(after)) &&
+      grows(before.tolerations, after.tolerations) &&
+      grows(after.schedulingGates, before.schedulingGates)
+    if (!allowed) {
       refuse('spec', 'pod updates may not change fields other than image, tolerations and gates')
     }
     return updated

@@ -7,6 +7,7 @@ import type { Kind } from './kind.ts'
 import { namespace } from './namespace.ts'
 import { node } from './node.ts'
 import { pod } from './pod.ts'
+import { priorityClass } from './priority-class.ts'
 import { service } from './service.ts'
 import { statefulSet } from './statefulset.ts'
 import { persistentVolumeClaim } from './volumes.ts'
@@ -23,6 +24,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Node: node,
   Pod: pod,
   PersistentVolumeClaim: persistentVolumeClaim,
+  PriorityClass: priorityClass,
   ReplicaSet: replicaSet,
   Service: service,
   StatefulSet: statefulSet,

@@ -42,6 +42,23 @@ export const SCORES: Readonly<Record<string, (args: Args) => Score>> = {
   InterPodAffinity: (args) => podAffinityScore(args.hardPodAffinityWeight, args.ignorePreferredTermsOfExistingPods),
 }
 
+/** What each score weighs where nothing else is configured. */
+export const DEFAULT_WEIGHTS: Readonly<Record<string, number>> = {
+  TaintToleration: 3,
+  NodeAffinity: 2,
+  PodTopologySpread: 2,
+  InterPodAffinity: 2,
+  NodeResourcesFit: 1,
+  NodeResourcesBalancedAllocation: 1,
+  ImageLocality: 1,
+}
+
+/** All scores together, each by its weight: one number for each node. */
+export const totals: Score = (scene, pod, nodes) => {
+  const weighed = Object.entries(DEFAULT_WEIGHTS).map(([name, weight]) => ({ weight, scores: SCORES[name]?.({})(scene, pod, nodes) ?? [] }))
+  return nodes.map((_, place) => weighed.reduce((sum, { weight, scores }) => sum + weight * (scores[place] ?? 0), 0))
+}
+
 /** All of them hold; what never does outweighs what does not now. */
 export const allOf =
   (constraints: readonly Constraint[]): Constraint =>

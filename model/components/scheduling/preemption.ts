@@ -14,17 +14,18 @@ export interface Candidate {
   readonly violations: number
 }
 
-const priority = ({ spec }: Pod): number => spec.priority ?? 0
+export const priority = ({ spec }: Pod): number => spec.priority ?? 0
 /** A pod that has not started counts as started last. */
 const start = ({ status }: Pod): string => status?.startTime ?? '9999'
-const importance = (one: Pod, other: Pod): number =>
+/** Negative: the first is the more important: of higher priority, or started earlier. */
+export const importance = (one: Pod, other: Pod): number =>
   priority(other) - priority(one) || (start(one) < start(other) ? -1 : start(one) > start(other) ? 1 : 0)
 
 const isEmpty = ({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean =>
   Object.keys(matchLabels).length + matchExpressions.length === 0
 
 /** Those that budgets do not allow to go, if all go in order of importance. */
-const protectedBy = (scene: Scene, pods: readonly Pod[]): ReadonlySet<Pod> => {
+export const protectedBy = (scene: Scene, pods: readonly Pod[]): ReadonlySet<Pod> => {
   const budgets = scene.others.filter((one): one is PodDisruptionBudget => one.kind === 'PodDisruptionBudget')
   return new Set(
     budgets.flatMap(({ metadata, spec: { selector }, status }) => {
