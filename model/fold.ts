@@ -61,6 +61,7 @@ class State implements Cluster {
   readonly rules = new Map<string, Rules>()
   readonly machinesDown = new Set<string>()
   readonly processesDown = new Set<string>()
+  readonly drains = new Map<string, readonly string[]>()
 }
 
 export class Fold {
@@ -97,6 +98,10 @@ export class Fold {
           state.machinesDown.add(next.machine)
           state.rules.delete(next.machine)
         }
+        return
+      case 'DrainChanged':
+        if (next.outcome === 'begun') state.drains.set(next.node, next.pods)
+        else state.drains.delete(next.node)
         return
       case 'PhaseBegan':
         state.phase = next.phase

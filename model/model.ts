@@ -6,6 +6,7 @@
 import { serve } from './components/apiserver.ts'
 import { containerRuntime } from './components/container-runtime.ts'
 import { deployment } from './components/deployment.ts'
+import { disruption } from './components/disruption.ts'
 import { endpointSlices } from './components/endpointslice.ts'
 import { environment } from './components/environment.ts'
 import { EMPTY } from './components/etcd.ts'
@@ -31,6 +32,7 @@ export const COMPONENTS = {
   nodeLifecycle,
   garbageCollector,
   endpointSlices,
+  disruption,
   kubelet,
   containerRuntime,
   kubeProxy,

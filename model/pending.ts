@@ -7,6 +7,7 @@ import type { Pending } from './invariant.ts'
 import { definitionsPending } from './pending/custom.ts'
 import { deploymentsPending } from './pending/deployments.ts'
 import { jobsPending } from './pending/jobs.ts'
+import { budgetsPending, drainsPending } from './pending/disruption.ts'
 import { containersPending, leftoversPending } from './pending/leftovers.ts'
 import { nodesPending } from './pending/nodes.ts'
 import { all, type Waiting } from './pending/picture.ts'
@@ -25,6 +26,8 @@ const ALL: readonly Waiting[] = [
   deploymentsPending,
   jobsPending,
   statefulSetsPending,
+  budgetsPending,
+  drainsPending,
   leftoversPending,
   containersPending,
   slicesPending,

@@ -4,6 +4,7 @@ import { ADMISSION } from './invariants/admission.ts'
 import { API } from './invariants/api.ts'
 import { CLUSTER } from './invariants/cluster.ts'
 import { DEPLOYMENTS } from './invariants/deployments.ts'
+import { DISRUPTION } from './invariants/disruption.ts'
 import { ETCD } from './invariants/etcd/register.ts'
 import { GARBAGE } from './invariants/garbage.ts'
 import { JOBS } from './invariants/jobs.ts'
@@ -34,6 +35,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...GARBAGE,
   ...NODE_HEALTH,
   ...NODES,
+  ...DISRUPTION,
   ...SCHEDULING,
   ...KUBELET,
   ...SERVICES,

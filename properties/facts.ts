@@ -9,6 +9,7 @@ import type { KubernetesObject } from '../model/state/kinds.ts'
 import type { StatefulSet } from '../model/state/stateful.ts'
 import { groupOf, resourceOfKind } from '../model/state/resources.ts'
 import type { ApiObject, Deployment, EndpointSlice, Node, Pod, ReplicaSet, Service } from '../model/state/objects.ts'
+import type { PodDisruptionBudget } from '../model/state/policy.ts'
 
 type Facts = Readonly<Record<string, string>>
 
@@ -76,6 +77,12 @@ const sliceFacts = (slice: EndpointSlice): Facts => ({
       .join(',') || '-',
 })
 
+const budgetFacts = ({ status }: PodDisruptionBudget): Facts => ({
+  allowed: String(status.disruptionsAllowed),
+  healthy: `${status.currentHealthy ?? 0} of ${status.desiredHealthy ?? 0}`,
+  disrupted: Object.keys(status.disruptedPods ?? {}).join(',') || '-',
+})
+
 const factsOf = (object: KubernetesObject): Facts => {
   switch (object.kind) {
     case 'Pod':
@@ -100,6 +107,8 @@ const factsOf = (object: KubernetesObject): Facts => {
       return jobFacts(object)
     case 'CronJob':
       return cronJobFacts(object)
+    case 'PodDisruptionBudget':
+      return budgetFacts(object)
     case 'Lease':
       return { holder: object.spec.holderIdentity ?? '-' }
     case 'Namespace':

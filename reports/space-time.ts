@@ -75,6 +75,7 @@ const placeOf = (seen: Observation, servers: ReadonlyMap<string, string>): Pick<
   })
   switch (seen.kind) {
     case 'UserActed':
+    case 'DrainChanged':
       return at('user', 'user')
     case 'FaultChanged':
       return at('faults', 'fault')

@@ -19,6 +19,7 @@ const USER_KINDS: ReadonlySet<string> = new Set<UserAction['kind']>([
   'Delete',
   'DeletePod',
   'Cordon',
+  'Drain',
   'DeleteNode',
   'Taint',
   'ExitContainer',
@@ -45,6 +46,8 @@ const describeUser = (action: UserAction): string => {
       return `delete pod number ${action.nth}${action.force ? ' by force' : ''}`
     case 'Cordon':
       return `${action.unschedulable ? 'cordon' : 'uncordon'} ${action.node}`
+    case 'Drain':
+      return `drain ${action.node}`
     case 'DeleteNode':
       return `delete nodes/${action.node}`
     case 'Taint':

@@ -26,6 +26,8 @@ export const describe = (seen: Observation): readonly string[] => {
   switch (seen.kind) {
     case 'UserActed':
       return [line(seen.atMs, 'user', `${seen.action} ${seen.detail}`)]
+    case 'DrainChanged':
+      return [line(seen.atMs, 'user', `Drain ${seen.node} ${seen.outcome}${seen.detail === '' ? '' : `: ${seen.detail}`}`)]
     case 'FaultChanged':
       return [line(seen.atMs, 'fault', `${describeFault(seen.fault)}: ${seen.outcome}${seen.detail === '' ? '' : ` (${seen.detail})`}`)]
     case 'PhaseBegan':

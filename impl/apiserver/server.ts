@@ -19,6 +19,7 @@ import type { Asked, Neighbours } from './admission/plugin.ts'
 import { CLEANUP, CustomResources } from './custom-resources.ts'
 import type { ApiClientMessage, ApiReply, ApiRequest, DeleteOptions } from './api.ts'
 import { FROM_THE_BEGINNING } from './bootstrap.ts'
+import { Evictions } from './eviction.ts'
 import { bindPod } from './kinds/pod.ts'
 import { jsonPatch, mergePatch, strategicMerge } from './patch.ts'
 import { ServiceAddresses } from './service-ip.ts'
@@ -55,6 +56,7 @@ export class Apiserver implements ClusterProcess {
   /** Resources whose caches stand still. */
   private readonly frozen = new Set<string>()
   private readonly neighbours: Neighbours
+  private readonly evictions: Evictions
 
   constructor(host: ClusterHost, options: ApiserverOptions) {
     this.host = host
@@ -77,6 +79,10 @@ export class Apiserver implements ClusterProcess {
         const place = { resource: resource.resource, name, ...(namespace === undefined ? {} : { namespace }) }
         return this.guard(this.perform({ verb: 'delete', ...place }, host.name))
       },
+    })
+    this.evictions = new Evictions(host, storage, (namespace, name, how, author) => {
+      const pods = resourceNamed('pods') as Resource
+      return this.delete(pods, keyOf('pods', namespace, name), name, how, author)
     })
     this.neighbours = {
       cached: (resource, key) => this.cache(resource).get(key),
@@ -197,6 +203,8 @@ export class Apiserver implements ClusterProcess {
       case 'get':
         return yield* this.get(resource, key, name, request, author)
       case 'create':
+        if (resource.kind === 'Pod' && request.subresource === 'eviction')
+          return yield* this.evictions.evict(request.namespace ?? 'default', name, request.deleteOptions ?? {}, author)
         return yield* this.bind(resource, key, name, request, author)
       case 'update':
       case 'patch':

@@ -26,6 +26,13 @@ export const invalid = (kind: string, name: string, field: string, why: string):
 export const badRequest = (message: string): Status => ({ code: 400, reason: 'BadRequest', message })
 export const forbidden = (message: string): Status => ({ code: 403, reason: 'Forbidden', message })
 export const expired = (message: string): Status => ({ code: 410, reason: 'Expired', message })
+export const tooManyRequests = (message: string, cause: string, retryAfterSeconds: number): Status => ({
+  code: 429,
+  reason: 'TooManyRequests',
+  message,
+  causes: [{ reason: 'DisruptionBudget', message: cause }],
+  retryAfterSeconds,
+})
 export const unavailable = (message: string): Status => ({ code: 503, reason: 'ServiceUnavailable', message, retryAfterSeconds: 1 })
 export const timedOut = (message: string): Status => ({ code: 504, reason: 'Timeout', message, retryAfterSeconds: 1 })
 export const tooLargeResourceVersion = (asked: number, current: number): Status => ({

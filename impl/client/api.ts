@@ -42,6 +42,8 @@ export interface ApiClient {
   ): Task<Result<T>>
   delete(name: ObjectName, options?: DeleteOptions): Task<Result<ApiObject>>
   bind(pod: ObjectName & { readonly uid: string }, node: string): Task<Result<ApiObject>>
+  /** Deletes a pod if its budget allows it. */
+  evict(pod: ObjectName & { readonly uid: string }): Task<Result<ApiObject>>
   /** Says what was decided and from what view, at the moment the write is sent. */
   decide(view: View, choice: Choice): void
 }

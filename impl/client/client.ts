@@ -215,6 +215,15 @@ export class Client implements ApiClient {
     return this.one({ verb: 'create', ...named(pod), subresource: 'binding', body: { target: { name: node }, uid: pod.uid } })
   }
 
+  evict(pod: ObjectName & { readonly uid: string }): Task<Result<ApiObject>> {
+    return this.one({
+      verb: 'create',
+      ...named(pod),
+      subresource: 'eviction',
+      deleteOptions: { preconditions: { uid: pod.uid } },
+    })
+  }
+
   decide(view: View, choice: Choice): void {
     this.host.observe({ kind: 'Decision', process: this.host.name, view, choice })
   }
@@ -235,6 +244,9 @@ const failed = <T>(reply: ApiReply): Result<T> => {
   return { ok: false, status, definite: (status.code >= 400 && status.code < 500) || status.reason === 'NoConnection' }
 }
 
+/** Creations that are something else than an object. */
+const SUBRESOURCE_VERBS: Readonly<Record<string, ApiCall['verb']>> = { binding: 'bind', eviction: 'evict' }
+
 const callOf = (request: ApiRequest): ApiCall => {
   const object = request.body as Partial<ApiObject> | undefined
   const uid = request.deleteOptions?.preconditions?.uid
@@ -242,13 +254,14 @@ const callOf = (request: ApiRequest): ApiCall => {
   const name = request.name ?? object?.metadata?.name
   return {
     kind: 'Api',
-    verb: request.subresource === 'binding' ? 'bind' : request.verb,
+    verb: SUBRESOURCE_VERBS[request.subresource ?? ''] ?? request.verb,
     resource: request.resource,
     ...(request.subresource === undefined ? {} : { subresource: request.subresource }),
     ...(request.namespace === undefined ? {} : { namespace: request.namespace }),
     ...(name === undefined ? {} : { name }),
     ...(version === undefined ? {} : { resourceVersion: version }),
     ...(uid === undefined ? {} : { uid }),
+    ...(request.labelSelector === undefined && request.fieldSelector === undefined ? {} : { selective: true as const }),
   }
 }
 

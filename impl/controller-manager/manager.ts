@@ -3,6 +3,7 @@ import type { Timings } from '../../model/state/plan.ts'
 import { runControllers, type ControllersProcess } from '../client/controller.ts'
 import type { ClusterHost } from '../wire.ts'
 import { deploymentController } from './deployment.ts'
+import { disruptionController } from './disruption.ts'
 import { endpointSliceController } from './endpointslice.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { jobController } from './job.ts'
@@ -36,5 +37,6 @@ export const controllerManager =
         nodeLifecycleController(timings),
         taintEvictionController,
         podGarbageCollector(timings),
+        disruptionController,
       ],
     })

@@ -11,6 +11,7 @@ import type { ObjectName, Result } from '../client/api.ts'
 import { Client } from '../client/client.ts'
 import { sleep, spawn, type Task } from '../task.ts'
 import type { ClusterHost, ClusterProcess } from '../wire.ts'
+import { drain } from './drain.ts'
 
 export interface KubectlOptions {
   readonly endpoints: readonly string[]
@@ -18,6 +19,9 @@ export interface KubectlOptions {
 
 /** Of the actions, those that go through the API. */
 export type KubectlAction = Exclude<UserAction, { readonly kind: 'ExitContainer' | 'Connect' | 'Etcd' }>
+
+/** Asked until it is answered, and then done with. */
+type RetriedAction = Exclude<KubectlAction, { readonly kind: 'Drain' }>
 
 const TIMEOUT_MS = 10_000
 const ATTEMPTS_MOST = 8
@@ -55,10 +59,10 @@ export class Kubectl implements ClusterProcess {
 
   /** Tries as a patient user would: again after a failure that may pass. */
   act(action: KubectlAction): void {
-    spawn(this.perform(action))
+    spawn(action.kind === 'Drain' ? drain(this.host, this.client, action.node) : this.perform(action))
   }
 
-  private *perform(action: KubectlAction): Task<void> {
+  private *perform(action: RetriedAction): Task<void> {
     for (let attempt = 0; attempt < ATTEMPTS_MOST; attempt++) {
       const reply = yield* this.once(action)
       if (reply.ok) {
@@ -76,7 +80,7 @@ export class Kubectl implements ClusterProcess {
     this.host.observe({ kind: 'UserActed', action: action.kind, detail: `${nameOf(action)}: given up` })
   }
 
-  private once(action: KubectlAction): Task<Attempt> {
+  private once(action: RetriedAction): Task<Attempt> {
     const { client } = this
     switch (action.kind) {
       case 'Apply':
@@ -195,7 +199,7 @@ const target = (resource: string, name: string): ObjectName => {
   return rest === undefined ? { resource, name } : { resource, namespace, name: rest }
 }
 
-const nameOf = (action: KubectlAction): string => {
+const nameOf = (action: RetriedAction): string => {
   switch (action.kind) {
     case 'Apply':
       return `${action.object.kind} ${action.object.metadata.namespace ?? 'default'}/${action.object.metadata.name}`

@@ -1,13 +1,6 @@
 /** Objects that plugins look up beside nodes and pods. A kind that the cluster does not serve is simply empty. */
-import type {
-  ApiObject,
-  CSINode,
-  Namespace,
-  PersistentVolume,
-  PersistentVolumeClaim,
-  PodDisruptionBudget,
-  StorageClass,
-} from '../../model/state/objects.ts'
+import type { ApiObject, CSINode, Namespace, PersistentVolume, PersistentVolumeClaim, StorageClass } from '../../model/state/objects.ts'
+import type { PodDisruptionBudget } from '../../model/state/policy.ts'
 
 export interface Listers {
   namespace(name: string): Namespace | undefined

@@ -319,8 +319,10 @@ const consistentReads = onReply(
     if (revision < floor)
       return { why: `${reply.call} listed ${call.resource} at revision ${revision}, though revision ${floor} had been acknowledged before` }
     const prefix = prefixOf(call.resource, call.namespace)
-    const truth = history.listAt(call.resource, revision).filter(({ key }) => key.startsWith(prefix))
     const told = new Map(objects)
+    const truth = history
+      .listAt(call.resource, revision)
+      .filter(({ key }) => key.startsWith(prefix) && (call.selective !== true || told.has(key)))
     const wrong = truth.find(({ key, stored }) => told.get(key) !== stored.modRevision)
     if (wrong !== undefined)
       return {

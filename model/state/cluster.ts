@@ -37,6 +37,8 @@ export interface Cluster {
   /** Machines that are down now (crashed and not restarted). */
   readonly machinesDown: ReadonlySet<string>
   readonly processesDown: ReadonlySet<string>
+  /** Nodes that users are emptying, and of which pods. */
+  readonly drains: ReadonlyMap<string, readonly Uid[]>
 }
 
 /** The store as it was: every version of every key, and the state at any revision. */

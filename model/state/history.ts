@@ -7,7 +7,7 @@
 import type { ObjectRef } from './cluster.ts'
 import type { Configuration, EtcdError, EtcdRequest, EtcdResponse, Key, KeyRange, LeaseId, Revision, Stored, Value } from './keyspace.ts'
 import type { AlarmMember } from './maintenance.ts'
-import type { Uid } from './objects.ts'
+import type { Time, Uid } from './objects.ts'
 import type { Fault } from './plan.ts'
 import type { ResourceName } from './resources.ts'
 
@@ -19,14 +19,16 @@ export type CallId = string
 /** A request to the Kubernetes API as its client meant it. */
 export interface ApiCall {
   readonly kind: 'Api'
-  readonly verb: 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete' | 'bind'
+  readonly verb: 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete' | 'bind' | 'evict'
   readonly resource: ResourceName
-  readonly subresource?: 'status' | 'binding' | 'scale'
+  readonly subresource?: 'status' | 'binding' | 'scale' | 'eviction'
   readonly namespace?: string
   readonly name?: string
   /** get and list: absent is consistent, '0' is any, N is not older than N. update: the version it replaces. */
   readonly resourceVersion?: string
-  /** delete: preconditions. */
+  /** list: by a selector, so that it shows some of what there is. */
+  readonly selective?: true
+  /** delete, evict: preconditions. */
   readonly uid?: Uid
 }
 /**
@@ -125,6 +127,18 @@ export type Choice =
       readonly absentMs: number
     }
   | { readonly kind: 'WriteEndpoints'; readonly service: ObjectRef; readonly slice: string }
+  /** What a budget allows, from the pods that the disruption controller sees. disrupted: evicted ones that it counts as gone. */
+  | {
+      readonly kind: 'CountBudget'
+      readonly budget: ObjectRef
+      readonly disrupted: readonly string[]
+      /** By the controller's own clock. */
+      readonly at: Time
+      readonly expectedPods: number
+      readonly desiredHealthy: number
+      readonly currentHealthy: number
+      readonly disruptionsAllowed: number
+    }
 
 /** What is durable of a member's Raft state. */
 export interface Disk {
@@ -338,6 +352,14 @@ export type Observation = { readonly atMs: number } &
       }
     | { readonly kind: 'FaultChanged'; readonly fault: Fault; readonly outcome: FaultOutcome; readonly detail: string }
     | { readonly kind: 'UserActed'; readonly action: string; readonly detail: string }
+    /** A user empties a node, of these pods. abandoned: it cannot go on, for what `detail` says. */
+    | {
+        readonly kind: 'DrainChanged'
+        readonly node: string
+        readonly outcome: 'begun' | 'ended' | 'abandoned'
+        readonly pods: readonly Uid[]
+        readonly detail: string
+      }
     | { readonly kind: 'PhaseBegan'; readonly phase: 'storm' | 'calm' | 'end' }
   )
 export type ObservationKind = Observation['kind']

@@ -15,6 +15,7 @@ import type {
 } from './objects.ts'
 import type { ControllerRevision, StatefulSet } from './stateful.ts'
 import type { CustomResourceDefinition } from './custom.ts'
+import type { PodDisruptionBudget } from './policy.ts'
 
 export type KubernetesObject =
   | Pod
@@ -33,3 +34,4 @@ export type KubernetesObject =
   | CustomResourceDefinition
   | PriorityClass
   | PlainObject
+  | PodDisruptionBudget

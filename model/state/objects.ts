@@ -358,7 +358,7 @@ export interface EndpointSlice extends ApiObject {
   readonly ports: readonly { readonly name: string; readonly port: number; readonly protocol: string }[]
 }
 
-// What a scheduler asks about storage and disruption
+// What a scheduler asks about storage
 
 export interface PersistentVolume extends ApiObject {
   readonly kind: 'PersistentVolume'
@@ -408,11 +408,6 @@ export interface PriorityClass extends ApiObject {
   readonly globalDefault?: boolean
   readonly preemptionPolicy?: PreemptionPolicy
   readonly description?: string
-}
-export interface PodDisruptionBudget extends ApiObject {
-  readonly kind: 'PodDisruptionBudget'
-  readonly spec: { readonly selector?: LabelSelector; readonly minAvailable?: IntOrPercent; readonly maxUnavailable?: IntOrPercent }
-  readonly status: { readonly disruptionsAllowed: number; readonly disruptedPods?: Readonly<Record<string, Time>> }
 }
 
 // Plain data

@@ -170,6 +170,8 @@ export type UserAction =
   /** The n-th pod, modulo how many there are, in name order, of those the selector matches. */
   | { readonly kind: 'DeletePod'; readonly nth: number; readonly force: boolean }
   | { readonly kind: 'Cordon'; readonly node: string; readonly unschedulable: boolean }
+  /** kubectl drain --ignore-daemonsets --force: no new pods, and those there are evicted, as budgets allow. */
+  | { readonly kind: 'Drain'; readonly node: string }
   | { readonly kind: 'DeleteNode'; readonly node: string }
   /** kubectl taint nodes: puts them on, or takes them off again. */
   | { readonly kind: 'Taint'; readonly node: string; readonly taints: readonly Taint[]; readonly remove: boolean }

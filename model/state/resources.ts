@@ -58,6 +58,7 @@ export const RESOURCES: readonly Resource[] = [
   row('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims', { status: true }),
   row('apps/v1', 'StatefulSet', 'statefulsets', { status: true, generation: true }),
   row('apps/v1', 'ControllerRevision', 'controllerrevisions'),
+  row('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets', { status: true, generation: true }),
   row('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices', { generation: true }),
   row('coordination.k8s.io/v1', 'Lease', 'leases'),
   row('apiextensions.k8s.io/v1', 'CustomResourceDefinition', 'customresourcedefinitions', {

@@ -130,4 +130,5 @@ export const clusterOf = ({ keyspace, running, rules, machinesDown }: System): C
   rules,
   machinesDown,
   processesDown: new Set(),
+  drains: new Map(),
 })

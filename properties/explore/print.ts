@@ -38,6 +38,8 @@ const choiceText = (choice: Choice): string => {
       return `GiveUpNode ${choice.node}`
     case 'MarkUnknown':
       return `MarkUnknown ${choice.node}`
+    case 'CountBudget':
+      return `CountBudget ${choice.budget.name} allows ${choice.disruptionsAllowed}`
     case 'WriteEndpoints':
       return `WriteEndpoints ${choice.service.name}`
   }

@@ -37,6 +37,7 @@ const KINDS_IN_ORDER = [
   'Secret',
   'PersistentVolumeClaim',
   'Service',
+  'PodDisruptionBudget',
   'Pod',
   'ReplicaSet',
   'Deployment',

@@ -1,8 +1,9 @@
-/** Nodes in zones crash, are cut off, lose their zone, are cordoned, tainted and deleted; pods move, and come back. */
+/** Nodes in zones crash, are cut off, lose their zone, are cordoned, drained, tainted and deleted; pods move, and come back. */
 import fc from 'fast-check'
 import type { Taint, Toleration } from '../../model/state/objects.ts'
 import type { ClusterShape, Manifest, NodeShape, UserAction } from '../../model/state/plan.ts'
 import { applied, deployment, service, workloadAction, type DeploymentKnobs } from '../generators/manifests.ts'
+import { disruptionBudget, drain } from '../generators/policy.ts'
 import { planOf } from '../generators/plan.ts'
 import { clusterTargets, nodes, standardShape } from '../generators/shapes.ts'
 import type { FaultKind } from '../generators/weather.ts'
@@ -75,6 +76,7 @@ const node = fc.constantFrom(...NODE_NAMES)
 /** What users do to nodes, beside what they do to what runs on them. */
 const operator: fc.Arbitrary<UserAction> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('Cordon'), node, unschedulable: fc.boolean() }) },
+  { weight: 3, arbitrary: drain(NODE_NAMES) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('DeleteNode'), node }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('Taint'), node, taints: fc.constantFrom(...TAINTS), remove: fc.boolean() }) },
 )
@@ -87,23 +89,24 @@ const bare = (name: string): Manifest => ({
   spec: { restartPolicy: 'Never', terminationGracePeriodSeconds: 5, containers: [{ name: 'main', image: 'registry.example/task:1' }] },
 })
 
-const opening = (web: DeploymentKnobs, db: DeploymentKnobs): readonly Manifest[] => [
+const opening = (web: DeploymentKnobs, db: DeploymentKnobs, budget: Manifest | null): readonly Manifest[] => [
   deployment('web', web),
   service('web'),
+  ...(budget === null ? [] : [budget]),
   deployment('db', db),
   ...['task-0', 'task-1', 'task-2'].map(bare),
 ]
 
 export const nodesSuite: Suite = {
   name: 'nodes',
-  sentence: 'nodes in zones crash, are cut off alone or with their zone, cordoned, tainted and deleted; their pods move',
+  sentence: 'nodes in zones crash, are cut off alone or with their zone, cordoned, drained, tainted and deleted; their pods move',
   weight: 2,
-  concerns: ['NODE-'],
-  plans: fc.tuple(knobs, knobs).chain(([web, db]) =>
+  concerns: ['NODE-', 'PDB-', 'DRAIN-'],
+  plans: fc.tuple(knobs, knobs, fc.option(disruptionBudget('web'), { freq: 4 })).chain(([web, db, budget]) =>
     planOf({
       suite: 'nodes',
       cluster: shape,
-      opening: applied(opening(web, db)),
+      opening: applied(opening(web, db, budget)),
       users: fc.oneof({ weight: 3, arbitrary: operator }, { weight: 2, arbitrary: workloadAction(['web', 'db'], NODE_NAMES) }),
       usersMost: 12,
       faultKinds: FAULTS,

@@ -3,6 +3,7 @@ import { job } from './batch.ts'
 import type { Resource } from '../../../model/state/resources.ts'
 import { customKind } from './custom.ts'
 import { customResourceDefinition } from './custom-resource-definition.ts'
+import { disruptionBudget } from './disruption-budget.ts'
 import type { Kind } from './kind.ts'
 import { namespace } from './namespace.ts'
 import { node } from './node.ts'
@@ -25,6 +26,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Pod: pod,
   PersistentVolumeClaim: persistentVolumeClaim,
   PriorityClass: priorityClass,
+  PodDisruptionBudget: disruptionBudget,
   ReplicaSet: replicaSet,
   Service: service,
   StatefulSet: statefulSet,

@@ -3,7 +3,8 @@
  *
  * Source: kubernetes/kubernetes pkg/scheduler/framework/preemption/preemption.go, plugins/defaultpreemption.
  */
-import type { Pod, PodDisruptionBudget } from '../../../model/state/objects.ts'
+import type { Pod } from '../../../model/state/objects.ts'
+import type { PodDisruptionBudget } from '../../../model/state/policy.ts'
 import { selects } from '../../selector.ts'
 import type { Cycle, Snapshot, Status } from '../framework.ts'
 import { priorityOf, type NodeInfo, type NodeState, type PodInfo } from '../node-info.ts'

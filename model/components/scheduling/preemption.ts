@@ -3,7 +3,8 @@
  *
  * Source: https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/
  */
-import type { LabelSelector, Node, Pod, PodDisruptionBudget } from '../../state/objects.ts'
+import type { LabelSelector, Node, Pod } from '../../state/objects.ts'
+import type { PodDisruptionBudget } from '../../state/policy.ts'
 import { matchesLabels } from '../../state/selector.ts'
 import { podsOn, type Constraint, type Scene } from './scene.ts'
 
