@@ -7,7 +7,7 @@ import type { ApiClientMessage, ApiServerMessage } from './apiserver/api.ts'
 import type { CriMessage } from './container-runtime/api.ts'
 import type { EtcdClientMessage, EtcdServerMessage } from './etcd/api.ts'
 import type { PeerMessage } from './etcd/peers.ts'
-import type { RaftMessage } from './etcd/raft-message.ts'
+import type { RaftLetter } from './etcd/raft-message.ts'
 import type { ProxyMessage } from './kube-proxy/api.ts'
 
 export type Message =
@@ -17,13 +17,16 @@ export type Message =
   | ApiServerMessage
   | CriMessage
   | ProxyMessage
-  /** Between members, by their ids: a process may have been one before, under another id. */
-  | { readonly kind: 'Raft'; readonly from: string; readonly to: string; readonly message: RaftMessage }
+  | RaftLetter
   | { readonly kind: 'Peer'; readonly message: PeerMessage }
 
 type WithoutTime<T> = T extends unknown ? Omit<T, 'atMs'> : never
-/** An observation before the world has put the time on it. */
-export type Sighting = WithoutTime<Observation>
+/**
+ * An observation before the world has put the time on it. What is seen often leaves room for that (`atMs: NOW`) and is not
+ * copied: whoever said it has no further use of it.
+ */
+export type Sighting = WithoutTime<Observation> | Observation
+export const NOW = 0
 
 export type ClusterHost = Host<Message, Sighting>
 export type ClusterProcess = Process<Message>

@@ -8,56 +8,76 @@
 import type { StoredRecord } from './host.ts'
 import type { Random } from './random.ts'
 
+/** An append of a record, or a cut to a length. */
 type Operation =
-  | { readonly kind: 'append'; readonly file: string; readonly stored: StoredRecord }
-  | { readonly kind: 'truncate'; readonly file: string; readonly length: number }
+  | { readonly file: string; readonly record: unknown; readonly length: null }
+  | { readonly file: string; readonly record: null; readonly length: number }
 
-type Files = Map<string, StoredRecord[]>
+interface Contents {
+  readonly records: unknown[]
+  /** Places of records whose writing was cut short. */
+  readonly torn: Set<number>
+}
 
-const apply = (files: Files, operation: Operation, torn: boolean): void => {
-  let records = files.get(operation.file)
-  if (records === undefined) {
-    records = []
-    files.set(operation.file, records)
+type Files = Map<string, Contents>
+
+const apply = (files: Files, { file, record, length }: Operation, torn: boolean): void => {
+  let contents = files.get(file)
+  if (contents === undefined) {
+    contents = { records: [], torn: new Set() }
+    files.set(file, contents)
   }
-  if (operation.kind === 'append') records.push(torn ? { ...operation.stored, torn } : operation.stored)
-  else records.length = Math.min(records.length, operation.length)
+  const { records } = contents
+  if (length === null) {
+    if (torn) contents.torn.add(records.length)
+    records.push(record)
+    return
+  }
+  records.length = Math.min(records.length, length)
+  for (const place of contents.torn) if (place >= length) contents.torn.delete(place)
 }
 
 export class DiskState {
   private readonly durable: Files = new Map()
-  private readonly current: Files = new Map()
+  /** What was written since, in order. */
   private volatile: Operation[] = []
   /** Operations ever written, and ever synced: their difference is what a crash may take. */
   private written = 0
   private synced = 0
 
   append(file: string, record: unknown): void {
-    this.write({ kind: 'append', file, stored: { record, torn: false } })
+    this.write({ file, record, length: null })
   }
 
   truncate(file: string, length: number): void {
-    this.write({ kind: 'truncate', file, length })
+    this.write({ file, record: null, length })
   }
 
   private write(operation: Operation): void {
     this.volatile.push(operation)
     this.written++
-    apply(this.current, operation, false)
   }
 
   read(file: string): readonly StoredRecord[] {
-    return this.current.get(file) ?? []
+    const { records, torn } = this.current().get(file) ?? EMPTY
+    return records.map((record, place) => ({ record, torn: torn.has(place) }))
   }
 
   list(): readonly string[] {
-    return [...this.current].filter(([, records]) => records.length > 0).map(([file]) => file)
+    return [...this.current()].filter(([, { records }]) => records.length > 0).map(([file]) => file)
+  }
+
+  /** What the process itself sees: all it has written. It seldom looks, but when it starts. */
+  private current(): Files {
+    const files: Files = new Map()
+    for (const [file, { records, torn }] of this.durable) files.set(file, { records: [...records], torn: new Set(torn) })
+    for (const operation of this.volatile) apply(files, operation, false)
+    return files
   }
 
   /** Everything is gone: the disk was replaced. */
   wipe(): void {
     this.durable.clear()
-    this.current.clear()
     this.volatile = []
     this.synced = this.written
   }
@@ -82,11 +102,11 @@ export class DiskState {
     const survive = random.below(this.volatile.length + 1)
     const torn = tornWrites && random.chance(500)
     for (const [index, operation] of this.volatile.slice(0, survive).entries()) {
-      apply(this.durable, operation, torn && index === survive - 1 && operation.kind === 'append')
+      apply(this.durable, operation, torn && index === survive - 1 && operation.length === null)
     }
     this.volatile = []
     this.synced = this.written
-    this.current.clear()
-    for (const [file, records] of this.durable) this.current.set(file, [...records])
   }
 }
+
+const EMPTY: Contents = { records: [], torn: new Set() }

@@ -23,10 +23,18 @@ const LARGE = 256
 /** Structural digest of a JSON-like value. Objects are taken to be immutable: that of a large one is remembered by identity. */
 export const digest = (value: unknown): Digest => {
   const hash = new RunningHash()
-  if (typeof value === 'object' && value !== null) return hash.digestOf(value)
-  hash.value(value)
+  if (typeof value !== 'object' || value === null) hash.value(value)
+  else {
+    const found = known.get(value)
+    if (found !== undefined) return found
+    hash.members(value)
+    if (hash.isLarge) known.set(value, hash.digest)
+  }
   return hash.digest
 }
+
+const scrambledHigh = (high: number): number => Math.imul(high ^ (high >>> 16), 0x85ebca6b)
+const scrambledLow = (low: number): number => Math.imul(low ^ (low >>> 15), 0xc2b2ae35)
 
 export class RunningHash {
   private high = SEED_HIGH
@@ -37,6 +45,10 @@ export class RunningHash {
   private mix(word: number): void {
     this.high = Math.imul(rotate(this.high ^ word, 13), 0xcc9e2d51)
     this.low = Math.imul(rotate(this.low + word, 17) ^ this.high, 0x1b873593)
+  }
+
+  get isLarge(): boolean {
+    return this.characters >= LARGE
   }
 
   number(value: number): void {
@@ -66,30 +78,31 @@ export class RunningHash {
         return this.number(value)
       case 'boolean':
         return this.mix(value ? 3 : 4)
-      case 'object': {
-        if (value === null) return this.mix(5)
-        const made = this.digestOf(value)
-        this.mix(made.high)
-        return this.mix(made.low)
-      }
+      case 'object':
+        return value === null ? this.mix(5) : this.inner(value)
       default:
         return this.mix(6)
     }
   }
 
-  /** Of an object by itself: what was mixed in before and after has no part in it. */
-  digestOf(value: object): Digest {
+  /** Mixes in the digest of an object by itself, in which what was mixed in before has no part. */
+  private inner(value: object): void {
     const found = known.get(value)
-    if (found !== undefined) return found
+    if (found !== undefined) {
+      this.mix(found.high)
+      this.mix(found.low)
+      return
+    }
     const { high, low, characters } = this
     this.high = SEED_HIGH
     this.low = SEED_LOW
     this.members(value)
-    const made = this.digest
+    if (this.characters - characters >= LARGE) known.set(value, this.digest)
+    const { lastHigh, lastLow } = this
     this.high = high
     this.low = low
-    if (this.characters - characters >= LARGE) known.set(value, made)
-    return made
+    this.mix(lastHigh)
+    this.mix(lastLow)
   }
 
   /** The members of an object or array themselves, not its remembered digest. Absent and undefined are the same. */
@@ -115,17 +128,21 @@ export class RunningHash {
     return copy
   }
 
+  private get lastHigh(): number {
+    return scrambledHigh(this.high) ^ (scrambledLow(this.low) >>> 13)
+  }
+
+  private get lastLow(): number {
+    return scrambledLow(this.low) ^ (scrambledHigh(this.high) >>> 16)
+  }
+
   get digest(): Digest {
-    let high = this.high
-    let low = this.low
-    high = Math.imul(high ^ (high >>> 16), 0x85ebca6b)
-    low = Math.imul(low ^ (low >>> 15), 0xc2b2ae35)
-    return { high: (high ^ (low >>> 13)) >>> 0, low: (low ^ (high >>> 16)) >>> 0 }
+    return { high: this.lastHigh >>> 0, low: this.lastLow >>> 0 }
   }
 
   /** 16 hex digits. */
   get hex(): string {
-    const { high, low } = this.digest
+    const { lastHigh: high, lastLow: low } = this
     // prettier-ignore
     return String.fromCharCode(
       digit(high, 28), digit(high, 24), digit(high, 20), digit(high, 16), digit(high, 12), digit(high, 8), digit(high, 4), digit(high, 0),

@@ -51,7 +51,9 @@ export interface ApplierOptions {
 
 /** How many ids of applied proposals are remembered to apply a duplicated one once. */
 const REMEMBERED = 4_096
-const NOTHING: Applied = { response: null, changes: [], sightings: [] }
+const NO_CHANGES: readonly Change[] = []
+const NO_SIGHTINGS: readonly Sighting[] = []
+const NOTHING: Applied = { response: null, changes: NO_CHANGES, sightings: NO_SIGHTINGS }
 
 export class Applier {
   readonly mvcc: Mvcc
@@ -86,8 +88,7 @@ export class Applier {
     this.index = entry.index
     this.term = entry.term
     const { proposal } = entry
-    if (proposal === null || this.proposals.has(proposal.id)) return NOTHING
-    this.proposals.add(proposal.id)
+    if (proposal === null || !this.proposals.add(proposal.id)) return NOTHING
     return this.perform(entry, proposal, nowMs, wanted)
   }
 
@@ -149,7 +150,7 @@ export class Applier {
       default: {
         const { enabled, revision } = auth
         const response = auth.apply(request, info, this.now)
-        if (auth.revision === revision && auth.enabled === enabled) return { response, changes: [], sightings: [] }
+        if (auth.revision === revision && auth.enabled === enabled) return { response, changes: NO_CHANGES, sightings: NO_SIGHTINGS }
         mvcc.note(request)
         this.tokens.changed(request)
         const sighting: Sighting = { kind: 'AuthChanged', index: entry.index, authRevision: auth.revision, request }
@@ -182,7 +183,7 @@ export class Applier {
     const fits = quota.fits(cost)
     const { response, changes } = mvcc.apply(request, this.header, lessor, wanted)
     // It is too late to refuse it: the other members may have had the room.
-    return { response: fits || response.kind === 'Error' ? response : NO_SPACE_LEFT, changes, sightings: [] }
+    return { response: fits || response.kind === 'Error' ? response : NO_SPACE_LEFT, changes, sightings: NO_SIGHTINGS }
   }
 
   /** A cluster whose members were found to differ does nothing more. */
@@ -238,5 +239,5 @@ export class Applier {
   }
 }
 
-const refused = (response: EtcdError): Applied => ({ response, changes: [], sightings: [] })
+const refused = (response: EtcdError): Applied => ({ response, changes: NO_CHANGES, sightings: NO_SIGHTINGS })
 const done = (response: EtcdResponse, ...sightings: readonly Sighting[]): Applied => ({ response, changes: [], sightings })

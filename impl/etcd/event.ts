@@ -1,6 +1,7 @@
 /** A change of a key as a watch is told of it. Source: server/etcdserver/api/v3rpc/watch.go. */
 import type { Stored, WatchCreateRequest, WatchEvent } from '../../model/state/keyspace.ts'
 import type { Change } from './mvcc.ts'
+import { keyValue } from './range.ts'
 import { sizeOf } from './request.ts'
 
 export const isAsked = ({ after }: Change, { filters }: WatchCreateRequest): boolean =>
@@ -8,12 +9,10 @@ export const isAsked = ({ after }: Change, { filters }: WatchCreateRequest): boo
 
 /** previous: what to say was before; null: nothing. */
 export const eventOf = ({ key, after, revision }: Change, previous: Stored | null): WatchEvent => {
-  const gone = { key, value: undefined, createRevision: 0, modRevision: revision, version: 0, lease: 0 }
-  return {
-    type: after === null ? 'DELETE' : 'PUT',
-    kv: after === null ? gone : { key, ...after },
-    ...(previous === null ? {} : { prevKv: { key, ...previous } }),
-  }
+  const type = after === null ? 'DELETE' : 'PUT'
+  const kv =
+    after === null ? { key, value: undefined, createRevision: 0, modRevision: revision, version: 0, lease: 0 } : keyValue(key, after)
+  return previous === null ? { type, kv } : { type, kv, prevKv: keyValue(key, previous) }
 }
 
 /** What the key was at the revision before: a transaction may have put what it deletes. changes: with all of the revision. */

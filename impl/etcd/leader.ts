@@ -8,7 +8,7 @@ import { isJoint, isLearner, LEAVE_JOINT, membersOf } from './configuration.ts'
 import type { Log } from './log.ts'
 import { Progress } from './progress.ts'
 import { heldByQuorum, isQuorum } from './quorum.ts'
-import type { Entry, Proposal, RaftMessage, Unsent } from './raft-message.ts'
+import type { Entry, Proposal, RaftMessage } from './raft-message.ts'
 import type { RaftEvents, RaftOptions } from './raft.ts'
 
 /** What a leader needs of the member that it is. */
@@ -23,7 +23,7 @@ export interface Led {
   /** The last index that is on its own disk. */
   readonly durable: number
   readonly configuration: Configuration
-  send(to: string, message: Unsent): void
+  send(to: string, message: RaftMessage): void
   commitTo(index: number): void
   stepDown(reason: string): void
 }
@@ -140,7 +140,7 @@ export class Leader {
     if (!log.knows(prevIndex)) return this.sendSnapshot(to, progress)
     const entries = progress.windowFull ? NO_ENTRIES : log.slice(progress.next, Math.min(log.lastIndex, prevIndex + options.entriesMost))
     if (entries.length === 0 && !evenEmpty) return false
-    this.member.send(to, { kind: 'Append', prevIndex, prevTerm: log.termAt(prevIndex), entries, commit })
+    this.member.send(to, { kind: 'Append', term: this.member.term, prevIndex, prevTerm: log.termAt(prevIndex), entries, commit })
     progress.sent(entries.length)
     return true
   }
@@ -150,7 +150,7 @@ export class Leader {
     if (!progress.active) return false
     const snapshot = this.member.events.snapshot()
     progress.becomeSnapshot(snapshot.index)
-    this.member.send(to, { kind: 'Install', snapshot })
+    this.member.send(to, { kind: 'Install', term: this.member.term, snapshot })
     return true
   }
 
@@ -189,7 +189,7 @@ export class Leader {
     else if (progress.match + 1 >= log.firstIndex) progress.becomeReplicate()
     this.maybeCommit()
     while (progress.next <= log.lastIndex && this.sendAppend(from, progress, false));
-    if (from === this.transferee && progress.match === log.lastIndex) this.member.send(from, { kind: 'TimeoutNow' })
+    if (from === this.transferee && progress.match === log.lastIndex) this.member.send(from, { kind: 'TimeoutNow', term: this.member.term })
   }
 
   /** How far a member's disk is known to hold this log. */
@@ -221,7 +221,8 @@ export class Leader {
 
   private sendHeartbeats(context: string): void {
     const { commit } = this.member
-    for (const [peer, { match }] of this.progress) this.member.send(peer, { kind: 'Heartbeat', commit: Math.min(commit, match), context })
+    for (const [peer, { match }] of this.progress)
+      this.member.send(peer, { kind: 'Heartbeat', term: this.member.term, commit: Math.min(commit, match), context })
   }
 
   onHeartbeatReply(from: string, context: string): void {
@@ -269,7 +270,7 @@ export class Leader {
 
   private answerRead({ from, context, index }: PendingRead): void {
     if (from === this.member.id) this.member.events.readReady(context, index)
-    else this.member.send(from, { kind: 'ReadIndexReply', context, index })
+    else this.member.send(from, { kind: 'ReadIndexReply', term: this.member.term, context, index })
   }
 
   /** Every election timeout: a leader that a quorum has not answered gives up. */
@@ -288,7 +289,7 @@ export class Leader {
     if (progress === undefined || isLearner(member.configuration, to) || this.transferee === to) return
     this.transferee = to
     this.transferSinceMs = nowMs
-    if (progress.match === member.log.lastIndex) member.send(to, { kind: 'TimeoutNow' })
+    if (progress.match === member.log.lastIndex) member.send(to, { kind: 'TimeoutNow', term: member.term })
     else this.sendAppend(to, progress, true)
   }
 }

@@ -8,16 +8,6 @@ import type { Entry } from './raft-message.ts'
 /** [first index, term] of a run of entries of one term. */
 type Run = readonly [number, number]
 
-const runsOf = (entries: readonly Entry[]): readonly Run[] => {
-  const runs: Run[] = []
-  let term = -1
-  for (const entry of entries) {
-    if (entry.term !== term) runs.push([entry.index, entry.term])
-    ;({ term } = entry)
-  }
-  return runs
-}
-
 export class Log {
   private entries: Entry[] = []
   /** The last entry that was cut off. */
@@ -102,6 +92,17 @@ export class Log {
 
   /** Of all it holds from an index on. */
   runs(from = 1): readonly Run[] {
-    return runsOf(this.slice(Math.max(from, this.firstIndex), this.lastIndex))
+    const first = this.entries[Math.max(0, from - this.firstIndex)]
+    if (first === undefined) return []
+    const runs: Run[] = [[first.index, first.term]]
+    // Terms never go down.
+    if (first.term === this.lastTerm) return runs
+    let { term } = first
+    for (let index = first.index + 1; index <= this.lastIndex; index++) {
+      if (this.termAt(index) === term) continue
+      term = this.termAt(index)
+      runs.push([index, term])
+    }
+    return runs
   }
 }

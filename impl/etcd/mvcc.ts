@@ -22,7 +22,7 @@ import type {
 } from '../../model/state/keyspace.ts'
 import { keepsNewest, revisionAfter } from './compaction.ts'
 import { COMPACTED, FUTURE } from './errors.ts'
-import { answerRange } from './range.ts'
+import { answerRange, keyValue } from './range.ts'
 import { inRange, isOneKey, sizeOf } from './request.ts'
 import { check, resolve, withoutReads, type Leases, type Operation } from './txn.ts'
 
@@ -240,14 +240,14 @@ export class Mvcc {
     switch (operation.kind) {
       case 'Put': {
         const before = this.put(operation)
-        const prev = operation.prevKv === true && before !== null ? { prevKv: { key: operation.key, ...before } } : {}
-        return { kind: 'Put', header: header(this.revisionNow), ...prev }
+        if (operation.prevKv !== true || before === null) return { kind: 'Put', header: header(this.revisionNow) }
+        return { kind: 'Put', header: header(this.revisionNow), prevKv: keyValue(operation.key, before) }
       }
       case 'DeleteRange': {
         const gone: { key: Key; stored: Stored }[] = []
         this.each(operation, this.revisionNow, (key, stored) => gone.push({ key, stored }))
         for (const { key } of gone) this.remove(key)
-        const prev = operation.prevKv === true ? { prevKvs: gone.map(({ key, stored }) => ({ key, ...stored })) } : {}
+        const prev = operation.prevKv === true ? { prevKvs: gone.map(({ key, stored }) => keyValue(key, stored)) } : {}
         return { kind: 'DeleteRange', header: header(this.revisionNow), deleted: gone.length, ...prev }
       }
       case 'Range':
@@ -302,7 +302,9 @@ export class Mvcc {
       this.versions.set(change.key, [change])
       this.keys.splice(this.place(change.key), 0, change.key)
     } else versions.push(change)
-    this.fresh.push(change)
+    // Most have one: no room is made for more.
+    if (this.fresh.length === 0) this.fresh = [change]
+    else this.fresh.push(change)
   }
 
   // Compaction

@@ -8,10 +8,11 @@ import type { Connection, ConnectionHandler } from '../../sim/host.ts'
 import type { Disk } from '../../model/state/history.ts'
 import type { Header, MemberId, Revision } from '../../model/state/keyspace.ts'
 import type { Timings } from '../../model/state/plan.ts'
-import type { ClusterHost, Message } from '../wire.ts'
+import { NOW, type ClusterHost, type Message, type Sighting } from '../wire.ts'
 import { Applier } from './applier.ts'
+import type { Change } from './mvcc.ts'
 import { ALIVE_MS, Peers } from './peers.ts'
-import type { Entry, RaftMessage } from './raft-message.ts'
+import type { Entry, Proposal, RaftLetter, RaftMessage } from './raft-message.ts'
 import { Raft } from './raft.ts'
 import { Reads } from './reads.ts'
 import { requestTimeoutMs, Service } from './service.ts'
@@ -30,14 +31,11 @@ const CATCH_UP_ENTRIES = 5_000
 /** What is never expected to start again is started again by its supervisor, to say so again. */
 const REMOVED_RESTART_MS = 10_000
 
+const NO_ENTRIES: readonly Entry[] = []
+
 /** Whether a message may leave before what this member has written is durable. */
 const needsNoDisk = (message: RaftMessage): boolean =>
   message.kind === 'Append' || message.kind === 'Heartbeat' || message.kind === 'ReadIndex' || message.kind === 'Install'
-
-interface Outgoing {
-  readonly to: MemberId
-  readonly message: RaftMessage
-}
 
 export class Node {
   private readonly host: ClusterHost
@@ -56,7 +54,7 @@ export class Node {
   private flushing = false
   private dirty = false
   private syncing = false
-  private afterSync: Outgoing[] = []
+  private afterSync: RaftLetter[] = []
   /** What was written since the last sync began starts here. */
   private unsyncedFrom = Infinity
   /** Term → sorts of message it has sent in it, for the observer. */
@@ -92,7 +90,7 @@ export class Node {
       peers: this.peers,
       header: () => this.header(),
       linearizable: (done, late) => this.reads.linearizable(done, late),
-      send: (to, message) => this.transmit(to, message),
+      send: (to, message) => this.transmit({ kind: 'Raft', from: id, to, message }),
       flush: () => this.flush(),
     })
   }
@@ -108,9 +106,9 @@ export class Node {
       elected: (term) => this.elected(term),
       steppedDown: (term, reason) => this.steppedDown(term, reason),
       campaigned: (term, pre) => host.observe({ kind: 'Campaigned', member: id, term, pre }),
-      committed: (index, entryTerm) => host.observe({ kind: 'Committed', member: id, term: this.raft.term, index, entryTerm }),
+      committed: (index, entryTerm) => host.observe({ atMs: NOW, kind: 'Committed', member: id, term: this.raft.term, index, entryTerm }),
       readReady: (context, index) => this.reads.ready(context, index),
-      steppedBack: (to, match, next) => host.observe({ kind: 'SteppedBack', member: id, term: this.raft.term, to, match, next }),
+      steppedBack: (to, match, next) => host.observe({ atMs: NOW, kind: 'SteppedBack', member: id, term: this.raft.term, to, match, next }),
       proposalsDropped: (proposals) => {
         for (const one of proposals) this.service.dropped(one.id)
       },
@@ -221,7 +219,7 @@ export class Node {
     return true
   }
 
-  private receiveRaft(process: string, { from, to, message }: Message & { kind: 'Raft' }): void {
+  private receiveRaft(process: string, { from, to, message }: RaftLetter): void {
     // Meant for one that ran here before.
     if (to !== this.id || !this.heard(from, process)) return
     if (!this.service.receive(from, message)) this.raft.step(from, message, this.host.elapsed())
@@ -252,8 +250,9 @@ export class Node {
 
   private write(): void {
     const { raft } = this
-    const entries = raft.unwrittenFrom <= raft.log.lastIndex ? raft.log.slice(raft.unwrittenFrom, raft.log.lastIndex) : []
-    if (this.wal.save(raft.hardState, entries)) this.dirty = true
+    const { unwrittenFrom, log } = raft
+    const entries = unwrittenFrom <= log.lastIndex ? log.slice(unwrittenFrom, log.lastIndex) : NO_ENTRIES
+    if (this.wal.save(raft, entries)) this.dirty = true
     if (entries.length > 0) this.unsyncedFrom = Math.min(this.unsyncedFrom, raft.unwrittenFrom)
     raft.hardStateChanged = false
     raft.unwrittenFrom = raft.log.lastIndex + 1
@@ -263,14 +262,15 @@ export class Node {
     const { outbox } = this.raft
     if (outbox.length === 0) return
     this.raft.outbox = []
-    for (const outgoing of outbox) {
-      if (needsNoDisk(outgoing.message)) this.transmit(outgoing.to, outgoing.message)
-      else this.afterSync.push(outgoing)
+    for (const letter of outbox) {
+      if (needsNoDisk(letter.message)) this.transmit(letter)
+      else this.afterSync.push(letter)
     }
   }
 
-  private transmit(to: MemberId, message: RaftMessage): void {
+  private transmit(letter: RaftLetter): void {
     const { host } = this
+    const { to, message } = letter
     const process = this.peers.processOf(to)
     if (process === null) return
     // A vote counts from the moment it is told to somebody.
@@ -280,7 +280,7 @@ export class Node {
       host.observe({ kind: 'Voted', member: this.id, term: message.term, candidate: this.id })
     if (message.kind === 'Install') this.expectInstalled(to, message.snapshot.index)
     this.spoke(message)
-    host.send(process, { kind: 'Raft', from: this.id, to, message })
+    host.send(process, letter)
   }
 
   /** Whether a snapshot arrives nobody says but the member itself: after a while it is asked. */
@@ -316,7 +316,8 @@ export class Node {
     this.unsyncedFrom = Infinity
     host.disk.sync(() => {
       this.syncing = false
-      host.observe({ kind: 'Persisted', member: this.id, ...disk })
+      const { term, vote, from, lastIndex: last, log } = disk
+      host.observe({ atMs: NOW, kind: 'Persisted', member: this.id, term, vote, from, lastIndex: last, log })
       this.sendAfterSync(ready)
       raft.wrote(lastIndex, lastTerm, disk.term, host.elapsed())
       this.flush()
@@ -331,7 +332,7 @@ export class Node {
   }
 
   private sendAfterSync(count: number): void {
-    for (const { to, message } of this.afterSync.splice(0, count)) this.transmit(to, message)
+    for (const letter of this.afterSync.splice(0, count)) this.transmit(letter)
   }
 
   // Applying
@@ -351,14 +352,13 @@ export class Node {
     const { proposal } = entry
     const applied = this.applier.apply(entry, host.elapsed(), proposal !== null && this.service.awaits(proposal.id))
     if (proposal !== null && applied.response !== null) {
-      const { author, via, auth } = proposal
-      const user = auth === undefined ? {} : { user: auth.user }
-      for (const change of applied.changes)
-        host.observe({ kind: 'Commit', ...change, author, via, ...user, index: entry.index, term: entry.term })
+      for (const change of applied.changes) host.observe(commitOf(change, proposal, entry))
       for (const sighting of applied.sightings) host.observe(sighting)
       this.service.applied(proposal, applied)
     }
-    host.observe({ kind: 'Applied', member: this.id, index: entry.index, term: entry.term, ...this.stateNow() })
+    const { index, term } = entry
+    const { mvcc, digest } = this.applier
+    host.observe({ atMs: NOW, kind: 'Applied', member: this.id, index, term, revision: mvcc.revision, digest })
     if (proposal?.change === undefined) return
     this.observeConfiguration(entry.index)
     raft.configure(this.applier.membership.configuration)
@@ -399,3 +399,8 @@ export class Node {
     return this.service.accept(connection)
   }
 }
+
+const commitOf = ({ revision, key, before, after }: Change, { author, via, auth }: Proposal, { index, term }: Entry): Sighting =>
+  auth === undefined
+    ? { atMs: NOW, kind: 'Commit', revision, key, before, after, author, via, index, term }
+    : { atMs: NOW, kind: 'Commit', revision, key, before, after, author, via, user: auth.user, index, term }

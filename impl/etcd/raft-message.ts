@@ -63,5 +63,10 @@ export type RaftMessage = { readonly term: number } &
     | { readonly kind: 'Ask'; readonly id: string; readonly request: EtcdRequest }
     | { readonly kind: 'Answer'; readonly id: string; readonly response: EtcdResponse | EtcdError }
   )
-/** A message before its sender has put its term on it. */
-export type Unsent = RaftMessage extends infer Message ? (Message extends unknown ? Omit<Message, 'term'> : never) : never
+/** On its way between members, by their ids: a process may have been one before, under another id. */
+export interface RaftLetter {
+  readonly kind: 'Raft'
+  readonly from: string
+  readonly to: string
+  readonly message: RaftMessage
+}

@@ -11,7 +11,7 @@ import { Leader, type Led } from './leader.ts'
 import { Log } from './log.ts'
 import type { Window } from './progress.ts'
 import { tally } from './quorum.ts'
-import type { Entry, Proposal, RaftMessage, Unsent } from './raft-message.ts'
+import type { Entry, Proposal, RaftLetter, RaftMessage } from './raft-message.ts'
 import type { Snapshot } from './snapshot.ts'
 
 export type Role = 'follower' | 'pre-candidate' | 'candidate' | 'leader'
@@ -66,7 +66,7 @@ export class Raft implements Led {
   /** What changed since the server last wrote: entries from here on, and the hard state. */
   unwrittenFrom = 1
   hardStateChanged = false
-  outbox: { readonly to: string; readonly message: RaftMessage }[] = []
+  outbox: RaftLetter[] = []
   private readonly random: Random
   /** While this member leads. */
   private leading: Leader | null = null
@@ -104,16 +104,12 @@ export class Raft implements Led {
     this.applied = index
   }
 
-  get hardState(): HardState {
-    return { term: this.term, vote: this.vote, commit: this.commit }
-  }
-
   resetElectionTimer(nowMs: number): void {
     this.electionDueMs = nowMs + this.random.between(this.options.electionMs, this.options.electionMs * 2 - 1)
   }
 
-  send(to: string, message: Unsent): void {
-    this.outbox.push({ to, message: { ...message, term: this.term } })
+  send(to: string, message: RaftMessage): void {
+    this.outbox.push({ kind: 'Raft', from: this.id, to, message })
   }
 
   // Elections
@@ -152,7 +148,7 @@ export class Raft implements Led {
     const { lastIndex, lastTerm } = this.log
     for (const peer of membersOf(this.configuration)) {
       if (peer === this.id || !isVoter(this.configuration, peer)) continue
-      this.outbox.push({ to: peer, message: { kind: 'VoteRequest', term, pre, lastIndex, lastTerm, transfer: this.transferring } })
+      this.send(peer, { kind: 'VoteRequest', term, pre, lastIndex, lastTerm, transfer: this.transferring })
     }
     // Its own vote counts once it is on its disk; whether it would give it needs no disk.
     if (pre) this.count(this.id, true, nowMs)
@@ -239,8 +235,9 @@ export class Raft implements Led {
   /** A sender that is behind learns the term, so that nobody waits for ever on what cannot be given. */
   private lowerTerm(from: string, message: RaftMessage): void {
     if (message.kind === 'Append' || message.kind === 'Heartbeat') {
-      this.send(from, { kind: 'AppendReply', rejected: true, match: 0, hint: 0, hintTerm: 0 })
-    } else if (message.kind === 'VoteRequest' && message.pre) this.send(from, { kind: 'VoteReply', pre: true, granted: false })
+      this.send(from, { kind: 'AppendReply', term: this.term, rejected: true, match: 0, hint: 0, hintTerm: 0 })
+    } else if (message.kind === 'VoteRequest' && message.pre)
+      this.send(from, { kind: 'VoteReply', term: this.term, pre: true, granted: false })
   }
 
   /** Heard from a leader within the election timeout: nobody else gets this member's vote. */
@@ -254,14 +251,14 @@ export class Raft implements Led {
       ? message.term > this.term && !this.inLease(nowMs)
       : this.vote === from || (this.vote === null && this.leader === null)
     if (!mayVote || !this.log.upToDate(lastIndex, lastTerm)) {
-      this.send(from, { kind: 'VoteReply', pre, granted: false })
+      this.send(from, { kind: 'VoteReply', term: this.term, pre, granted: false })
       return
     }
     if (!pre) {
       this.resetElectionTimer(nowMs)
       if (this.vote === null) this.castVote(from)
     }
-    this.outbox.push({ to: from, message: { kind: 'VoteReply', term: message.term, pre, granted: true } })
+    this.send(from, { kind: 'VoteReply', term: message.term, pre, granted: true })
   }
 
   private handle(from: string, message: RaftMessage, nowMs: number): void {
@@ -277,7 +274,7 @@ export class Raft implements Led {
       case 'Heartbeat':
         this.heard(from, nowMs)
         this.commitTo(Math.min(message.commit, this.log.lastIndex))
-        return this.send(from, { kind: 'HeartbeatReply', context: message.context })
+        return this.send(from, { kind: 'HeartbeatReply', term: this.term, context: message.context })
       case 'AppendReply':
         return this.leading?.onAppendReply(from, message)
       case 'HeartbeatReply':
@@ -316,7 +313,7 @@ export class Raft implements Led {
 
   propose(proposals: readonly Proposal[]): void {
     if (this.leading !== null) this.leading.propose(proposals)
-    else if (this.leader !== null) this.send(this.leader, { kind: 'Propose', proposals })
+    else if (this.leader !== null) this.send(this.leader, { kind: 'Propose', term: this.term, proposals })
     else this.events.proposalsDropped(proposals)
   }
 
@@ -326,7 +323,7 @@ export class Raft implements Led {
     if (prevIndex < this.commit) return this.acknowledge(from, this.commit)
     if (!this.log.has(prevIndex, prevTerm)) {
       const hint = this.log.lastIndexNotAfterTerm(prevIndex, prevTerm)
-      this.send(from, { kind: 'AppendReply', rejected: true, match: prevIndex, hint, hintTerm: this.log.termAt(hint) })
+      this.send(from, { kind: 'AppendReply', term: this.term, rejected: true, match: prevIndex, hint, hintTerm: this.log.termAt(hint) })
       return
     }
     for (const entry of entries) {
@@ -340,7 +337,7 @@ export class Raft implements Led {
   }
 
   private acknowledge(to: string, match: number): void {
-    this.send(to, { kind: 'AppendReply', rejected: false, match, hint: 0, hintTerm: 0 })
+    this.send(to, { kind: 'AppendReply', term: this.term, rejected: false, match, hint: 0, hintTerm: 0 })
   }
 
   private truncate(index: number): void {
@@ -414,12 +411,12 @@ export class Raft implements Led {
   /** Asks up to which index a linearizable read must wait. Nothing comes back when there is no leader: ask again. */
   readIndex(context: string): void {
     if (this.leading !== null) this.leading.readIndex(this.id, context)
-    else if (this.leader !== null) this.send(this.leader, { kind: 'ReadIndex', context })
+    else if (this.leader !== null) this.send(this.leader, { kind: 'ReadIndex', term: this.term, context })
   }
 
   transferLeader(to: string, nowMs: number): void {
     if (this.leading !== null) this.leading.transfer(to, nowMs)
-    else if (this.leader !== null) this.send(this.leader, { kind: 'TransferLeader', to })
+    else if (this.leader !== null) this.send(this.leader, { kind: 'TransferLeader', term: this.term, to })
   }
 
   /** The leader wants this member to take over: at once, without asking first. */

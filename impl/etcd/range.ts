@@ -3,7 +3,7 @@
  *
  * Source: server/etcdserver/txn/txn.go.
  */
-import type { Header, KeyValue, RangeRequest, RangeResponse, Revision, Stored } from '../../model/state/keyspace.ts'
+import type { Header, Key, KeyValue, RangeRequest, RangeResponse, Revision, Stored } from '../../model/state/keyspace.ts'
 import type { Mvcc } from './mvcc.ts'
 
 /** now: the current revision, as the request sees it. The revision it asks for can be read. */
@@ -22,7 +22,7 @@ export const answerRange = (store: Mvcc, request: RangeRequest, now: Revision, h
   store.each(request, revision, (key, stored) => {
     count++
     if (countOnly || (bounded && !within(stored, request))) return
-    if (kvs.length < enough) kvs.push({ key, ...stored })
+    if (kvs.length < enough) kvs.push(keyValue(key, stored))
   })
   if (sorted) kvs = inOrder(kvs, request)
   if (limit > 0 && kvs.length > limit) {
@@ -32,6 +32,15 @@ export const answerRange = (store: Mvcc, request: RangeRequest, now: Revision, h
   if (request.keysOnly === true) kvs = kvs.map((kv) => ({ ...kv, value: '' }))
   return { kind: 'Range', header, kvs, count, more }
 }
+
+export const keyValue = (key: Key, { value, createRevision, modRevision, version, lease }: Stored): KeyValue => ({
+  key,
+  value,
+  createRevision,
+  modRevision,
+  version,
+  lease,
+})
 
 const isBounded = (request: RangeRequest): boolean =>
   (request.minModRevision ?? 0) !== 0 ||

@@ -10,19 +10,17 @@ export class Remembered {
     this.most = most
   }
 
-  has(name: string): boolean {
-    return this.names.has(name)
-  }
-
-  add(name: string): void {
-    this.names.add(name)
-    if (this.ring.length < this.most) {
-      this.ring.push(name)
-      return
+  /** False: it is remembered already. */
+  add(name: string): boolean {
+    const { size } = this.names
+    if (this.names.add(name).size === size) return false
+    if (this.ring.length < this.most) this.ring.push(name)
+    else {
+      this.names.delete(this.ring[this.oldest] as string)
+      this.ring[this.oldest] = name
+      this.oldest = (this.oldest + 1) % this.most
     }
-    this.names.delete(this.ring[this.oldest] as string)
-    this.ring[this.oldest] = name
-    this.oldest = (this.oldest + 1) % this.most
+    return true
   }
 
   /** The oldest first. */

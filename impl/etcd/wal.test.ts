@@ -121,8 +121,8 @@ test('a record that was altered is found out, and the member does not start', ()
     ...portOf(disk),
     read: (file) =>
       disk.read(file).map((stored): StoredRecord => {
-        const { content, checksum } = stored.record as { content: { kind: string; entry?: Entry }; checksum: number }
-        return content.entry?.index === 1 ? { ...stored, record: { checksum, content: { kind: 'entry', entry: entry(1, 7) } } } : stored
+        const record = stored.record as { readonly entry?: Entry }
+        return record.entry?.index === 1 ? { ...stored, record: { ...record, entry: entry(1, 7) } } : stored
       }),
   }
   expect(() => new Wal(damaged).recover()).toThrow('failed to read WAL, cannot be repaired: wal-0: wal: crc mismatch')

@@ -11,20 +11,16 @@ import type { Entry } from './raft-message.ts'
 import type { HardState } from './raft.ts'
 import type { Snapshot } from './snapshot.ts'
 
-type Content =
-  /** Begins a segment: the checksum the chain had reached. */
-  | { readonly kind: 'checksum' }
+/** checksum: over its content and everything before it. */
+type WalRecord = { readonly checksum: number } & (
+  | /** Begins a segment: the checksum the chain had reached. */
+    { readonly kind: 'checksum' }
   | { readonly kind: 'metadata'; readonly id: string }
   | { readonly kind: 'state'; readonly state: HardState }
   | { readonly kind: 'entry'; readonly entry: Entry }
   /** A snapshot was stored beside the log; what it stands for is not needed any more. */
   | { readonly kind: 'snapshot'; readonly index: number; readonly term: number }
-
-interface WalRecord {
-  /** Over its content and everything before it. */
-  readonly checksum: number
-  readonly content: Content
-}
+)
 
 interface Segment {
   readonly file: string
@@ -58,13 +54,27 @@ const sumOf = (entry: Entry): number => {
   return sum
 }
 
-const chained = (before: number, content: Content): number => {
+/** Goes on from the checksum of the record before. content: all that the record holds. */
+const chained = (before: number, kind: WalRecord['kind'], ...content: readonly (number | string | null)[]): number => {
   const hash = new RunningHash()
   hash.number(before)
-  hash.text(content.kind)
-  if (content.kind === 'entry') hash.number(sumOf(content.entry))
-  else hash.members(content)
+  hash.text(kind)
+  for (const one of content) hash.value(one)
   return hash.digest.low
+}
+const chainedRecord = (before: number, record: WalRecord): number => {
+  switch (record.kind) {
+    case 'checksum':
+      return before
+    case 'metadata':
+      return chained(before, record.kind, record.id)
+    case 'state':
+      return chained(before, record.kind, record.state.term, record.state.vote, record.state.commit)
+    case 'entry':
+      return chained(before, record.kind, sumOf(record.entry))
+    case 'snapshot':
+      return chained(before, record.kind, record.index, record.term)
+  }
 }
 
 const checksumOf = (value: object): number => {
@@ -99,7 +109,7 @@ export class Wal {
       const segment: Segment = { file, lastIndex: 0 }
       this.segments.push(segment)
       this.files = number + 1
-      for (const content of this.contentsOf(file, place === 0, place === numbers.length - 1)) {
+      for (const content of this.recordsOf(file, place === 0, place === numbers.length - 1)) {
         switch (content.kind) {
           case 'checksum':
             break
@@ -129,22 +139,22 @@ export class Wal {
     return { id: this.id, state: this.state, snapshot: this.snapshot, entries }
   }
 
-  private contentsOf(file: string, first: boolean, last: boolean): readonly Content[] {
-    const records = this.disk.read(file)
-    const contents: Content[] = []
-    for (const [place, { record, torn }] of records.entries()) {
-      if (torn && last && place === records.length - 1) {
+  private recordsOf(file: string, first: boolean, last: boolean): readonly WalRecord[] {
+    const stored = this.disk.read(file)
+    const records: WalRecord[] = []
+    for (const [place, { record: held, torn }] of stored.entries()) {
+      if (torn && last && place === stored.length - 1) {
         this.disk.truncate(file, place)
         break
       }
-      const { checksum, content } = record as WalRecord
+      const record = held as WalRecord
       // The chain of the oldest segment begins where those before it, deleted since, had ended.
-      if (first && place === 0 && content.kind === 'checksum') this.checksum = checksum
-      else this.checksum = content.kind === 'checksum' ? this.checksum : chained(this.checksum, content)
-      if (torn || checksum !== this.checksum) throw new WalError(`failed to read WAL, cannot be repaired: ${file}: wal: crc mismatch`)
-      contents.push(content)
+      this.checksum = first && place === 0 && record.kind === 'checksum' ? record.checksum : chainedRecord(this.checksum, record)
+      if (torn || record.checksum !== this.checksum)
+        throw new WalError(`failed to read WAL, cannot be repaired: ${file}: wal: crc mismatch`)
+      records.push(record)
     }
-    return contents
+    return records
   }
 
   private load(index: number): Snapshot {
@@ -181,36 +191,53 @@ export class Wal {
   private cut(): void {
     const file = `${SEGMENT}${this.files++}`
     this.segments.push({ file, lastIndex: 0 })
-    this.disk.append(file, { checksum: this.checksum, content: { kind: 'checksum' } } satisfies WalRecord)
-    this.append({ kind: 'metadata', id: this.id })
-    this.append({ kind: 'state', state: this.state })
-    if (this.snapshot !== null) this.append({ kind: 'snapshot', index: this.snapshot.index, term: this.snapshot.term })
+    this.append({ checksum: this.checksum, kind: 'checksum' })
+    const { id, state, snapshot } = this
+    this.checksum = chained(this.checksum, 'metadata', id)
+    this.append({ checksum: this.checksum, kind: 'metadata', id })
+    this.saveState(state)
+    if (snapshot !== null) this.markSnapshot(snapshot)
   }
 
-  private append(content: Content): void {
+  private append(record: WalRecord): void {
+    this.disk.append((this.segments.at(-1) as Segment).file, record)
+  }
+
+  private saveState(state: HardState): void {
+    const { term, vote, commit } = state
+    this.checksum = chained(this.checksum, 'state', term, vote, commit)
+    this.append({ checksum: this.checksum, kind: 'state', state })
+  }
+
+  private saveEntry(entry: Entry): void {
     const segment = this.segments.at(-1) as Segment
-    this.checksum = chained(this.checksum, content)
-    this.disk.append(segment.file, { checksum: this.checksum, content } satisfies WalRecord)
-    if (content.kind === 'entry') segment.lastIndex = Math.max(segment.lastIndex, content.entry.index)
+    this.checksum = chained(this.checksum, 'entry', sumOf(entry))
+    this.append({ checksum: this.checksum, kind: 'entry', entry })
+    segment.lastIndex = Math.max(segment.lastIndex, entry.index)
+  }
+
+  private markSnapshot({ index, term }: Snapshot): void {
+    this.checksum = chained(this.checksum, 'snapshot', index, term)
+    this.append({ checksum: this.checksum, kind: 'snapshot', index, term })
   }
 
   /** Entries replace what the log held from the first of them on. True: what depends on them has to wait for a sync. */
-  save(state: HardState, entries: readonly Entry[]): boolean {
+  save({ term, vote, commit }: HardState, entries: readonly Entry[]): boolean {
     const before = this.state
-    for (const entry of entries) this.append({ kind: 'entry', entry })
-    if (state.term !== before.term || state.vote !== before.vote || state.commit !== before.commit) {
-      this.state = state
-      this.append({ kind: 'state', state })
+    for (const entry of entries) this.saveEntry(entry)
+    if (term !== before.term || vote !== before.vote || commit !== before.commit) {
+      this.state = { term, vote, commit }
+      this.saveState(this.state)
     }
     // A commit index alone may be lost: the leader will say it again.
-    return entries.length > 0 || state.term !== before.term || state.vote !== before.vote
+    return entries.length > 0 || term !== before.term || vote !== before.vote
   }
 
   /** First the snapshot, then the word that there is one, then what it makes needless goes. */
   saveSnapshot(snapshot: Snapshot): void {
     const before = this.snapshot
     this.disk.append(snapshotFile(snapshot.index), { checksum: checksumOf(snapshot), snapshot })
-    this.append({ kind: 'snapshot', index: snapshot.index, term: snapshot.term })
+    this.markSnapshot(snapshot)
     this.snapshot = snapshot
     this.cut()
     if (before !== null) this.disk.truncate(snapshotFile(before.index), 0)

@@ -239,11 +239,9 @@ export class WatchHub {
     if (stream.room === 0) return false
     stream.room--
     watcher.idle = false
-    const parts = create.fragment === true ? split(events, this.fragmentBytes) : [events]
-    for (const [place, part] of parts.entries()) {
-      const fragment = place < parts.length - 1 ? { fragment: true } : {}
-      stream.connection.send({ kind: 'WatchEvents', watch, revision, events: part, ...fragment })
-    }
+    const parts = create.fragment === true ? split(events, this.fragmentBytes) : NO_PARTS
+    for (const part of parts.slice(0, -1)) stream.connection.send({ kind: 'WatchEvents', watch, revision, events: part, fragment: true })
+    stream.connection.send({ kind: 'WatchEvents', watch, revision, events: parts.at(-1) ?? events })
     return true
   }
 }
@@ -252,13 +250,15 @@ const eventsOf = ({ next, create }: Watcher, changes: readonly Change[], compact
   let events: WatchEvent[] | undefined
   for (const change of changes) {
     if (change.revision < next || !inRange(change.key, create) || !isAsked(change, create)) continue
-    events ??= []
     const withPrevious = create.prevKv === true && change.revision > compacted
-    events.push(eventOf(change, withPrevious ? previousOf(change, changes) : null))
+    const event = eventOf(change, withPrevious ? previousOf(change, changes) : null)
+    if (events === undefined) events = [event]
+    else events.push(event)
   }
   return events ?? NO_EVENTS
 }
 const NO_EVENTS: readonly WatchEvent[] = []
+const NO_PARTS: readonly (readonly WatchEvent[])[] = []
 
 /** Where the events of so many revisions end. */
 const restAfter = (events: readonly WatchEvent[], revisionsMost: number): number => {

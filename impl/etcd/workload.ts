@@ -8,7 +8,7 @@ import type { EtcdError, EtcdRequest, EtcdResponse, KvRequest, LeaseId, Revision
 import type { Delivered, Outcome } from '../../model/state/history.ts'
 import type { EtcdClientAction } from '../../model/state/plan.ts'
 import { spawn } from '../task.ts'
-import type { ClusterHost, ClusterProcess } from '../wire.ts'
+import { NOW, type ClusterHost, type ClusterProcess } from '../wire.ts'
 import { EtcdClient } from './client.ts'
 
 export interface WorkloadOptions {
@@ -160,10 +160,10 @@ export class Workload implements ClusterProcess {
     const { host, process } = this
     const call = `${host.name}/${this.calls++}`
     this.busy = true
-    host.observe({ kind: 'Invoke', process, call, request, to: this.client.endpoint })
+    host.observe({ atMs: NOW, kind: 'Invoke', process, call, request, to: this.client.endpoint })
     spawn(this.client.request(request, host.name), (response) => {
       const outcome = outcomeOf(response)
-      host.observe({ kind: 'Reply', process, call, outcome })
+      host.observe({ atMs: NOW, kind: 'Reply', process, call, outcome })
       if (outcome.kind === 'unknown') this.renamed++
       if (response.kind !== 'Error') this.learn(response, action)
       // A server that refuses at once is not asked again at once.
@@ -206,7 +206,7 @@ export class Workload implements ClusterProcess {
         events: (revision, events) => {
           const delivered = events.map(deliveredOf)
           const progress = events.length === 0
-          host.observe({ kind: 'WatchDelivered', layer: 'etcd', stream, revision, events: delivered, progress })
+          host.observe({ atMs: NOW, kind: 'WatchDelivered', layer: 'etcd', stream, revision, events: delivered, progress })
         },
         ended: (reason, compactRevision) => {
           this.watches = this.watches.filter((one) => one !== watch)
@@ -222,13 +222,13 @@ export class Workload implements ClusterProcess {
 }
 
 /** An event by reference, for the history. */
-export const deliveredOf = (event: WatchEvent): Delivered => ({
-  type: event.type,
-  key: event.kv.key,
-  revision: event.kv.modRevision,
-  ...(event.type === 'PUT' ? { createRevision: event.kv.createRevision, version: event.kv.version } : {}),
-  ...(event.prevKv === undefined ? {} : { prevRevision: event.prevKv.modRevision }),
-})
+export const deliveredOf = ({ type, kv, prevKv }: WatchEvent): Delivered => {
+  const { key, modRevision: revision, createRevision, version } = kv
+  // Of a few fixed shapes: there are many of them.
+  if (type === 'DELETE') return prevKv === undefined ? { type, key, revision } : { type, key, revision, prevRevision: prevKv.modRevision }
+  if (prevKv === undefined) return { type, key, revision, createRevision, version }
+  return { type, key, revision, createRevision, version, prevRevision: prevKv.modRevision }
+}
 
 export const outcomeOf = (response: EtcdResponse | EtcdError): Outcome => {
   if (response.kind === 'Snapshot') {

@@ -4,15 +4,15 @@
  * Every member of etcd says what it applies; the second time the same entry is applied it is no news.
  */
 import type { History, Observation } from '../../model/state/history.ts'
+import type { Sighting } from '../../impl/wire.ts'
 import { RunningHash } from '../../sim/hash.ts'
-
-type WithoutTime<T> = T extends unknown ? Omit<T, 'atMs'> : never
-export type Sighting = WithoutTime<Observation>
 
 export class Recorder {
   private readonly observations: Observation[] = []
   private readonly running = new RunningHash()
   private readonly known = new Set<string>()
+  /** The commits that are known, by the index of their entry. */
+  private readonly commits = new Map<number, Commit[]>()
 
   get history(): History {
     return this.observations
@@ -24,23 +24,48 @@ export class Recorder {
 
   /** Null: it is a repeat of what another member, or the same one before a restart, has already done. */
   record(atMs: number, sighting: Sighting): Observation | null {
-    const repeat = repeatKey(sighting)
-    if (repeat !== null) {
-      if (this.known.has(repeat)) return null
-      this.known.add(repeat)
-    }
-    const observation = { atMs, ...sighting } as Observation
+    if (this.isRepeat(sighting)) return null
+    const observation = timed(atMs, sighting)
     this.observations.push(observation)
     fold(this.running, observation)
     return observation
   }
+
+  private isRepeat(sighting: Sighting): boolean {
+    if (sighting.kind === 'Commit' && sighting.index !== undefined) return this.isKnown(sighting, sighting.index)
+    const repeat = repeatKey(sighting)
+    if (repeat === null) return false
+    const { size } = this.known
+    return this.known.add(repeat).size === size
+  }
+
+  private isKnown(sighting: Commit, index: number): boolean {
+    const known = this.commits.get(index)
+    if (known === undefined) {
+      this.commits.set(index, [sighting])
+      return false
+    }
+    const { term, revision, key } = sighting
+    if (known.some((one) => one.key === key && one.revision === revision && one.term === term)) return true
+    known.push(sighting)
+    return false
+  }
+}
+
+type Commit = Sighting & { readonly kind: 'Commit' }
+
+const timed = (atMs: number, sighting: Sighting): Observation => {
+  if (!('atMs' in sighting)) return { atMs, ...sighting }
+  ;(sighting as { atMs: number }).atMs = atMs
+  return sighting
 }
 
 /** What makes two sightings the same event; null: it is never a repeat. */
 const repeatKey = (sighting: Sighting): string | null => {
   switch (sighting.kind) {
     case 'Commit':
-      return `c${sighting.index}/${sighting.term}/${sighting.revision}/${sighting.key}`
+      // No entry is known: the key's revision names it.
+      return `c${sighting.revision}/${sighting.key}`
     case 'Compacted':
       return `x${sighting.revision}`
     case 'Alarmed':

@@ -5,7 +5,7 @@
 import { once } from 'node:events'
 import { createWriteStream, type WriteStream } from 'node:fs'
 import type { History, Observation } from '../../../model/state/history.ts'
-import type { Sighting } from '../recorder.ts'
+import type { Sighting } from '../../../impl/wire.ts'
 
 const LINES_AT_ONCE = 500
 
