@@ -86,7 +86,12 @@ export class Cluster {
       const endpoints = apiservers
       if (index < shape.controllerManagers)
         this.process(`kube-controller-manager-${index}`, machine, controllerManager({ endpoints, timings }))
-      if (index < shape.schedulers) this.process(`kube-scheduler-${index}`, machine, scheduler({ endpoints, timings }))
+      if (index < shape.schedulers)
+        this.process(
+          `kube-scheduler-${index}`,
+          machine,
+          scheduler({ endpoints, timings, configuration: shape.schedulerConfiguration ?? {} }),
+        )
     }
   }
 

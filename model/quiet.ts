@@ -1,18 +1,33 @@
 /** What may go on being written when everything has converged: signs of life, and nothing else. */
 import type { Seen } from './state/history.ts'
-import type { Node } from './state/objects.ts'
+import type { Node, Pod } from './state/objects.ts'
+import { POD_GROUP_LABEL } from './state/pod-group.ts'
 
 const same = (one: unknown, other: unknown): boolean => one === other || JSON.stringify(one) === JSON.stringify(other)
 
-/** Leases, node status that only repeats itself, and the API servers' own book-keeping. */
+/** Leases, node status that only repeats itself, the API servers' own book-keeping, and why a group finds no room. */
 export const isHeartbeat = (commit: Seen<'Commit'>): boolean => {
   const { key, before, after } = commit
   if (!key.startsWith('/registry/') || key.startsWith('/registry/leases/')) return true
+  if (key.startsWith('/registry/pods/')) return isWordOnGroup(commit)
   if (!key.startsWith('/registry/nodes/') || before === null || after === null) return false
   const was = before.value as Node
   const is = after.value as Node
   return same(was.spec, is.spec) && same(was.metadata.labels, is.metadata.labels) && same(statusWithoutBeats(was), statusWithoutBeats(is))
 }
+
+/** Pods of a group that does not fit are tried in turn, and each try makes another's reason out of date. */
+const isWordOnGroup = ({ before, after }: Seen<'Commit'>): boolean => {
+  if (before === null || after === null) return false
+  const was = before.value as Pod
+  const is = after.value as Pod
+  if (is.metadata.labels?.[POD_GROUP_LABEL] === undefined || (is.spec.nodeName ?? '') !== '' || !same(was.spec, is.spec)) return false
+  return same(unsaid(was), unsaid(is))
+}
+const unsaid = ({ metadata, status }: Pod): unknown => [
+  { ...metadata, resourceVersion: '' },
+  { ...status, conditions: (status.conditions ?? []).filter(({ type }) => type !== 'PodScheduled') },
+]
 
 const statusWithoutBeats = ({ status }: Node): unknown => ({
   ...status,

@@ -6,6 +6,7 @@ import { CLUSTER } from './invariants/cluster.ts'
 import { DEPLOYMENTS } from './invariants/deployments.ts'
 import { DISRUPTION } from './invariants/disruption.ts'
 import { ETCD } from './invariants/etcd/register.ts'
+import { GANGS } from './invariants/gangs.ts'
 import { GARBAGE } from './invariants/garbage.ts'
 import { JOBS } from './invariants/jobs.ts'
 import { KUBELET } from './invariants/kubelet.ts'
@@ -37,6 +38,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...NODES,
   ...DISRUPTION,
   ...SCHEDULING,
+  ...GANGS,
   ...KUBELET,
   ...SERVICES,
   ...CLUSTER,

@@ -111,6 +111,8 @@ const factsOf = (object: KubernetesObject): Facts => {
       return budgetFacts(object)
     case 'Lease':
       return { holder: object.spec.holderIdentity ?? '-' }
+    case 'PodGroup':
+      return { minMember: String(object.spec.minMember) }
     case 'Namespace':
       return { phase: object.status.phase }
     case 'CustomResourceDefinition':

@@ -58,6 +58,7 @@ const ARGUMENTS: Readonly<Record<string, Readonly<Record<string, Form>>>> = {
   NodeAffinity: { addedAffinity: 'anything' },
   PodTopologySpread: { defaultConstraints: { listOf: 'anything' }, defaultingType: { oneOf: ['System', 'List'] } },
   InterPodAffinity: { hardPodAffinityWeight: PERCENT, ignorePreferredTermsOfExistingPods: 'true or false' },
+  Coscheduling: { permitWaitingTimeSeconds: { whole: [0, Number.MAX_SAFE_INTEGER] } },
   DefaultPreemption: { minCandidateNodesPercentage: PERCENT, minCandidateNodesAbsolute: { whole: [0, Number.MAX_SAFE_INTEGER] } },
   VolumeBinding: { bindTimeoutSeconds: { whole: [0, Number.MAX_SAFE_INTEGER] }, shape: { listOf: 'anything' } },
 }

@@ -7,6 +7,7 @@
 import { checkFields, ConfigurationError, nearest } from './config-fields.ts'
 import type { Plugin, WeightedPlugin } from './framework.ts'
 import { nodeName, nodePorts, nodeUnschedulable, prioritySort, schedulingGates, taintToleration } from './plugins/basic.ts'
+import { coscheduling, type CoschedulingArgs } from './plugins/coscheduling.ts'
 import { imageLocality } from './plugins/image-locality.ts'
 import { interPodAffinity, type InterPodAffinityArgs } from './plugins/inter-pod-affinity.ts'
 import { nodeAffinity, type NodeAffinityArgs } from './plugins/node-affinity.ts'
@@ -41,6 +42,10 @@ export const IN_TREE: Registry = {
   ImageLocality: () => imageLocality,
   DefaultBinder: () => ({ name: 'DefaultBinder' }),
 }
+
+/** Not of the default profile: a configuration turns them on. */
+const OPTIONAL: Registry = { Coscheduling: (args: CoschedulingArgs) => coscheduling(args) }
+export const PLUGINS: Registry = { ...IN_TREE, ...OPTIONAL }
 
 /** The default profile: in this order, with these weights. */
 const DEFAULT_WEIGHTS: Readonly<Record<string, number>> = {
@@ -78,7 +83,7 @@ const POINTS: Readonly<Record<string, readonly (keyof Plugin)[]>> = {
   queueSort: ['queueSort'],
   preFilter: ['preFilter', 'addPod', 'removePod'],
   filter: ['filter'],
-  postFilter: [],
+  postFilter: ['postFilter'],
   preScore: ['preScore'],
   score: ['score', 'normalize'],
   reserve: ['reserve', 'unreserve'],
@@ -105,7 +110,7 @@ export const profilesOf = (
   without: readonly string[] = [],
 ): readonly Profile[] => {
   checkFields(configuration)
-  const all = { ...IN_TREE, ...registry }
+  const all = { ...PLUGINS, ...registry }
   const profiles = (configuration.profiles ?? [{}]).map((profile, index) =>
     profileOf(profile, configuration, all, without, `profiles[${index}]`),
   )
@@ -134,6 +139,12 @@ const profileOf = (
     const plugin = (registry[name] as PluginFactory)((args.get(name) ?? {}) as never)
     return { plugin: only(plugin, off), weight }
   })
+  const sorters = plugins.filter(({ plugin }) => plugin.queueSort !== undefined).map(({ plugin }) => plugin.name)
+  if (sorters.length > 1)
+    throw new ConfigurationError(
+      `${path}.plugins.queueSort`,
+      `expected one plugin that sorts the queue, found ${sorters.join(', ')}: disable the others there`,
+    )
   return {
     framework: new Framework(schedulerName, plugins),
     schedulerName,

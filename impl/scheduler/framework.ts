@@ -45,6 +45,8 @@ export class CycleState {
   private readonly notes = new Map<string, unknown>()
   readonly skipFilter = new Set<string>()
   readonly skipScore = new Set<string>()
+  /** Uids of pods that are to be tried at once, if they are parked. */
+  readonly toActivate = new Set<string>()
 
   write(plugin: string, note: unknown): void {
     this.notes.set(plugin, note)
@@ -64,10 +66,24 @@ export class CycleState {
   }
 }
 
+/** A pod that has a node and waits for leave to go there. */
+export interface WaitingPod {
+  readonly info: PodInfo
+  readonly node: string
+  /** It goes when every plugin that asked it to wait has allowed it. */
+  allow(plugin: string): void
+  reject(plugin: string, why: string): void
+}
+export interface WaitingPods {
+  get(uid: string): WaitingPod | undefined
+  all(): readonly WaitingPod[]
+}
+
 export interface Cycle {
   readonly state: CycleState
   readonly snapshot: Snapshot
   readonly random: Random
+  readonly waiting: WaitingPods
 }
 
 /** Only these nodes need be looked at. */
@@ -95,6 +111,7 @@ export interface ClusterEvent {
     | 'StorageClass'
     | 'CSINode'
     | 'Namespace'
+    | 'PodGroup'
   readonly action: 'Add' | 'Update' | 'Delete'
   readonly before: unknown
   readonly after: unknown
@@ -111,13 +128,15 @@ export interface Plugin {
   addPod?(cycle: Cycle, pod: PodInfo, other: PodInfo, node: NodeInfo): void
   removePod?(cycle: Cycle, pod: PodInfo, other: PodInfo, node: NodeInfo): void
   filter?(cycle: Cycle, pod: PodInfo, node: NodeInfo): Status | null
+  /** Told that no node will do, once it is known whether preemption would help. */
+  postFilter?(cycle: Cycle, pod: PodInfo): void
   preScore?(cycle: Cycle, pod: PodInfo, nodes: readonly NodeInfo[]): Status | null
   /** Whole numbers; 0 to 100 once normalized. */
   score?(cycle: Cycle, pod: PodInfo, node: NodeInfo): number
   normalize?(cycle: Cycle, pod: PodInfo, scores: number[], nodes: readonly NodeInfo[]): void
   reserve?(cycle: Cycle, pod: PodInfo, node: string): Status | null
   unreserve?(cycle: Cycle, pod: PodInfo, node: string): void
-  /** Wait: `allow` or `reject` of the waiting pod is called later, or `timeoutMs` ends it. */
+  /** Wait: `allow` or `reject` of the waiting pod is called later, or `timeoutMs` rejects it. */
   permit?(cycle: Cycle, pod: PodInfo, node: string): { readonly status: Status | null; readonly timeoutMs: number }
   preBind?(cycle: Cycle, pod: PodInfo, node: string): Task<Status | null>
   postBind?(cycle: Cycle, pod: PodInfo, node: string): void

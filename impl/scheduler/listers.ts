@@ -1,5 +1,14 @@
 /** Objects that plugins look up beside nodes and pods. A kind that the cluster does not serve is simply empty. */
-import type { ApiObject, CSINode, Namespace, PersistentVolume, PersistentVolumeClaim, StorageClass } from '../../model/state/objects.ts'
+import type {
+  ApiObject,
+  CSINode,
+  Namespace,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  StorageClass,
+} from '../../model/state/objects.ts'
+import type { PodGroup } from '../../model/state/pod-group.ts'
 import type { PodDisruptionBudget } from '../../model/state/policy.ts'
 
 export interface Listers {
@@ -10,6 +19,9 @@ export interface Listers {
   storageClass(name: string): StorageClass | undefined
   csiNode(name: string): CSINode | undefined
   disruptionBudgets(): readonly PodDisruptionBudget[]
+  /** Those without a node too. */
+  pods(): readonly Pod[]
+  podGroup(namespace: string, name: string): PodGroup | undefined
 }
 
 /** Over a function that lists a resource. */
@@ -24,4 +36,6 @@ export const listersOf = (
   storageClass: (name) => get('storageclasses', name) as StorageClass | undefined,
   csiNode: (name) => get('csinodes', name) as CSINode | undefined,
   disruptionBudgets: () => list('poddisruptionbudgets') as readonly PodDisruptionBudget[],
+  pods: () => list('pods') as readonly Pod[],
+  podGroup: (namespace, name) => get('podgroups', `${namespace}/${name}`) as PodGroup | undefined,
 })

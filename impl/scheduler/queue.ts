@@ -60,6 +60,17 @@ export class SchedulingQueue {
     this.order.push(queued)
   }
 
+  /**
+   * To be tried at once, whatever event it waits for. A back-off is sat out, unlike upstream: there two pods that call each
+   * other and reject each other go round as fast as the machine can.
+   */
+  activateNow(uid: string): void {
+    const queued = this.unschedulable.get(uid)?.queued
+    if (queued === undefined || this.rules.preEnqueue(queued.pod) !== null) return
+    this.unschedulable.delete(uid)
+    this.activate(queued)
+  }
+
   /** The pod as it is now, without moving it. */
   refresh(pod: Pod): void {
     const { uid } = pod.metadata

@@ -5,6 +5,7 @@
  */
 import type { Pod } from '../../model/state/objects.ts'
 import { CycleState, isSkip, type Cycle, type Plugin, type Queued, type Snapshot, type Status, type WeightedPlugin } from './framework.ts'
+import { WaitingPodsMap } from './permit.ts'
 import { priorityOf, type NodeInfo, type NodeState, type PodInfo } from './node-info.ts'
 import type { Random } from '../../sim/random.ts'
 
@@ -26,11 +27,14 @@ export class Framework {
   readonly name: string
   readonly plugins: readonly WeightedPlugin[]
   nominations: Nominations = NOBODY
+  readonly waiting = new WaitingPodsMap()
   private readonly preFilters: readonly Plugin[]
   private readonly filters: readonly Plugin[]
   private readonly preScores: readonly Plugin[]
   private readonly scorers: readonly WeightedPlugin[]
   private readonly sorter: Plugin | undefined
+  /** Whether any plugin may hold a pod back that has a node. */
+  readonly permits: boolean
 
   constructor(name: string, plugins: readonly WeightedPlugin[]) {
     this.name = name
@@ -40,11 +44,12 @@ export class Framework {
     this.filters = all.filter((plugin) => plugin.filter !== undefined)
     this.preScores = all.filter((plugin) => plugin.preScore !== undefined)
     this.scorers = plugins.filter(({ plugin, weight }) => plugin.score !== undefined && weight !== 0)
+    this.permits = all.some((plugin) => plugin.permit !== undefined)
     this.sorter = all.find((plugin) => plugin.queueSort !== undefined)
   }
 
   cycle(snapshot: Snapshot, random: Random): Cycle {
-    return { state: new CycleState(), snapshot, random }
+    return { state: new CycleState(), snapshot, random, waiting: this.waiting }
   }
 
   preEnqueue(pod: Pod): Status | null {
@@ -114,6 +119,22 @@ export class Framework {
     for (const plugin of this.preFilters) {
       if (!cycle.state.skipFilter.has(plugin.name)) plugin.removePod?.(cycle, pod, other, node)
     }
+  }
+
+  postFilter(cycle: Cycle, pod: PodInfo): void {
+    for (const { plugin } of this.plugins) plugin.postFilter?.(cycle, pod)
+  }
+
+  /** Null: it may go. A status: it may not. Otherwise which plugins it has to wait for, and how long at most. */
+  permit(cycle: Cycle, pod: PodInfo, node: string): Status | ReadonlyMap<string, number> | null {
+    const timeouts = new Map<string, number>()
+    for (const { plugin } of this.plugins) {
+      if (plugin.permit === undefined) continue
+      const { status, timeoutMs } = plugin.permit(cycle, pod, node)
+      if (status?.code === 'Wait') timeouts.set(plugin.name, timeoutMs)
+      else if (status !== null) return { ...status, plugin: plugin.name }
+    }
+    return timeouts.size === 0 ? null : timeouts
   }
 
   score(cycle: Cycle, pod: PodInfo, nodes: readonly NodeInfo[]): Scores {

@@ -15,8 +15,9 @@ import { same } from '../equal.ts'
 import { spawn, wait, type Task } from '../task.ts'
 import { rfc3339 } from '../time.ts'
 import type { ClusterHost } from '../wire.ts'
+import { POD_GROUP_LABEL, type PodGroup } from '../../model/state/pod-group.ts'
 import { SchedulerCache } from './cache.ts'
-import { profilesOf, type Profile } from './config.ts'
+import { profilesOf, type Profile, type SchedulerConfiguration } from './config.ts'
 import { choose, preempt, search, unschedulableMessage } from './cycle.ts'
 import type { ClusterEvent, Cycle, Queued, Status } from './framework.ts'
 import { listersOf } from './listers.ts'
@@ -28,6 +29,7 @@ import { SchedulingQueue, type QueueRules } from './queue.ts'
 export interface SchedulerOptions {
   readonly endpoints: readonly string[]
   readonly timings: Timings
+  readonly configuration: SchedulerConfiguration
 }
 
 /** What it looks at, as far as it is served. */
@@ -38,9 +40,11 @@ const ASK_AGAIN_MS = 1_000
 const WITHOUT = ['VolumeRestrictions', 'NodeVolumeLimits', 'VolumeBinding', 'VolumeZone']
 
 export const scheduler =
-  ({ endpoints, timings }: SchedulerOptions) =>
-  (host: ClusterHost): ControllersProcess =>
-    runControllers(host, { endpoints, timings, lease: 'kube-scheduler', controllers: [schedulerLoop(profilesOf({}, {}, WITHOUT))] })
+  ({ endpoints, timings, configuration }: SchedulerOptions) =>
+  (host: ClusterHost): ControllersProcess => {
+    const controllers = [schedulerLoop(profilesOf(configuration, {}, WITHOUT))]
+    return runControllers(host, { endpoints, timings, lease: 'kube-scheduler', controllers })
+  }
 
 const schedulerLoop =
   (profiles: readonly Profile[]): Controller =>
@@ -49,12 +53,25 @@ const schedulerLoop =
     return { name: 'scheduler', start: () => loop.start() }
   }
 
+/** A pod that has been given a node, on its way there. */
+interface Placed {
+  readonly queued: Queued
+  readonly profile: Profile
+  readonly cycle: Cycle
+  readonly info: PodInfo
+  readonly node: string
+  /** Of the queue, when it was taken from it. */
+  readonly moment: number
+}
+
 class Scheduler {
   private readonly context: ControllerContext
   /** By the scheduler name that pods ask for. */
   private readonly profiles: ReadonlyMap<string, Profile>
   private readonly pods: Informer<Pod>
   private readonly nodes: Informer<Node>
+  /** Null: no profile asks for them. */
+  private readonly groups: Informer<PodGroup> | null
   private readonly cache: SchedulerCache
   private readonly queue: SchedulingQueue
   private readonly nominator = new Nominator()
@@ -69,7 +86,11 @@ class Scheduler {
     this.profiles = new Map(profiles.map((profile) => [profile.schedulerName, profile]))
     this.pods = context.informer('pods')
     this.nodes = context.informer('nodes')
-    const watched = Object.fromEntries(DECIDED_BY.map((resource) => [resource, context.informer<ApiObject>(resource)]))
+    const coscheduled = profiles.some(({ framework }) => framework.plugins.some(({ plugin }) => plugin.name === 'Coscheduling'))
+    this.groups = coscheduled ? context.informer('podgroups') : null
+    const watched = Object.fromEntries(
+      [...DECIDED_BY, ...(coscheduled ? ['podgroups'] : [])].map((resource) => [resource, context.informer<ApiObject>(resource)]),
+    )
     this.cache = new SchedulerCache(
       listersOf(
         (resource, key) => watched[resource]?.get(key),
@@ -83,6 +104,9 @@ class Scheduler {
   start(): void {
     this.nodes.onChange((before, after) => this.nodeChanged(before, after))
     this.pods.onChange((before, after) => this.podChanged(before, after))
+    this.groups?.onChange((before, after) => {
+      if (after !== null) this.happened({ resource: 'PodGroup', action: before === null ? 'Add' : 'Update', before, after })
+    })
   }
 
   private rules(profiles: readonly Profile[]): QueueRules {
@@ -118,6 +142,7 @@ class Scheduler {
       this.queue.remove(uid)
       const promised = this.nominator.forget(uid)
       this.cache.dropPod(uid)
+      this.profiles.get(pod.spec.schedulerName)?.framework.waiting.get(uid)?.reject('', 'removed')
       if (promised || (pod.spec.nodeName ?? '') !== '') this.happened({ resource: 'AssignedPod', action: 'Delete', before, after })
       return
     }
@@ -138,6 +163,8 @@ class Scheduler {
     else if (this.making.has(uid)) return
     else if (before === null || !this.queue.has(uid) || !same(before.spec, after.spec)) this.queue.add(after, this.context.elapsed())
     else this.queue.refresh(after)
+    if (before === null && after.metadata.labels?.[POD_GROUP_LABEL] !== undefined)
+      this.happened({ resource: 'Pod', action: 'Add', before, after })
     this.wake()
   }
 
@@ -187,6 +214,7 @@ class Scheduler {
       this.decide({ kind: 'Unschedulable', pod: refOf('pods', pod), reason, ...counted })
       const candidate = preempt(profile, found, info)
       if (candidate) this.promiseRoom(info, candidate, counted)
+      profile.framework.postFilter(found.cycle, info)
       spawn(this.turnAway({ queued, pod, reason, rejectedBy: pluginsOf(found.statuses), moment }, candidate))
       return
     }
@@ -197,11 +225,14 @@ class Scheduler {
       spawn(this.turnAway({ queued, pod, reason, rejectedBy: new Set([refused.plugin ?? '']), moment }, undefined))
       return
     }
+    this.decide({ kind: 'Bind', pod: refOf('pods', pod), node: chosen, ...counted })
     this.cache.assume(info, chosen)
     this.nominator.forget(pod.metadata.uid)
-    const view = this.context.view(...DECIDED_BY)
-    const decided = (): void => this.context.client.decide(view, { kind: 'Bind', pod: refOf('pods', pod), node: chosen, ...counted })
-    spawn(this.bind(queued, profile, found.cycle, info, chosen, decided))
+    const placed: Placed = { queued, profile, cycle: found.cycle, info, node: chosen, moment }
+    const leave = profile.framework.permit(found.cycle, info, chosen)
+    for (const uid of found.cycle.state.toActivate) this.queue.activateNow(uid)
+    if (leave !== null && 'code' in leave) this.takeBack(placed, leave)
+    else spawn(this.bind(placed, leave))
   }
 
   private counted(): Counted {
@@ -223,32 +254,52 @@ class Scheduler {
     return null
   }
 
-  private *bind(queued: Queued, profile: Profile, cycle: Cycle, info: PodInfo, node: string, decided: () => void): Task<void> {
+  /** waitsFor: plugins whose leave it needs, and how long it waits for each; null: it may go. */
+  private *bind(placed: Placed, waitsFor: ReadonlyMap<string, number> | null): Task<void> {
+    const { profile, cycle, info, node } = placed
+    if (waitsFor !== null) {
+      const refused = yield* this.leaveOf(placed, waitsFor)
+      if (refused !== null) return this.takeBack(placed, refused)
+    }
     const { client } = this.context
     const { pod } = info
     const { namespace, name, uid } = pod.metadata
+    if (profile.framework.permits) {
+      const together = this.cache.assumptions().map((one) => one.uid)
+      client.decide(this.context.view('pods', 'podgroups'), { kind: 'Permit', pod: refOf('pods', pod), node, together })
+    }
     for (const { plugin } of profile.framework.plugins) {
       if (plugin.preBind === undefined) continue
-      if ((yield* plugin.preBind(cycle, info, node)) !== null) return this.takeBack(queued, profile, cycle, info, node)
+      if ((yield* plugin.preBind(cycle, info, node)) !== null) return this.takeBack(placed, null)
     }
-    decided()
     const reply = yield* client.bind({ resource: 'pods', namespace, name, uid }, node)
     // As long as nobody knows whether it went through, the pod counts on the node.
     if (reply.ok || (!reply.definite && (yield* this.isBound(namespace, name, uid)))) {
       for (const { plugin } of profile.framework.plugins) plugin.postBind?.(cycle, info, node)
       return
     }
-    this.takeBack(queued, profile, cycle, info, node)
+    this.takeBack(placed, null)
   }
 
-  private takeBack(queued: Queued, profile: Profile, cycle: Cycle, info: PodInfo, node: string): void {
+  /** Null once every plugin has allowed it; otherwise what it was rejected for. */
+  private leaveOf({ profile, info, node }: Placed, waitsFor: ReadonlyMap<string, number>): Task<Status | null> {
+    const later = (ms: number, run: () => void): void => this.context.after(ms, run)
+    return wait<Status | null>((resume) => profile.framework.waiting.add(info, node, waitsFor, later, resume))
+  }
+
+  /** refused: by whom it was not let go; null: binding it failed. */
+  private takeBack({ queued, profile, cycle, info, node, moment }: Placed, refused: Status | null): void {
     const { namespace, name, uid } = info.pod.metadata
     unreserve(profile, cycle, info, node)
     if (this.cache.isAssumed(uid)) this.cache.dropPod(uid)
     const now = this.pods.get(`${namespace}/${name}`)
     if (now === undefined || now.metadata.uid !== uid || (now.spec.nodeName ?? '') !== '' || isDeleting(now)) return
     this.nominator.follow(null, now)
-    this.queue.backOff(queued, this.context.elapsed())
+    if (refused === null) this.queue.backOff(queued, this.context.elapsed())
+    else {
+      const rejectedBy = new Set([refused.plugin ?? ''])
+      spawn(this.turnAway({ queued, pod: now, reason: refused.reasons.join(', '), rejectedBy, moment }, undefined))
+    }
     // Others may have found no room for its sake.
     this.happened({ resource: 'AssignedPod', action: 'Delete', before: info.pod, after: null })
   }

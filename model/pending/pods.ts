@@ -5,7 +5,9 @@ import { victimsOn } from '../components/scheduling/preemption.ts'
 import { allocatable, requests } from '../components/scheduling/requests.ts'
 import type { Scene } from '../components/scheduling/scene.ts'
 import type { Pending } from '../invariant.ts'
+import { groupOf, isPlaced, membersOf } from '../components/scheduling/gang.ts'
 import type { ApiObject, Pod } from '../state/objects.ts'
+import type { PodGroup } from '../state/pod-group.ts'
 import { all, conditionOf, controllerOf, isLost, isReady, isTerminal, label, type Picture, type Waiting } from './picture.ts'
 
 export const podsPending: Waiting = (picture) => {
@@ -80,6 +82,17 @@ const unboundPending = (picture: Picture, pod: Pod): Pending => {
   }
   if (pod.spec.schedulerName !== 'default-scheduler')
     return { object, waitsFor: `the scheduler ${pod.spec.schedulerName}, which does not run here`, blocked: true }
+  const group = groupOf(pod, all<PodGroup>(picture.cluster, 'podgroups'))
+  if (group !== undefined) {
+    const bound = membersOf(group, picture.pods).filter(isPlaced).length
+    // Whether there is room for all of them at once is not worked out here: what is promised of groups is GANG-*.
+    if (bound < group.spec.minMember)
+      return {
+        object,
+        waitsFor: `a node, together with others of its group ${group.metadata.name}, which needs ${group.spec.minMember}`,
+        blocked: true,
+      }
+  }
   const why = said?.status === 'False' && said.message !== undefined ? `: ${said.message}` : ''
   const scene = sceneOf(picture)
   const nodes = scene.nodes.filter(({ metadata }) => !isLost(picture, metadata.name))

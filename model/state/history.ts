@@ -66,6 +66,11 @@ export interface Counted {
 /** What a component decided from its view, said at the moment it sends the write. */
 export type Choice =
   | ({ readonly kind: 'Bind'; readonly pod: ObjectRef; readonly node: string } & Counted)
+  /**
+   * The scheduler lets a pod that it may have held back go to its node. together: pods that it counts on nodes then, this one
+   * among them, whether its view shows them bound or not.
+   */
+  | { readonly kind: 'Permit'; readonly pod: ObjectRef; readonly node: string; readonly together: readonly Uid[] }
   /** The scheduler found no node. `reason` is the message of the PodScheduled condition. */
   | ({ readonly kind: 'Unschedulable'; readonly pod: ObjectRef; readonly reason: string } & Counted)
   /** The scheduler makes room on a node for a pod of higher priority: all who have to go, also those on their way already. */

@@ -1,4 +1,5 @@
 /** Every kind the simulated API serves, as one type. */
+import type { PodGroup } from './pod-group.ts'
 import type { CronJob, Job } from './batch.ts'
 import type {
   Deployment,
@@ -35,3 +36,4 @@ export type KubernetesObject =
   | PriorityClass
   | PlainObject
   | PodDisruptionBudget
+  | PodGroup

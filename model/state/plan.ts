@@ -75,6 +75,8 @@ export interface ClusterShape {
   readonly controllerManagers: number
   readonly schedulers: number
   readonly nodes: readonly NodeShape[]
+  /** A KubeSchedulerConfiguration for every scheduler. Absent: the default profile. */
+  readonly schedulerConfiguration?: unknown
   /** Clients that talk to etcd directly (suite etcd). */
   readonly etcdClients: number
   readonly timings: Timings

@@ -67,6 +67,7 @@ export const RESOURCES: readonly Resource[] = [
     generation: true,
   }),
   row('scheduling.k8s.io/v1', 'PriorityClass', 'priorityclasses', { namespaced: false }),
+  row('scheduling.x-k8s.io/v1alpha1', 'PodGroup', 'podgroups', { status: true }),
 ]
 
 export type ResourceName = string

@@ -9,6 +9,8 @@ const choiceText = (choice: Choice): string => {
   switch (choice.kind) {
     case 'Bind':
       return `Bind ${choice.pod.name} → ${choice.node}`
+    case 'Permit':
+      return `Permit ${choice.pod.name} → ${choice.node}`
     case 'Unschedulable':
       return `Unschedulable ${choice.pod.name}`
     case 'Preempt':

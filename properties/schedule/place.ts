@@ -7,7 +7,7 @@
 import { SchedulerCache } from '../../impl/scheduler/cache.ts'
 import type { Profile } from '../../impl/scheduler/config.ts'
 import { choose, preempt, search, unschedulableMessage } from '../../impl/scheduler/cycle.ts'
-import type { ClusterEvent, Queued } from '../../impl/scheduler/framework.ts'
+import type { ClusterEvent, Cycle, Queued, Status } from '../../impl/scheduler/framework.ts'
 import { podInfoOf, type PodInfo } from '../../impl/scheduler/node-info.ts'
 import { SchedulingQueue } from '../../impl/scheduler/queue.ts'
 import type { Pod } from '../../model/state/objects.ts'
@@ -39,6 +39,19 @@ export interface Placement {
 export const placePending = (cluster: GivenCluster, profiles: readonly Profile[], recorder: Recorder): readonly Placement[] =>
   new Placing(cluster, profiles, recorder).run()
 
+/** A pod that has been given a node, and may have to wait for leave to go there. */
+interface Placed {
+  readonly queued: Queued
+  readonly profile: Profile
+  readonly cycle: Cycle
+  readonly info: PodInfo
+  readonly node: string
+  readonly attempt: Omit<Attempt, 'node' | 'message'>
+}
+
+/** Once more than once, since what others gave back meanwhile may be what it needs. */
+const TRIES_MOST = 2
+
 class Placing {
   private readonly profiles: ReadonlyMap<string, Profile>
   private readonly recorder: Recorder
@@ -48,8 +61,10 @@ class Placing {
   private readonly random = new Streams('schedule').stream('offset')
   private readonly attempts = new Map<string, Attempt[]>()
   private readonly nominated = new Map<string, PodInfo>()
-  /** Pods that were tried since anything last changed: trying them again changes nothing. */
-  private readonly vain = new Set<string>()
+  /** How often each pod was tried since one was last placed: trying it on and on changes nothing. */
+  private readonly tries = new Map<string, number>()
+  /** Pods that wait for leave to go, and when they have waited for too long. */
+  private readonly timers: { readonly atMs: number; readonly run: () => void }[] = []
   private nextStart = 0
   private now = 0
 
@@ -96,10 +111,15 @@ class Placing {
 
   /** False: nobody waits for anything that is going to come. */
   private wait(): boolean {
-    const next = this.queue.nextBackOffMs()
-    if (next === null) return false
+    const times = [this.queue.nextBackOffMs() ?? Infinity, ...this.timers.map(({ atMs }) => atMs)]
+    const next = Math.min(...times)
+    if (next === Infinity) return false
     this.now = Math.max(this.now, next)
     this.queue.flush(this.now)
+    for (const timer of this.timers.filter(({ atMs }) => atMs <= this.now)) {
+      this.timers.splice(this.timers.indexOf(timer), 1)
+      timer.run()
+    }
     return true
   }
 
@@ -108,7 +128,9 @@ class Placing {
     const { uid } = pod.metadata
     const profile = this.profileOf(pod)
     if (profile === undefined) return
-    if (this.vain.has(uid)) {
+    const tries = (this.tries.get(uid) ?? 0) + 1
+    this.tries.set(uid, tries)
+    if (tries > TRIES_MOST) {
       this.queue.park(queued, queued.rejectedBy ?? new Set(), this.queue.moment, this.now)
       return
     }
@@ -122,11 +144,10 @@ class Placing {
     if (found.feasible.length === 0) {
       const message = unschedulableMessage(nodes.length, found.statuses)
       const candidate = this.recorder.aside(() => preempt(profile, found, info)) ?? null
+      profile.framework.postFilter(found.cycle, info)
       this.note(uid, { ...said, node: null, message, preemption: candidate, record: this.recorder.end() })
-      if (candidate === null) {
-        this.vain.add(uid)
-        this.queue.park(queued, new Set([...found.statuses.values()].flatMap(({ plugin }) => plugin ?? [])), moment, this.now)
-      } else this.makeRoom(queued, candidate)
+      if (candidate !== null) this.makeRoom(queued, candidate)
+      else this.queue.park(queued, new Set([...found.statuses.values()].flatMap(({ plugin }) => plugin ?? [])), moment, this.now)
       return
     }
     const { name } = choose(profile, found, info, (one, other) => (one.name < other.name ? -1 : 1))
@@ -134,14 +155,33 @@ class Placing {
       const refused = plugin.reserve?.(found.cycle, info, name) ?? null
       if (refused === null) continue
       this.note(uid, { ...said, node: null, message: refused.reasons.join(', '), record: this.recorder.end() })
-      this.vain.add(uid)
       this.queue.park(queued, new Set([plugin.name]), moment, this.now)
       return
     }
     this.cache.assume(info, name)
     this.nominated.delete(uid)
-    this.note(uid, { ...said, node: name, message: null, record: this.recorder.end() })
-    this.happened({ resource: 'AssignedPod', action: 'Add', before: null, after: { ...pod, spec: { ...pod.spec, nodeName: name } } })
+    const leave = profile.framework.permit(found.cycle, info, name)
+    for (const sibling of found.cycle.state.toActivate) this.queue.activateNow(sibling)
+    const placed: Placed = { queued, profile, cycle: found.cycle, info, node: name, attempt: { ...said, record: this.recorder.end() } }
+    if (leave instanceof Map) {
+      const later = (ms: number, run: () => void): void => void this.timers.push({ atMs: this.now + ms, run })
+      profile.framework.waiting.add(info, name, leave, later, (refused) => this.settle(placed, refused))
+    } else this.settle(placed, leave as Status | null)
+  }
+
+  /** refused: it is not let go to its node, and gives it back. */
+  private settle({ queued, profile, cycle, info, node, attempt }: Placed, refused: Status | null): void {
+    const { pod } = info
+    this.note(pod.metadata.uid, { ...attempt, node: refused === null ? node : null, message: refused?.reasons.join(', ') ?? null })
+    if (refused === null) {
+      this.tries.clear()
+      this.happened({ resource: 'AssignedPod', action: 'Add', before: null, after: { ...pod, spec: { ...pod.spec, nodeName: node } } })
+      return
+    }
+    for (const { plugin } of profile.framework.plugins.toReversed()) plugin.unreserve?.(cycle, info, node)
+    this.cache.dropPod(pod.metadata.uid)
+    this.queue.park(queued, new Set([refused.plugin ?? '']), this.queue.moment, this.now)
+    this.happened({ resource: 'AssignedPod', action: 'Delete', before: pod, after: null })
   }
 
   private note(uid: string, attempt: Attempt): void {
@@ -154,6 +194,7 @@ class Placing {
   private makeRoom({ pod }: Queued, { node, victims }: { readonly node: string; readonly victims: readonly Pod[] }): void {
     const promised: Pod = { ...pod, status: { ...pod.status, nominatedNodeName: node } }
     this.nominated.set(pod.metadata.uid, podInfoOf(promised))
+    this.tries.clear()
     for (const victim of victims) {
       this.cache.dropPod(victim.metadata.uid)
       this.happened({ resource: 'AssignedPod', action: 'Delete', before: victim, after: null })
@@ -162,7 +203,6 @@ class Placing {
   }
 
   private happened(event: ClusterEvent): void {
-    this.vain.clear()
     this.queue.happened(event, this.now)
   }
 

@@ -34,6 +34,7 @@ const LOOKED_UP: Readonly<Record<string, string>> = {
   CSINode: 'csinodes',
   PodDisruptionBudget: 'poddisruptionbudgets',
   PodGroup: 'podgroups',
+  Pod: 'pods',
 }
 
 /** Throws InputError naming file, line, object and field. */
@@ -67,7 +68,7 @@ export const readCluster = (paths: readonly string[]): GivenCluster => {
     nodes,
     running: alive.filter((pod) => bound(pod) && known.has(pod.spec.nodeName as string)),
     pending: alive.filter((pod) => !bound(pod) && !isDeleting(pod)),
-    objects: objectsOf(placed.map(({ object }) => object)),
+    objects: objectsOf([...placed.map(({ object }) => object).filter(({ kind }) => kind !== 'Pod'), ...alive]),
     notes,
   }
 }

@@ -3,7 +3,7 @@
  *
  * The same idea as kube-scheduler-simulator's wrapped plugins.
  */
-import { IN_TREE, type Registry } from '../../impl/scheduler/config.ts'
+import { PLUGINS, type Registry } from '../../impl/scheduler/config.ts'
 import { isSkip, type Plugin, type Status } from '../../impl/scheduler/framework.ts'
 
 /** Node → plugin → what it said. */
@@ -54,7 +54,7 @@ export class Recorder {
   private notes: Notes | null = null
   /** The plugins in the tree, wrapped: a registry to make profiles from. */
   readonly registry: Registry = Object.fromEntries(
-    Object.entries(IN_TREE).map(([name, factory]) => [
+    Object.entries(PLUGINS).map(([name, factory]) => [
       name,
       (args: unknown) => this.wrapped((factory as (given: unknown) => Plugin)(args)),
     ]),
@@ -105,6 +105,13 @@ export class Recorder {
         const status = plugin.reserve?.(cycle, pod, node) ?? null
         this.notes?.reserve.set(name, messageOf(status, SUCCESS))
         return status
+      }
+    if (plugin.permit !== undefined)
+      own.permit = (cycle, pod, node) => {
+        const answer = plugin.permit?.(cycle, pod, node) ?? { status: null, timeoutMs: 0 }
+        const status = answer.status?.code === 'Wait' ? 'wait' : messageOf(answer.status, SUCCESS)
+        this.notes?.permit.set(name, { status, timeoutMs: answer.timeoutMs })
+        return answer
       }
     return own
   }

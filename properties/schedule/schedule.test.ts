@@ -114,6 +114,43 @@ spec: { selector: { matchLabels: { app: agent } }, ${template.replace('web', 'ag
   ])
 })
 
+const GANGS: SchedulerConfiguration = {
+  profiles: [
+    {
+      plugins: {
+        multiPoint: { enabled: [{ name: 'Coscheduling' }] },
+        queueSort: { enabled: [{ name: 'Coscheduling' }], disabled: [{ name: '*' }] },
+      },
+    },
+  ],
+}
+test('a group is placed as a whole or not at all, and what it gives back is had by others', () => {
+  const group = (name: string, minMember: number): string =>
+    `\napiVersion: scheduling.x-k8s.io/v1alpha1\nkind: PodGroup\nmetadata: { name: ${name} }\nspec: { minMember: ${minMember} }\n---`
+  const member = (name: string, of: string): string =>
+    pod(name, 2).replace(`{ name: ${name} }`, `{ name: ${name}, labels: { scheduling.x-k8s.io/pod-group: ${of} } }`)
+  const large = ['l0', 'l1', 'l2'].map((name) => member(name, 'large')).join('')
+  const small = ['s0', 's1'].map((name) => member(name, 'small')).join('')
+  const placements = placed(`${node('a')}${group('large', 3)}${group('small', 2)}${large}${small}`, GANGS)
+  expect(placements.map(({ pod: { metadata }, node: to }) => `${metadata.name} ${to}`)).toEqual([
+    'l0 null',
+    'l1 null',
+    'l2 null',
+    's0 a',
+    's1 a',
+  ])
+  expect(placements[0]?.attempts[0]?.message).toBe('PodGroup large gets rejected due to Pod l2 is unschedulable even after PostFilter')
+  const annotations = annotated(placements[3] as Placement).metadata.annotations ?? {}
+  expect(annotations['kube-scheduler-simulator.sigs.k8s.io/permit-result']).toBe('{"Coscheduling":"wait"}')
+})
+
+test('two plugins that sort the queue are one too many', () => {
+  const multiPoint = { enabled: [{ name: 'Coscheduling' }] }
+  expect(() => profilesOf({ profiles: [{ plugins: { multiPoint } }] })).toThrow(
+    /one plugin that sorts the queue, found PrioritySort, Coscheduling/,
+  )
+})
+
 test('a list as kubectl prints it is read, whatever else its objects hold', () => {
   const items = [
     { metadata: { name: 'a', resourceVersion: '7' }, status: { allocatable: { cpu: '1', memory: '1Gi', pods: '5' }, nodeInfo: {} } },
