@@ -72,6 +72,7 @@ class Scheduler {
   private readonly nodes: Informer<Node>
   /** Null: no profile asks for them. */
   private readonly groups: Informer<PodGroup> | null
+  private readonly watched: readonly string[]
   private readonly cache: SchedulerCache
   private readonly queue: SchedulingQueue
   private readonly nominator = new Nominator()
@@ -88,9 +89,8 @@ class Scheduler {
     this.nodes = context.informer('nodes')
     const coscheduled = profiles.some(({ framework }) => framework.plugins.some(({ plugin }) => plugin.name === 'Coscheduling'))
     this.groups = coscheduled ? context.informer('podgroups') : null
-    const watched = Object.fromEntries(
-      [...DECIDED_BY, ...(coscheduled ? ['podgroups'] : [])].map((resource) => [resource, context.informer<ApiObject>(resource)]),
-    )
+    this.watched = [...DECIDED_BY, ...(coscheduled ? ['podgroups'] : [])]
+    const watched = Object.fromEntries(this.watched.map((resource) => [resource, context.informer<ApiObject>(resource)]))
     this.cache = new SchedulerCache(
       listersOf(
         (resource, key) => watched[resource]?.get(key),
@@ -240,7 +240,7 @@ class Scheduler {
   }
 
   private decide(choice: Choice): void {
-    this.context.client.decide(this.context.view(...DECIDED_BY), choice)
+    this.context.client.decide(this.context.view(...this.watched), choice)
   }
 
   /** Who reserved something gives it back when a later plugin refuses. */

@@ -3,6 +3,7 @@
  *
  * A node must take a pod both with and without the pods of its rank or above that were promised room there: they may come.
  */
+import { groupOf, isPlaced, membersOf } from '../../components/scheduling/gang.ts'
 import { DEFAULT_FILTERS, infeasible, type Filter } from '../../components/feasible.ts'
 import { isTerminal } from '../../components/objects.ts'
 import { priority } from '../../components/scheduling/preemption.ts'
@@ -10,6 +11,7 @@ import type { Scene } from '../../components/scheduling/scene.ts'
 import type { StoreHistory } from '../../state/cluster.ts'
 import type { Choice, Seen } from '../../state/history.ts'
 import type { ApiObject, Node, Pod } from '../../state/objects.ts'
+import type { PodGroup } from '../../state/pod-group.ts'
 import { listed, viewed } from '../define.ts'
 
 export type Scheduling = Extract<Choice, { readonly kind: 'Bind' | 'Unschedulable' | 'Preempt' }>
@@ -59,6 +61,12 @@ const pictureOf = ({ view, choice }: Decision, history: StoreHistory): Decided =
     },
     promised: waiting.flatMap(on(promises)),
   }
+}
+
+/** The pod is of a group that is not complete: whether it goes, and when it is tried again, is for the others too to say. */
+export const heldBack = ({ view }: Decision, { pod, scene }: Decided, history: StoreHistory): boolean => {
+  const group = pod === undefined ? undefined : groupOf(pod, listed<PodGroup>(history, view, 'podgroups'))
+  return group !== undefined && membersOf(group, scene.pods).filter(isPlaced).length < group.spec.minMember
 }
 
 const placed = (pod: Pod, nodeName: string): Pod => ({ ...pod, spec: { ...pod.spec, nodeName } })

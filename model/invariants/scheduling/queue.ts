@@ -8,7 +8,7 @@ import { prefixOf, RESOURCES } from '../../state/resources.ts'
 import type { Pod, Uid } from '../../state/objects.ts'
 import { deciding, DRIFT, had, objectOf, safety, settles, watching, type Fields } from '../define.ts'
 import { ALL_NODES_MOST, SCHEDULE_ONE } from './bindings.ts'
-import { decided, isScheduling, whyNot, type Decision } from './decided.ts'
+import { decided, heldBack, isScheduling, whyNot, type Decision } from './decided.ts'
 
 const QUEUE = 'kubernetes pkg/scheduler/internal/queue/scheduling_queue.go'
 
@@ -25,7 +25,7 @@ const workConserving = deciding(
   (seen, { history }) => {
     const picture = decided(seen, history)
     const { pod, scene } = picture
-    if (pod === undefined || scene.nodes.length > ALL_NODES_MOST) return 'vacuous'
+    if (pod === undefined || scene.nodes.length > ALL_NODES_MOST || heldBack(seen, picture, history)) return 'vacuous'
     const node = scene.nodes.find((one) => whyNot(picture, pod, one) === null)
     if (node !== undefined)
       return { why: `${seen.process} finds no node for ${seen.choice.pod.name}, though ${node.metadata.name} would do` }
@@ -114,8 +114,9 @@ const takesTurns = trying(
     strength: 'liveness',
   },
   (decision, tries, history) => {
-    const { pod } = decided(decision, history)
-    if (pod === undefined) return 'vacuous'
+    const picture = decided(decision, history)
+    const { pod } = picture
+    if (pod === undefined || heldBack(decision, picture, history)) return 'vacuous'
     const { uid, name } = pod.metadata
     for (const other of untried(decision, tries, history)) {
       const overtaken = tries.overtaken.get(other.metadata.uid) ?? new Map<Uid, number>()
@@ -191,7 +192,7 @@ const wouldDo = (history: StoreHistory, { choice }: Decision, revision: number):
   const asked: Decision = { kind: 'Decision', atMs: 0, process: '', view, choice: { ...choice, assumed: [], promised } }
   const picture = decided(asked, history)
   const { pod, scene } = picture
-  if (pod === undefined || notToBind(pod) !== null) return null
+  if (pod === undefined || notToBind(pod) !== null || heldBack(asked, picture, history)) return null
   return scene.nodes.find((node) => whyNot(picture, pod, node) === null)?.metadata.name ?? null
 }
 
