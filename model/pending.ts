@@ -8,6 +8,7 @@ import { definitionsPending } from './pending/custom.ts'
 import { deploymentsPending } from './pending/deployments.ts'
 import { jobsPending } from './pending/jobs.ts'
 import { budgetsPending, drainsPending } from './pending/disruption.ts'
+import { cronJobsPending, jobsPending } from './pending/jobs.ts'
 import { containersPending, leftoversPending } from './pending/leftovers.ts'
 import { nodesPending } from './pending/nodes.ts'
 import { all, type Waiting } from './pending/picture.ts'
@@ -28,6 +29,7 @@ const ALL: readonly Waiting[] = [
   statefulSetsPending,
   budgetsPending,
   drainsPending,
+  cronJobsPending,
   leftoversPending,
   containersPending,
   slicesPending,

@@ -1,13 +1,20 @@
 /** What may go on being written when everything has converged: signs of life, and nothing else. */
+import { recurs } from './components/cronjob.ts'
+import type { CronJob } from './state/batch.ts'
+import type { Cluster } from './state/cluster.ts'
 import type { Seen } from './state/history.ts'
-import type { Node, Pod } from './state/objects.ts'
+import type { ApiObject, Node, Pod } from './state/objects.ts'
 import { POD_GROUP_LABEL } from './state/pod-group.ts'
 
 const same = (one: unknown, other: unknown): boolean => one === other || JSON.stringify(one) === JSON.stringify(other)
 
-/** Leases, node status that only repeats itself, the API servers' own book-keeping, and why a group finds no room. */
-export const isHeartbeat = (commit: Seen<'Commit'>): boolean => {
+/**
+ * Leases, node status that only repeats itself, the API servers' own book-keeping, why a group finds no room, and what comes
+ * and goes by the clock.
+ */
+export const isHeartbeat = (commit: Seen<'Commit'>, cluster: Cluster): boolean => {
   const { key, before, after } = commit
+  if (comesAndGoes(commit, cluster)) return true
   if (!key.startsWith('/registry/') || key.startsWith('/registry/leases/')) return true
   if (key.startsWith('/registry/pods/')) return isWordOnGroup(commit)
   if (!key.startsWith('/registry/nodes/') || before === null || after === null) return false
@@ -33,3 +40,14 @@ const statusWithoutBeats = ({ status }: Node): unknown => ({
   ...status,
   conditions: status.conditions.map(({ lastHeartbeatTime: _beat, ...rest }) => rest),
 })
+
+/** A CronJob's word of its Jobs, its Jobs, and their pods. */
+const comesAndGoes = ({ key, before, after }: Seen<'Commit'>, cluster: Cluster): boolean => {
+  if (key.startsWith('/registry/cronjobs/')) {
+    const was = before?.value as CronJob | undefined
+    const is = after?.value as CronJob | undefined
+    return was !== undefined && is !== undefined && !is.spec.suspend && same(was.spec, is.spec)
+  }
+  if (!key.startsWith('/registry/jobs/') && !key.startsWith('/registry/pods/')) return false
+  return recurs(cluster, (after ?? before)?.value as ApiObject)
+}

@@ -3,6 +3,7 @@ import type { Invariant } from './invariant.ts'
 import { ADMISSION } from './invariants/admission.ts'
 import { API } from './invariants/api.ts'
 import { CLUSTER } from './invariants/cluster.ts'
+import { CRONJOBS } from './invariants/cronjobs.ts'
 import { DEPLOYMENTS } from './invariants/deployments.ts'
 import { DISRUPTION } from './invariants/disruption.ts'
 import { ETCD } from './invariants/etcd/register.ts'
@@ -33,6 +34,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...DEPLOYMENTS,
   ...JOBS,
   ...STATEFULSETS,
+  ...CRONJOBS,
   ...GARBAGE,
   ...NODE_HEALTH,
   ...NODES,

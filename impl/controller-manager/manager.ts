@@ -2,6 +2,7 @@
 import type { Timings } from '../../model/state/plan.ts'
 import { runControllers, type ControllersProcess } from '../client/controller.ts'
 import type { ClusterHost } from '../wire.ts'
+import { cronJobController } from './cronjob.ts'
 import { deploymentController } from './deployment.ts'
 import { disruptionController } from './disruption.ts'
 import { endpointSliceController } from './endpointslice.ts'
@@ -32,6 +33,7 @@ export const controllerManager =
         jobController,
         ttlAfterFinishedController,
         statefulSetController,
+        cronJobController,
         endpointSliceController,
         garbageCollector,
         nodeLifecycleController(timings),

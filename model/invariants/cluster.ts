@@ -72,9 +72,10 @@ const rests: Invariant = watching(
     let calmMs: number | null = null
     let last: { atMs: number; key: string; author: string } | null = null
     return {
-      observe(next) {
+      observe(next, { cluster }) {
         if (next.kind === 'Commit') {
-          if (next.key.startsWith('/registry/') && !isHeartbeat(next)) last = { atMs: next.atMs, key: next.key, author: next.author }
+          if (next.key.startsWith('/registry/') && !isHeartbeat(next, cluster))
+            last = { atMs: next.atMs, key: next.key, author: next.author }
           return 'vacuous'
         }
         if (next.kind !== 'PhaseBegan') return 'vacuous'

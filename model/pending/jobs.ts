@@ -1,8 +1,11 @@
-/** Jobs: what keeps each from its end, and pods from being let go once their end is counted. */
+/** Jobs and CronJobs: what keeps each from its end, and pods from being let go once their end is counted. */
 import { isEndingUp, isFinished, isTracked, succeededOf } from '../components/job.ts'
 import type { Pending } from '../invariant.ts'
-import type { Job } from '../state/batch.ts'
+import { lastDue } from '../components/cron.ts'
+import { recurs } from '../components/cronjob.ts'
+import type { CronJob, Job } from '../state/batch.ts'
 import type { Pod } from '../state/objects.ts'
+import { minutesEast } from '../state/time-zones.ts'
 import { all, beingDeleted, controllerOf, isEnding, isLost, isTerminal, label, podsOf, type Picture, type Waiting } from './picture.ts'
 
 /** A Job that is to stay for longer than this after its end is not waited for. */
@@ -11,9 +14,9 @@ const STAY_SECONDS = 300
 export const jobsPending: Waiting = (picture) => {
   const jobs = all<Job>(picture.cluster, 'jobs')
   const counting = new Set(jobs.filter((job) => !isFinished(job)).map((job) => job.metadata.uid))
-  const held = picture.pods.filter((pod) => isTracked(pod) && !counting.has(controllerOf(pod) ?? ''))
+  const held = picture.pods.filter((pod) => isTracked(pod) && !counting.has(controllerOf(pod) ?? '') && !recurs(picture.cluster, pod))
   return [
-    ...jobs.flatMap((job) => jobPending(picture, job)),
+    ...jobs.flatMap((job) => jobPending(picture, job).filter((row) => row.blocked || !recurs(picture.cluster, job))),
     ...held.map((pod): Pending => ({
       object: label(pod),
       waitsFor: 'its tracking finalizer to go: no Job counts it any more',
@@ -22,7 +25,8 @@ export const jobsPending: Waiting = (picture) => {
   ]
 }
 
-const jobPending = (picture: Picture, job: Job): readonly Pending[] => {
+/** Also of a Job that comes and goes by the clock. */
+export const jobPending = (picture: Picture, job: Job): readonly Pending[] => {
   const { spec, status } = job
   const pods = podsOf(picture, job)
   const open = pods.filter((pod) => !isTerminal(pod))
@@ -59,3 +63,14 @@ const expiry = (job: Job): readonly Pending[] => {
   if (ttlSecondsAfterFinished === undefined || ttlSecondsAfterFinished > STAY_SECONDS) return []
   return [{ object: label(job), waitsFor: `its deletion ${ttlSecondsAfterFinished} s after its end`, blocked: false }]
 }
+
+/** A CronJob that is soon due for the first time is waited for: from then on it only goes on. */
+export const cronJobsPending: Waiting = (picture) =>
+  all<CronJob>(picture.cluster, 'cronjobs').flatMap((cronJob): readonly Pending[] => {
+    const { metadata, spec, status } = cronJob
+    if (isEnding(cronJob)) return [{ object: label(cronJob), waitsFor: 'its end: it is being deleted', blocked: false }]
+    const createdMs = Date.parse(metadata.creationTimestamp)
+    const dueMs = lastDue(spec.schedule, minutesEast(spec.timeZone ?? 'UTC') ?? 0, createdMs, createdMs + STAY_SECONDS * 1000)
+    if (spec.suspend || status.lastScheduleTime !== undefined || dueMs === null) return []
+    return [{ object: label(cronJob), waitsFor: 'its first Job to be started', blocked: false }]
+  })

@@ -1,4 +1,5 @@
 /** What outlives those it belonged to: objects of owners that are gone, containers of pods that are gone. */
+import { recurs } from '../components/cronjob.ts'
 import type { Pending } from '../invariant.ts'
 import type { ApiObject, OwnerReference } from '../state/objects.ts'
 import { customResources } from '../state/custom.ts'
@@ -24,7 +25,7 @@ export const leftoversPending: Waiting = ({ cluster }) => {
     if (!owned.has(resourceOfKey(key) ?? '')) continue
     const object = value as ApiObject
     const { ownerReferences: owners = [], deletionTimestamp } = object.metadata
-    if (owners.length === 0 || deletionTimestamp !== undefined) continue
+    if (owners.length === 0 || deletionTimestamp !== undefined || recurs(cluster, object)) continue
     if (owners.every((owner) => !uids.has(owner.uid) && isKnown(owner)))
       orphans.push({ object: label(object), waitsFor: 'its end: its owner is gone', blocked: false })
   }

@@ -4,6 +4,7 @@ import { allOf } from '../components/scheduling/plugins.ts'
 import { victimsOn } from '../components/scheduling/preemption.ts'
 import { allocatable, requests } from '../components/scheduling/requests.ts'
 import type { Scene } from '../components/scheduling/scene.ts'
+import { recurs } from '../components/cronjob.ts'
 import type { Pending } from '../invariant.ts'
 import { groupOf, isPlaced, membersOf } from '../components/scheduling/gang.ts'
 import type { ApiObject, Pod } from '../state/objects.ts'
@@ -15,6 +16,8 @@ export const podsPending: Waiting = (picture) => {
   for (const pod of picture.pods) {
     const row = podPending(picture, pod)
     if (row === null) continue
+    // What comes and goes by the clock is waited for by its CronJob alone.
+    if (!row.blocked && recurs(picture.cluster, pod)) continue
     picture.blocked.set(pod.metadata.uid, row.blocked)
     // Pods of one owner that wait for the same thing are one line.
     const key = `${controllerOf(pod) ?? pod.metadata.uid}\n${row.waitsFor}`

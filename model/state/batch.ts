@@ -9,6 +9,8 @@ import type { ApiObject, Condition, Labels, LabelSelector, PodTemplateSpec, Time
 export const TRACKING_FINALIZER = 'batch.kubernetes.io/job-tracking'
 /** Annotation and label of the pods of an Indexed Job. */
 export const COMPLETION_INDEX = 'batch.kubernetes.io/job-completion-index'
+/** Annotation of a Job that a CronJob made: when it was due. */
+export const SCHEDULED_AT = 'batch.kubernetes.io/cronjob-scheduled-timestamp'
 export const CONTROLLER_UID = 'batch.kubernetes.io/controller-uid'
 
 /** What is done about a pod that failed: the Job fails, the pod is not counted, or it is. */

@@ -92,6 +92,10 @@ export type Choice =
       readonly pod: ObjectRef
       readonly because: 'excess' | 'suspended' | 'finished'
     }
+  /** A CronJob starts a Job. The view: of the CronJob the version that was read last. nowMs: by the controller's clock, since 1970. */
+  | { readonly kind: 'StartJob'; readonly owner: ObjectRef; readonly name: string; readonly dueMs: number; readonly nowMs: number }
+  /** A CronJob deletes a Job that still runs, to start the next. */
+  | { readonly kind: 'ReplaceJob'; readonly owner: ObjectRef; readonly job: ObjectRef }
   /** Its time after its end is over. The view is the version that was read last, of itself alone. */
   | { readonly kind: 'ExpireJob'; readonly job: ObjectRef; readonly nowMs: number }
   /** A Job is to end so; it is told when its pods have ended and are counted. */

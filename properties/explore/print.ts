@@ -26,8 +26,11 @@ const choiceText = (choice: Choice): string => {
     case 'EvictPod':
     case 'ForceDeletePod':
       return `${choice.kind} ${choice.pod.name}`
+    case 'StartJob':
+      return `StartJob ${choice.name}`
+    case 'ReplaceJob':
     case 'ExpireJob':
-      return `ExpireJob ${choice.job.name}`
+      return `${choice.kind} ${choice.job.name}`
     case 'FinishJob':
       return `FinishJob ${choice.owner.name} ${choice.outcome}${choice.reason === '' ? '' : `: ${choice.reason}`}`
     case 'ScaleReplicaSet':

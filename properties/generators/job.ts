@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type { Manifest, ProgramShape, UserAction } from '../../model/state/plan.ts'
 import { template, type WorkloadGenerator } from './workload.ts'
 
-const END = fc.constantFrom<readonly number[]>([0], [0], [0, 0, 1], [0, 1], [1], [0, 42], [0, 0, 0, 7])
+const END = fc.constantFrom<readonly number[]>([0], [0], [0, 0, 1], [0, 1], [1], [0, 42], [0, 0, 7], [1, 42], [0, 7, 42])
 
 const POLICY = {
   rules: [
@@ -19,7 +19,7 @@ const knobs = fc.record({
   parallelism: fc.integer({ min: 1, max: 3 }),
   backoffLimit: fc.constantFrom(3, 2, 1, 0),
   restartPolicy: fc.constantFrom('Never' as const, 'Never' as const, 'OnFailure' as const),
-  policy: fc.boolean(),
+  policy: fc.constantFrom(true, true, false),
   replacement: fc.constantFrom('TerminatingOrFailed' as const, 'Failed' as const),
   deadlineSeconds: fc.constantFrom(undefined, undefined, undefined, 15, 60),
   ttlSeconds: fc.constantFrom(undefined, undefined, undefined, 0, 30),

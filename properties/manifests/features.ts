@@ -17,6 +17,8 @@ export const notSimulated = (object: Manifest): readonly string[] => {
       return ofPodSpec(tree(tree(spec['template'])['spec']))
     case 'Job':
       return ofJob(spec)
+    case 'CronJob':
+      return ofJob(tree(tree(spec['jobTemplate'])['spec']))
     case 'Service':
       return ofService(spec)
     default:

@@ -9,6 +9,8 @@ import { isMap, LineCounter, parseAllDocuments, type Document } from 'yaml'
 import type { Manifest } from '../../model/state/plan.ts'
 import type { CustomResourceDefinition } from '../../model/state/custom.ts'
 import { resourceOfKind } from '../../model/state/resources.ts'
+import { cronProblem } from '../../impl/cron.ts'
+import { minutesEast, UNKNOWN_ZONE } from '../../model/state/time-zones.ts'
 import { InputError } from '../input.ts'
 import { notSimulated } from './features.ts'
 import { lookUp, type SchemaProblem } from './schema.ts'
@@ -43,6 +45,7 @@ const KINDS_IN_ORDER = [
   'Deployment',
   'StatefulSet',
   'Job',
+  'CronJob',
 ]
 /** There from the beginning. */
 const NAMESPACES: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-public', 'kube-node-lease'])
@@ -117,7 +120,17 @@ const judge = ({ object, refusal }: Found, defined: ReadonlySet<string>): string
     return `${nameOf(object)}: ${apiVersion} is no longer served by Kubernetes (use ${known.removed}): left out`
   if (defined.has(kindOf(object))) return null
   if (!KINDS_IN_ORDER.includes(kind)) return `${nameOf(object)}: ${apiVersion} ${kind} is not simulated yet: left out`
-  return null
+  const clock = kind === 'CronJob' ? clockProblem(object) : null
+  return clock === null ? null : `${nameOf(object)}: ${clock}: left out`
+}
+
+/** A schedule or time zone that the simulated API server does not take. */
+const clockProblem = (object: Manifest): string | null => {
+  const { schedule, timeZone } = (object['spec'] ?? {}) as { readonly schedule?: string; readonly timeZone?: string }
+  const problem = cronProblem(schedule ?? '')
+  if (problem !== null) return `spec.schedule: ${problem}`
+  const known = timeZone === undefined || minutesEast(timeZone) !== undefined
+  return known ? null : `spec.timeZone: unknown time zone "${timeZone}": ${UNKNOWN_ZONE}`
 }
 
 const missingNamespaces = (manifests: readonly Manifest[]): readonly string[] => {

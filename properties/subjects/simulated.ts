@@ -10,7 +10,9 @@ import type { Pending } from '../../model/invariant.ts'
 import { pending } from '../../model/pending.ts'
 import type { Observation } from '../../model/state/history.ts'
 import type { Action, EtcdClientAction, Fault, Plan } from '../../model/state/plan.ts'
+import { podRecurs } from '../../model/components/cronjob.ts'
 import { isHeartbeat } from '../../model/quiet.ts'
+import type { Cluster as State } from '../../model/state/cluster.ts'
 import { FaultDriver, type FaultReport, type Group, type WorldFault } from '../../sim/faults.ts'
 import { World } from '../../sim/world.ts'
 import { isFault } from '../generators/plan.ts'
@@ -132,7 +134,7 @@ class Simulation {
     const seen = this.recorder.record(atMs, sighting)
     if (seen === null) return
     this.fold.observe(seen)
-    if (changesState(seen)) this.lastWriteMs = atMs
+    if (changesState(seen, this.fold.context.cluster)) this.lastWriteMs = atMs
     if (sighting.kind === 'Elected') for (const watcher of this.electionWatchers) watcher(sighting.member)
     if (sighting.kind === 'Committed') for (const watcher of this.commitWatchers) watcher(sighting.member)
     if (sighting.kind === 'ProcessEnded' && sighting.reason === 'machine crash') this.powerLost(atMs, sighting.machine)
@@ -283,14 +285,15 @@ const isSaying = (message: Message): boolean => message.kind !== 'Peer'
 const isWrite = (message: Message): boolean =>
   message.kind === 'ApiRequest' && message.request.verb !== 'get' && message.request.verb !== 'list'
 
-const changesState = (seen: Observation): boolean => {
+const changesState = (seen: Observation, cluster: State): boolean => {
   switch (seen.kind) {
     case 'Commit':
-      return !isHeartbeat(seen)
+      return !isHeartbeat(seen, cluster)
     case 'RulesSwapped':
+      return true
     case 'ContainerStarted':
     case 'ContainerExited':
-      return true
+      return !podRecurs(cluster, seen.pod)
     default:
       return false
   }

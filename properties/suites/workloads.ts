@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import type { UserAction } from '../../model/state/plan.ts'
 import { applied } from '../generators/manifests.ts'
 import { planOf } from '../generators/plan.ts'
+import { cronJobs } from '../generators/cronjob.ts'
 import { jobs } from '../generators/job.ts'
 import { replicaSets } from '../generators/replicaset.ts'
 import { clusterTargets, nodes, standardShape } from '../generators/shapes.ts'
@@ -20,6 +21,7 @@ const KINDS: readonly { readonly weight: number; readonly generator: WorkloadGen
   { weight: 1, generator: replicaSets },
   { weight: 3, generator: jobs },
   { weight: 2, generator: statefulSets },
+  { weight: 1, generator: cronJobs },
 ]
 
 const NODES = 3
@@ -66,7 +68,7 @@ export const workloads: Suite = {
   name: 'workloads',
   sentence: 'one or two workloads of any kind with their users, while controllers crash, hand over, and see late what they did',
   weight: 2,
-  concerns: ['RS-', 'STS-', 'JOB-', 'TTL-'],
+  concerns: ['RS-', 'STS-', 'JOB-', 'TTL-', 'CJ-'],
   plans: fc.tuple(workload('one'), fc.option(workload('two'))).chain(([one, two]) => {
     const drawn = two === null ? [one] : [one, two]
     return planOf({

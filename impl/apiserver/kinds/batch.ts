@@ -1,6 +1,8 @@
-/** Jobs. Source: kubernetes/kubernetes pkg/registry/batch/job/strategy.go, pkg/apis/batch/{v1/defaults.go,validation}. */
-import { CONTROLLER_UID, type Job, type JobSpec, type PodFailureRule } from '../../../model/state/batch.ts'
+/** Jobs and CronJobs. Source: kubernetes/kubernetes pkg/registry/batch/{job,cronjob}/strategy.go, pkg/apis/batch/{v1/defaults.go,validation}. */
+import { CONTROLLER_UID, type CronJob, type Job, type JobSpec, type PodFailureRule } from '../../../model/state/batch.ts'
 import type { PodTemplateSpec } from '../../../model/state/objects.ts'
+import { minutesEast, UNKNOWN_ZONE } from '../../../model/state/time-zones.ts'
+import { cronProblem } from '../../cron.ts'
 import { same } from '../../equal.ts'
 import { selects } from '../../selector.ts'
 import type { Kind, Loose, Refuse } from './kind.ts'
@@ -92,5 +94,36 @@ export const job: Kind = {
       refuse('spec.template.metadata.labels', '`selector` does not match template `labels`')
     }
     validateJobSpec(spec, 'spec', refuse)
+  },
+}
+
+/** Its Jobs' names add a dash and the minutes since 1970 to its own. */
+const NAME_MOST = 52
+
+export const cronJob: Kind = {
+  defaults: (spec) => {
+    const template = (spec['jobTemplate'] ?? {}) as Loose
+    return {
+      ...spec,
+      concurrencyPolicy: spec['concurrencyPolicy'] ?? 'Allow',
+      suspend: spec['suspend'] ?? false,
+      successfulJobsHistoryLimit: spec['successfulJobsHistoryLimit'] ?? 3,
+      failedJobsHistoryLimit: spec['failedJobsHistoryLimit'] ?? 1,
+      jobTemplate: { ...template, spec: defaultJobSpec((template['spec'] ?? {}) as Loose) },
+    }
+  },
+  initialStatus: () => ({}),
+  validate: (object, refuse) => {
+    const { metadata, spec } = object as CronJob
+    const problem = typeof spec.schedule === 'string' ? cronProblem(spec.schedule) : 'required value'
+    if (problem !== null) refuse('spec.schedule', problem)
+    if (spec.timeZone !== undefined && minutesEast(spec.timeZone) === undefined) {
+      refuse('spec.timeZone', `unknown time zone "${spec.timeZone}": ${UNKNOWN_ZONE}`)
+    }
+    for (const name of ['startingDeadlineSeconds', 'successfulJobsHistoryLimit', 'failedJobsHistoryLimit'] as const) {
+      if ((spec[name] ?? 0) < 0) refuse(`spec.${name}`, 'must be greater than or equal to 0')
+    }
+    if (metadata.name.length > NAME_MOST) refuse('metadata.name', `must be no more than ${NAME_MOST} characters`)
+    validateJobSpec(spec.jobTemplate.spec, 'spec.jobTemplate.spec', refuse)
   },
 }

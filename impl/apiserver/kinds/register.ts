@@ -1,9 +1,9 @@
 /** The kinds that are more than stored data, by name. */
-import { job } from './batch.ts'
 import type { Resource } from '../../../model/state/resources.ts'
 import { customKind } from './custom.ts'
 import { customResourceDefinition } from './custom-resource-definition.ts'
 import { disruptionBudget } from './disruption-budget.ts'
+import { cronJob, job } from './batch.ts'
 import type { Kind } from './kind.ts'
 import { namespace } from './namespace.ts'
 import { node } from './node.ts'
@@ -18,6 +18,7 @@ const asItIs: Kind = { defaults: (spec) => spec }
 
 const KINDS: Readonly<Record<string, Kind>> = {
   CustomResourceDefinition: customResourceDefinition,
+  CronJob: cronJob,
   Deployment: deployment,
   Job: job,
   Lease: asItIs,
