@@ -6,7 +6,6 @@
 import type { Pending } from './invariant.ts'
 import { definitionsPending } from './pending/custom.ts'
 import { deploymentsPending } from './pending/deployments.ts'
-import { jobsPending } from './pending/jobs.ts'
 import { budgetsPending, drainsPending } from './pending/disruption.ts'
 import { cronJobsPending, jobsPending } from './pending/jobs.ts'
 import { containersPending, leftoversPending } from './pending/leftovers.ts'
