@@ -104,11 +104,9 @@ test('a segment that was cut short as it began is begun anew', () => {
   }
   const wal = new Wal(torn)
   wal.recover()
-  for (const index of [3, 4]) {
-    wal.save({ term: 1, vote: null, commit: index }, [entry(index, 1)])
-    wal.saveSnapshot(snapshotAt(index, 1))
-  }
-  expect(new Wal(portOf(disk)).recover()?.snapshot?.index).toBe(4)
+  wal.save({ term: 1, vote: null, commit: 3 }, [entry(3, 1), entry(4, 1)])
+  wal.saveSnapshot(snapshotAt(3, 1))
+  expect(new Wal(portOf(disk)).recover()?.entries).toEqual([entry(4, 1)])
 })
 
 // Goal: a disk that altered what it had kept is not believed. Method: one record of the middle is altered.
