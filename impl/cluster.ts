@@ -8,6 +8,7 @@ import { ControllersProcess } from './client/controller.ts'
 import { MachineContainers } from './container-runtime/containers.ts'
 import { containerRuntime } from './container-runtime/runtime.ts'
 import { controllerManager } from './controller-manager/manager.ts'
+import { REMOVED } from './etcd/node.ts'
 import { etcdMember } from './etcd/server.ts'
 import { Workload, workload } from './etcd/workload.ts'
 import { kubeProxy } from './kube-proxy/proxy.ts'
@@ -34,7 +35,7 @@ export class Cluster {
   /** Processes of etcd that wait to be added as members. */
   readonly spares: readonly string[]
   private readonly spareMachines: readonly string[]
-  /** Members that lost their disks: they can only join again. */
+  /** Members that were removed and were given empty disks. */
   private readonly wiped = new Set<string>()
   readonly apiservers: readonly string[]
   readonly machinesOfControlPlane: readonly string[]
@@ -162,10 +163,22 @@ export class Cluster {
     return this.containers.get(machine)?.wipe() ?? []
   }
 
-  /** Notes who leads, to find the target of a fault by its role. */
+  /** The process that an etcd member runs in, whichever of those that ran there it is. */
+  processOf(member: string): string {
+    return member.split('.')[0] ?? member
+  }
+
+  /** Notes who leads, to find the target of a fault by its role; and does what an operator does with a member that was removed. */
   heed(sighting: Sighting): void {
-    if (sighting.kind === 'Elected') this.leaders.set('etcd', sighting.member)
+    if (sighting.kind === 'Elected') this.leaders.set('etcd', this.processOf(sighting.member))
+    else if (sighting.kind === 'ProcessEnded' && sighting.reason === REMOVED) this.replaceDisk(sighting.process)
     else if (sighting.kind === 'Leading') this.leaders.set(sighting.lease, sighting.process)
+  }
+
+  /** It can only join again, as a member that nobody has known. */
+  private replaceDisk(process: string): void {
+    this.wiped.add(process)
+    this.world.wipe(process)
   }
 
   /** The process a target means now; null: nobody has that role, or the shape has no such process. */

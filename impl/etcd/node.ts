@@ -28,7 +28,9 @@ const INFLIGHT_ENTRIES = 16_384
 /** Entries applied between two snapshots (--snapshot-count), and kept after one for slow followers. */
 const SNAPSHOT_COUNT = 10_000
 const CATCH_UP_ENTRIES = 5_000
-/** What is never expected to start again is started again by its supervisor, to say so again. */
+/** Why a member ends for good. */
+export const REMOVED = 'the member has been permanently removed from the cluster'
+/** Its supervisor starts it again all the same. */
 const REMOVED_RESTART_MS = 10_000
 
 const NO_ENTRIES: readonly Entry[] = []
@@ -227,7 +229,7 @@ export class Node {
   }
 
   private leave(): void {
-    this.host.exit('the member has been permanently removed from the cluster', REMOVED_RESTART_MS)
+    this.host.exit(REMOVED, REMOVED_RESTART_MS)
   }
 
   // Out

@@ -183,19 +183,20 @@ export const AUTH_SET_UP: readonly EtcdClientAction[] = [
 
 type Weighted = { readonly weight: number; readonly arbitrary: fc.Arbitrary<EtcdClientAction> }
 
-/** Three members and two processes that wait to be some: one that is removed does not come back in the same process. */
+/** Three members and two processes that wait to be some. A process whose member is removed may get another one. */
 const SPARES = ['etcd-3', 'etcd-4'] as const
-const member = fc.constantFrom('etcd-0', 'etcd-1', 'etcd-2', ...SPARES)
+const AGAIN = ['etcd-2.1', 'etcd-3.1'] as const
+const member = fc.constantFrom('etcd-0', 'etcd-1', 'etcd-2', ...SPARES, ...AGAIN)
 const step = fc.record({ kind: fc.constantFrom('AddVoter' as const, 'AddLearner' as const, 'Remove' as const), member })
 
 const members: fc.Arbitrary<EtcdClientAction> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc
-      .record({ process: fc.constantFrom(...SPARES), isLearner: fc.constantFrom(true, true, false) })
+      .record({ process: fc.constantFrom('etcd-2', ...SPARES), isLearner: fc.constantFrom(true, true, false) })
       .map(({ process, isLearner }): EtcdClientAction => ({ kind: 'MemberAdd', peerUrls: [process], isLearner })),
   },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('MemberPromote' as const), id: fc.constantFrom(...SPARES) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('MemberPromote' as const), id: fc.constantFrom(...SPARES, ...AGAIN) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('MemberRemove' as const), id: member }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('MoveLeader' as const), target: member }) },
   {

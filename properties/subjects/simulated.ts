@@ -135,8 +135,8 @@ class Simulation {
     if (seen === null) return
     this.fold.observe(seen)
     if (changesState(seen, this.fold.context.cluster)) this.lastWriteMs = atMs
-    if (sighting.kind === 'Elected') for (const watcher of this.electionWatchers) watcher(sighting.member)
-    if (sighting.kind === 'Committed') for (const watcher of this.commitWatchers) watcher(sighting.member)
+    if (sighting.kind === 'Elected') for (const watcher of this.electionWatchers) watcher(this.cluster.processOf(sighting.member))
+    if (sighting.kind === 'Committed') for (const watcher of this.commitWatchers) watcher(this.cluster.processOf(sighting.member))
     if (sighting.kind === 'ProcessEnded' && sighting.reason === 'machine crash') this.powerLost(atMs, sighting.machine)
   }
 
