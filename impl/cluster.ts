@@ -4,6 +4,7 @@
 import type { ClusterShape, EtcdClientAction, Fault, UserAction, Weather } from '../model/state/plan.ts'
 import type { World } from '../sim/world.ts'
 import { Apiserver } from './apiserver/server.ts'
+import type { Client } from './client/client.ts'
 import { ControllersProcess } from './client/controller.ts'
 import { MachineContainers } from './container-runtime/containers.ts'
 import { containerRuntime } from './container-runtime/runtime.ts'
@@ -46,6 +47,8 @@ export class Cluster {
   private readonly live = new Map<string, ClusterProcess>()
   private readonly containers = new Map<string, MachineContainers>()
   private readonly boots = new Map<string, number>()
+  /** Process → the apiserver that it begins its next life with. */
+  private readonly steered = new Map<string, string>()
   /** Who leads, as far as anybody has said: role → process. */
   private readonly leaders = new Map<string, string>()
 
@@ -135,6 +138,8 @@ export class Cluster {
   private process(name: string, machine: string, program: Program): void {
     this.world.addProcess(name, machine, (host: ClusterHost) => {
       const process = program(host)
+      const apiserver = this.steered.get(name)
+      if (apiserver !== undefined) clientOf(process)?.prefer(apiserver)
       this.live.set(name, process)
       return process
     })
@@ -252,7 +257,7 @@ export class Cluster {
   }
 
   /** Faults that are of the processes' own making. Returns what ends it, or null when there is no such process. */
-  strike(fault: Fault & { kind: 'FreezeCache' | 'BreakConnections' }): (() => void) | null {
+  strike(fault: Fault & { kind: 'FreezeCache' | 'BreakConnections' | 'ExpireWatches' }): (() => void) | null {
     const name = this.processFor(fault.target)
     const process = name === null || !this.world.isUp(name) ? undefined : this.live.get(name)
     if (fault.kind === 'FreezeCache') {
@@ -262,10 +267,25 @@ export class Cluster {
         if (this.live.get(name as string) === process) process.freezeCaches(false)
       }
     }
-    if (process instanceof ControllersProcess || process instanceof Kubelet || process instanceof Kubectl) {
-      process.breakConnections()
-      return () => {}
-    }
-    return null
+    const client = clientOf(process)
+    if (client === null) return null
+    if (fault.kind === 'BreakConnections') client.breakConnection()
+    else client.expireWatches(fault.forMs)
+    return () => {}
+  }
+
+  /** An apiserver that the process does not use now. */
+  unusedApiserver(process: string): string | null {
+    const used = clientOf(this.live.get(process))?.endpoint
+    return used === undefined ? null : (this.apiservers.find((name) => name !== used && this.world.isUp(name)) ?? null)
+  }
+
+  /** From now on the process begins each life with that apiserver; null: with any. */
+  steer(process: string, apiserver: string | null): void {
+    if (apiserver === null) this.steered.delete(process)
+    else this.steered.set(process, apiserver)
   }
 }
+
+const clientOf = (process: ClusterProcess | undefined): Client | null =>
+  process instanceof ControllersProcess || process instanceof Kubelet || process instanceof Kubectl ? process.client : null

@@ -6,6 +6,7 @@ import { CLUSTER } from './invariants/cluster.ts'
 import { CRONJOBS } from './invariants/cronjobs.ts'
 import { DEPLOYMENTS } from './invariants/deployments.ts'
 import { DISRUPTION } from './invariants/disruption.ts'
+import { ENDINGS } from './invariants/endings.ts'
 import { ETCD } from './invariants/etcd/register.ts'
 import { GANGS } from './invariants/gangs.ts'
 import { GARBAGE } from './invariants/garbage.ts'
@@ -42,6 +43,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...SCHEDULING,
   ...GANGS,
   ...KUBELET,
+  ...ENDINGS,
   ...SERVICES,
   ...CLUSTER,
 ]

@@ -161,6 +161,10 @@ export const describeFault = (fault: Fault): string => {
       return `freeze the watch caches of ${fault.target} for ${span(fault.forMs)}`
     case 'BreakConnections':
       return `break the connections of ${fault.target}`
+    case 'ExpireWatches':
+      return `expire the watches of ${fault.target}, and refuse its lists for ${span(fault.forMs)}`
+    case 'TimeTravel':
+      return `freeze for ${span(fault.forMs)} the watch caches of an apiserver that ${fault.target} does not use, crash it after ${span(fault.afterMs)}, restart it there after ${span(fault.restartMs)}`
   }
 }
 

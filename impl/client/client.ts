@@ -38,6 +38,9 @@ const RECONNECT_LEAST_MS = 200
 const RECONNECT_MOST_MS = 5_000
 const failure = (message: string): Status => ({ code: 0, reason: 'ConnectionLost', message })
 
+const EXPIRED: Status = { code: 410, reason: 'Expired', message: 'too old resource version' }
+const TOO_MANY_REQUESTS: Status = { code: 429, reason: 'TooManyRequests', message: 'too many requests, please try again later' }
+
 type Pending = (reply: ApiReply) => void
 
 export class Client implements ApiClient {
@@ -50,6 +53,7 @@ export class Client implements ApiClient {
   private ids = 0
   private dialling = false
   private backOffMs = RECONNECT_LEAST_MS
+  private refusedUntilMs = 0
 
   constructor(host: ClusterHost, options: ClientOptions) {
     this.host = host
@@ -57,8 +61,14 @@ export class Client implements ApiClient {
     this.place = host.random('endpoint').below(options.endpoints.length)
   }
 
-  private get endpoint(): string {
+  /** The apiserver it uses, or tries next. */
+  get endpoint(): string {
     return this.options.endpoints[this.place % this.options.endpoints.length] as string
+  }
+
+  /** Which apiserver to begin with. */
+  prefer(endpoint: string): void {
+    this.place = Math.max(0, this.options.endpoints.indexOf(endpoint))
   }
 
   private connect(): Connection<Message> | null {
@@ -80,6 +90,17 @@ export class Client implements ApiClient {
     if (connection === null) return
     connection.close()
     this.lost(connection, 'broken')
+  }
+
+  /** Every watch is too old to go on, and for a while lists are refused. */
+  expireWatches(forMs: number): void {
+    this.refusedUntilMs = this.host.elapsed() + forMs
+    const watches = [...this.watches]
+    this.watches.clear()
+    for (const [watch, handler] of watches) {
+      this.connection?.send({ kind: 'ApiWatchCancel', watch })
+      handler.ended(EXPIRED)
+    }
   }
 
   private lost(connection: Connection<Message>, reason: string): void {
@@ -174,6 +195,7 @@ export class Client implements ApiClient {
   }
 
   *list<T extends ApiObject>(resource: string, options: ListOptions = {}): Task<Result<{ items: readonly T[]; resourceVersion: string }>> {
+    if (this.host.elapsed() < this.refusedUntilMs) return { ok: false, status: TOO_MANY_REQUESTS, definite: true }
     const reply = yield* this.call({ verb: 'list', resource, ...options })
     if ('items' in reply) return { ok: true, value: { items: reply.items as readonly T[], resourceVersion: reply.resourceVersion } }
     return failed(reply)

@@ -27,7 +27,7 @@ export const runControllers = (host: ClusterHost, options: ControllersOptions): 
 export class ControllersProcess implements ClusterProcess {
   private readonly host: ClusterHost
   private readonly options: ControllersOptions
-  private readonly client: Client
+  readonly client: Client
   private readonly informers = new Map<string, ListWatch<ApiObject>>()
   /** Informers without which no controller begins; null: not yet started. Those that are asked for later are not waited for. */
   private awaited: readonly ListWatch<ApiObject>[] | null = null
@@ -68,10 +68,6 @@ export class ControllersProcess implements ClusterProcess {
   }
 
   /** Every stream and call breaks at once. */
-  breakConnections(): void {
-    this.client.breakConnection()
-  }
-
   private lead(): void {
     this.leading = true
     this.maybeStart()

@@ -164,9 +164,13 @@ class NodeLifecycle {
     return reply.ok
   }
 
+  private nextDue(): string | null {
+    return this.zones.next(this.context.elapsed())
+  }
+
   /** Those whose turn it is get the taint that drives pods out. */
   private *giveUpDue(): Task<void> {
-    for (const name of this.zones.due(this.context.elapsed())) {
+    for (let name = this.nextDue(); name !== null; name = this.nextDue()) {
       const node = this.nodes.get(name)
       const status = conditionOf(node?.status.conditions, 'Ready')?.status
       if (node === undefined || status === undefined || status === 'True') continue

@@ -6,7 +6,7 @@ const given = (count: ZoneCount, names: number, seconds: number): readonly numbe
   const zones = new Zones()
   zones.counted(new Map([['a', count]]), 0)
   for (let name = 0; name < names; name++) zones.add('a', `node-${name}`)
-  return Array.from({ length: seconds }, (_, second) => second).filter((second) => zones.due(second * 1000).length > 0)
+  return Array.from({ length: seconds }, (_, second) => second).filter((second) => zones.next(second * 1000) !== null)
 }
 
 // Goal: the rates of SEMANTICS 1.14, those of zones too large for the suites included. Method: one zone, watched for minutes.
@@ -20,9 +20,9 @@ test('another rate begins with a full wait; where all is lost nobody goes, and i
   const zones = new Zones()
   expect(zones.counted(new Map([['a', { ready: 0, unready: 2 }]]), 0)).toBe('lost')
   zones.add('a', 'node-0')
-  expect(zones.due(60_000)).toEqual([])
+  expect(zones.next(60_000)).toBeNull()
   expect(zones.counted(new Map([['a', { ready: 0, unready: 2 }]]), 60_000)).toBeNull()
   expect(zones.counted(new Map([['a', { ready: 1, unready: 1 }]]), 61_000)).toBe('back')
   expect(zones.nextInMs(61_000)).toBe(10_000)
-  expect([zones.due(70_999), zones.due(71_000)]).toEqual([[], ['node-0']])
+  expect([zones.next(70_999), zones.next(71_000)]).toEqual([null, 'node-0'])
 })

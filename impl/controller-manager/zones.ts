@@ -81,15 +81,16 @@ export class Zones {
     this.zones.get(name)?.waiting.delete(node)
   }
 
-  /** Nodes that may be given up now. */
-  due(nowMs: number): readonly string[] {
-    return [...this.zones.values()].flatMap((zone) => {
+  /** A node that may be given up now; null: none. */
+  next(nowMs: number): string | null {
+    for (const zone of this.zones.values()) {
       const [node] = zone.waiting
-      if (node === undefined || zone.everyMs === Infinity || nowMs < zone.nextMs) return []
+      if (node === undefined || zone.everyMs === Infinity || nowMs < zone.nextMs) continue
       zone.waiting.delete(node)
       zone.nextMs = nowMs + zone.everyMs
-      return [node]
-    })
+      return node
+    }
+    return null
   }
 
   /** When the next node of a zone may be given up; null: none waits that may. */

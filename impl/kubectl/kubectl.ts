@@ -38,7 +38,7 @@ type Attempt = Result<unknown> | { readonly ok: true; readonly value: string }
 
 export class Kubectl implements ClusterProcess {
   private readonly host: ClusterHost
-  private readonly client: Client
+  readonly client: Client
 
   constructor(host: ClusterHost, options: KubectlOptions) {
     this.host = host
@@ -51,10 +51,6 @@ export class Kubectl implements ClusterProcess {
 
   accept(): never {
     throw new Error('nobody connects to a user')
-  }
-
-  breakConnections(): void {
-    this.client.breakConnection()
   }
 
   /** Tries as a patient user would: again after a failure that may pass. */

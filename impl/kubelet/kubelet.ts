@@ -32,6 +32,7 @@ export interface KubeletOptions {
 
 const TIMEOUT_MS = 10_000
 const WORKERS = 16
+const LOOK_UP_AGAIN_MS = 1_000
 const HOUSEKEEPING_MS = 60_000
 const START_MS: readonly [number, number] = [300, 2_000]
 const STOP_MS: readonly [number, number] = [50, 3_000]
@@ -44,7 +45,7 @@ export const kubelet =
 export class Kubelet implements ClusterProcess {
   private readonly host: ClusterHost
   private readonly options: KubeletOptions
-  private readonly client: Client
+  readonly client: Client
   private readonly cri: Cri
   private readonly node: NodeStatus
   private readonly pods: ListWatch<Pod>
@@ -89,10 +90,6 @@ export class Kubelet implements ClusterProcess {
     throw new Error('nobody connects to a kubelet')
   }
 
-  breakConnections(): void {
-    this.client.breakConnection()
-  }
-
   private podChanged(before: Pod | null, after: Pod | null): void {
     const pod = after ?? before
     if (pod === null) return
@@ -116,24 +113,45 @@ export class Kubelet implements ClusterProcess {
   private *sync(uid: string): Task<'done' | 'retry'> {
     const worker = this.workers.get(uid)
     if (worker === undefined || worker.finished) return 'done'
-    if (!worker.admitted && worker.rejection === null && !worker.terminating) yield* this.admit(worker)
+    const isNew = !worker.admitted && worker.rejection === null && !worker.terminating
+    if (isNew && !(yield* this.admit(worker))) return 'done'
     yield* worker.sync()
     if (worker.finished) this.workers.delete(uid)
     return 'done'
   }
 
-  private *admit(worker: PodWorker): Task<void> {
+  /** False: nothing can be said yet. */
+  private *admit(worker: PodWorker): Task<boolean> {
     const node = this.node.node
     const seen = yield* this.cri.seen(worker.pod.metadata.uid)
+    const runs = seen?.containers.some((container) => container.state === 'RUNNING') === true
+    if (!runs && !isTerminal(worker.pod) && !(yield* this.isStillThere(worker))) return false
     const here = (seen?.sandboxes ?? []).length > 0
     // What already ran here before the kubelet was restarted is not turned away.
     if (here || worker.pod.status.startTime !== undefined || isTerminal(worker.pod) || node === null) {
       worker.admitted = true
-      return
+      return true
     }
     const held = [...this.workers.values()].filter((other) => other !== worker && other.holds).map((other) => other.pod)
     worker.rejection = reject(worker.pod, node, held)
     worker.admitted = worker.rejection === null
+    return true
+  }
+
+  /**
+   * After a restart the first list may be of an apiserver that lags, and show a pod that was over long ago: nothing is
+   * started that was not looked up. Upstream trusts its list (kubernetes/kubernetes#59848). False: nobody could say.
+   */
+  private *isStillThere(worker: PodWorker): Task<boolean> {
+    const { uid, namespace, name } = worker.pod.metadata
+    const read = yield* this.client.get<Pod>({ resource: 'pods', namespace, name })
+    if (!read.ok && read.status.code !== 404) {
+      this.queue.addAfter(uid, LOOK_UP_AGAIN_MS)
+      return false
+    }
+    if (!read.ok || read.value.metadata.uid !== uid) worker.removed = true
+    else if (newer(read.value, worker.pod)) worker.pod = read.value
+    return true
   }
 
   /** Ends what runs here and nobody wants, once it is known what is wanted. */

@@ -150,6 +150,16 @@ export type Fault =
   | { readonly kind: 'FreezeCache'; readonly target: Target; readonly forMs: number }
   /** All API connections of a process break at once: every informer must resume or relist. */
   | { readonly kind: 'BreakConnections'; readonly target: Target }
+  /**
+   * All watches of a process expire, and for a while its lists are refused: then each informer sees what there is now, and
+   * nothing of what happened in between, as after a compaction.
+   */
+  | { readonly kind: 'ExpireWatches'; readonly target: Target; readonly forMs: number }
+  /**
+   * The caches of an apiserver that the process does not use stop following the store; some time later the process crashes,
+   * and begins again with what that one still shows: it had seen more in its life before.
+   */
+  | { readonly kind: 'TimeTravel'; readonly target: Target; readonly afterMs: number; readonly restartMs: number; readonly forMs: number }
 
 /** Resources with the subresource scale. */
 export type Scalable = 'deployments' | 'replicasets' | 'statefulsets' | 'replicationcontrollers'

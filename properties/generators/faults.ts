@@ -99,6 +99,16 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
     }),
   FreezeCache: ({ apiservers }) => fc.record({ kind: fc.constant('FreezeCache'), target: from(apiservers), forMs: span(500, 40_000) }),
   BreakConnections: ({ writers }) => fc.record({ kind: fc.constant('BreakConnections'), target: from(writers) }),
+  ExpireWatches: ({ writers }) => fc.record({ kind: fc.constant('ExpireWatches'), target: from(writers), forMs: span(500, 20_000) }),
+  TimeTravel: ({ writers }) =>
+    fc.record({
+      kind: fc.constant('TimeTravel'),
+      // Who only reads has nothing to do twice.
+      target: from(writers.filter((target) => !target.startsWith('kube-proxy'))),
+      afterMs: span(4_000, 25_000),
+      restartMs: span(10, 2_000),
+      forMs: span(10_000, 60_000),
+    }),
 }
 
 /** One fault of the kinds given. */

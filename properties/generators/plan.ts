@@ -102,6 +102,8 @@ const FAULT_KINDS: ReadonlySet<string> = new Set<FaultKind>([
   'CrashBetweenWrites',
   'FreezeCache',
   'BreakConnections',
+  'ExpireWatches',
+  'TimeTravel',
 ])
 
 /** The weather in which nothing goes wrong by itself: what parameters shrink to. */

@@ -165,14 +165,18 @@ class Simulation {
       this.until(fault.forMs, this.depose(fault, report))
       return
     }
-    if (fault.kind === 'FreezeCache' || fault.kind === 'BreakConnections') {
+    if (fault.kind === 'TimeTravel') {
+      this.travel(fault, report)
+      return
+    }
+    if (fault.kind === 'FreezeCache' || fault.kind === 'BreakConnections' || fault.kind === 'ExpireWatches') {
       const end = this.cluster.strike(fault)
       if (end === null) {
         report('skipped', `no ${fault.target} now`)
         return
       }
       report('begun', '')
-      this.until(fault.kind === 'FreezeCache' ? fault.forMs : 0, () => {
+      this.until(fault.kind === 'BreakConnections' ? 0 : fault.forMs, () => {
         end()
         report('ended', '')
       })
@@ -190,6 +194,30 @@ class Simulation {
     }
     this.strikes.add(finish)
     this.world.at(this.world.now + forMs, finish)
+  }
+
+  private travel({ target, afterMs, restartMs, forMs }: Fault & { kind: 'TimeTravel' }, report: FaultReport): void {
+    const { cluster } = this
+    const process = cluster.processFor(target)
+    const apiserver = process === null ? null : cluster.unusedApiserver(process)
+    const thaw = apiserver === null ? null : cluster.strike({ kind: 'FreezeCache', target: apiserver, forMs })
+    if (process === null || thaw === null) {
+      report('skipped', `no ${target} now, or no other apiserver`)
+      return
+    }
+    report('begun', `${process}, ${apiserver}`)
+    let over = false
+    this.until(forMs, () => {
+      over = true
+      cluster.steer(process, null)
+      thaw()
+      report('ended', `${process}, ${apiserver}`)
+    })
+    this.world.at(this.world.now + afterMs, () => {
+      if (over) return
+      cluster.steer(process, apiserver)
+      this.strike({ kind: 'CrashProcess', target: process, restartMs })
+    })
   }
 
   /** Each one it cuts off is a fault begun; the next one elected ends it. */
@@ -243,7 +271,9 @@ class Simulation {
   }
 
   /** One for each that is meant by it now. */
-  private resolve(fault: Exclude<Fault, { kind: 'FreezeCache' | 'BreakConnections' | 'DeposeElected' }>): readonly WorldFault[] {
+  private resolve(
+    fault: Exclude<Fault, { kind: 'FreezeCache' | 'BreakConnections' | 'ExpireWatches' | 'TimeTravel' | 'DeposeElected' }>,
+  ): readonly WorldFault[] {
     if (fault.kind === 'Partition') {
       const side = [...new Set(fault.side.flatMap((target) => this.cluster.machinesFor(target)))]
       return side.length === 0 ? [] : [{ ...fault, side, ...this.among(fault) }]

@@ -22,6 +22,8 @@ export const ALL_FAULTS: readonly FaultKind[] = [
   'CrashBetweenWrites',
   'FreezeCache',
   'BreakConnections',
+  'ExpireWatches',
+  'TimeTravel',
 ]
 
 const NODE_NAMES = nodes(NODES_LEAST).map((node) => node.name)

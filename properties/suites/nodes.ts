@@ -24,6 +24,8 @@ const FAULTS: readonly FaultKind[] = [
   'CrashBetweenWrites',
   'FreezeCache',
   'BreakConnections',
+  'ExpireWatches',
+  'TimeTravel',
 ]
 
 /** Two or three zones; in some runs most nodes are in the first, so that it can be lost in part. */
@@ -107,8 +109,9 @@ export const nodesSuite: Suite = {
       suite: 'nodes',
       cluster: shape,
       opening: applied(opening(web, db, budget)),
-      users: fc.oneof({ weight: 3, arbitrary: operator }, { weight: 2, arbitrary: workloadAction(['web', 'db'], NODE_NAMES) }),
-      usersMost: 12,
+      users: fc.oneof({ weight: 1, arbitrary: operator }, { weight: 1, arbitrary: workloadAction(['web', 'db'], NODE_NAMES) }),
+      usersMost: 14,
+      usersInSqualls: true,
       faultKinds: FAULTS,
       targets: { ...clusterTargets(NODES_LEAST), zones: ZONES },
       stormMs: fc.integer({ min: 60_000, max: 300_000 }),

@@ -13,6 +13,8 @@ const FAULTS: readonly FaultKind[] = [
   'CrashBetweenWrites',
   'FreezeCache',
   'BreakConnections',
+  'ExpireWatches',
+  'TimeTravel',
   'SlowLink',
   'Clog',
   'Partition',
