@@ -5,6 +5,7 @@
  */
 import type { Pending } from './invariant.ts'
 import { definitionsPending } from './pending/custom.ts'
+import { claimsPending, volumesPending } from './pending/claims.ts'
 import { deploymentsPending } from './pending/deployments.ts'
 import { budgetsPending, drainsPending } from './pending/disruption.ts'
 import { cronJobsPending, jobsPending } from './pending/jobs.ts'
@@ -21,6 +22,8 @@ import type { Node, Pod, ReplicaSet } from './state/objects.ts'
 const ALL: readonly Waiting[] = [
   definitionsPending,
   nodesPending,
+  claimsPending,
+  volumesPending,
   podsPending,
   setsPending,
   deploymentsPending,

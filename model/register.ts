@@ -21,6 +21,7 @@ import { REPLICASETS } from './invariants/replicasets.ts'
 import { SCHEDULING } from './invariants/scheduling/register.ts'
 import { SERVICES } from './invariants/services.ts'
 import { STATEFULSETS } from './invariants/statefulsets.ts'
+import { VOLUMES } from './invariants/volumes.ts'
 import { WATCH } from './invariants/watch.ts'
 
 export const INVARIANTS: readonly Invariant[] = [
@@ -44,6 +45,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...GANGS,
   ...KUBELET,
   ...ENDINGS,
+  ...VOLUMES,
   ...SERVICES,
   ...CLUSTER,
 ]

@@ -97,6 +97,10 @@ const factsOf = (object: KubernetesObject): Facts => {
       return statefulSetFacts(object)
     case 'ControllerRevision':
       return { revision: String(object.revision) }
+    case 'PersistentVolume':
+      return { phase: object.status?.phase ?? '-', claim: object.spec.claimRef?.name ?? '-' }
+    case 'StorageClass':
+      return { binding: object.volumeBindingMode ?? '-' }
     case 'PersistentVolumeClaim':
       return { phase: object.status?.phase ?? '-', volume: object.spec.volumeName ?? '-', owners: ownersOf(object) }
     case 'Service':

@@ -14,6 +14,8 @@ import { replicaSetController } from './replicaset.ts'
 import { statefulSetController } from './statefulset.ts'
 import { taintEvictionController } from './taint-eviction.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished.ts'
+import { volumeBinder } from './volume-binder.ts'
+import { volumeProtection } from './volume-protection.ts'
 
 export interface ManagerOptions {
   readonly endpoints: readonly string[]
@@ -34,6 +36,8 @@ export const controllerManager =
         ttlAfterFinishedController,
         statefulSetController,
         cronJobController,
+        volumeBinder,
+        volumeProtection,
         endpointSliceController,
         garbageCollector,
         nodeLifecycleController(timings),

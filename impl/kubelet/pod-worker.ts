@@ -4,7 +4,7 @@
  * Every call looks at what the runtime has and does the next thing; nothing is remembered that a restart may not forget.
  * Source: kubernetes/kubernetes pkg/kubelet/{pod_workers.go,kuberuntime/kuberuntime_manager.go}.
  */
-import type { Container, Pod } from '../../model/state/objects.ts'
+import type { Container, PersistentVolumeClaim, Pod } from '../../model/state/objects.ts'
 import type { ProgramShape } from '../../model/state/plan.ts'
 import type { ContainerState, Program, SandboxStatus } from '../container-runtime/api.ts'
 import type { Client } from '../client/client.ts'
@@ -32,6 +32,7 @@ const BACK_OFF_LEAST_MS = 10_000
 const BACK_OFF_MOST_MS = 300_000
 const BACK_OFF_FORGET_MS = 600_000
 const CONFIG_RETRY_MS = 10_000
+const VOLUME_RETRY_MS = 2_000
 const GRACE_LEAST_MS = 2_000
 const READY_AFTER_MS: readonly [number, number] = [500, 3_000]
 const INIT_RUNS_MS: readonly [number, number] = [500, 2_000]
@@ -102,6 +103,7 @@ export class PodWorker {
   private *run(sandboxes: readonly SandboxStatus[], containers: ReadonlyMap<string, ContainerState>): Task<void> {
     let sandbox = sandboxes.find((one) => one.state === 'READY')
     if (sandbox === undefined) {
+      if (!(yield* this.hasVolumes())) return
       sandbox = yield* this.startSandbox(sandboxes.length)
       if (sandbox === undefined) return
     }
@@ -110,6 +112,23 @@ export class PodWorker {
       for (const container of this.pod.spec.containers) yield* this.runContainer(sandbox, container, current.get(container.name))
     }
     yield* this.report(sandbox.ip, false)
+  }
+
+  /** False: a claim is not there, not bound, or on its way out; it is asked again later. A live read: what it holds depends on it. */
+  private *hasVolumes(): Task<boolean> {
+    const { namespace, uid } = this.pod.metadata
+    for (const { persistentVolumeClaim: volume } of this.pod.spec.volumes ?? []) {
+      if (volume === undefined) continue
+      const read = yield* this.parts.client.get<PersistentVolumeClaim>({
+        resource: 'persistentvolumeclaims',
+        namespace,
+        name: volume.claimName,
+      })
+      if (read.ok && read.value.status?.phase === 'Bound' && !isDeleting(read.value)) continue
+      this.parts.later(uid, VOLUME_RETRY_MS)
+      return false
+    }
+    return true
   }
 
   private *startSandbox(attempt: number): Task<SandboxStatus | undefined> {

@@ -25,6 +25,7 @@ import { podInfoOf, type PodInfo } from './node-info.ts'
 import { Nominator } from './nominator.ts'
 import type { Candidate } from './plugins/preemption.ts'
 import { SchedulingQueue, type QueueRules } from './queue.ts'
+import { STORAGE, VolumeBinder } from './volume-binder.ts'
 
 export interface SchedulerOptions {
   readonly endpoints: readonly string[]
@@ -36,13 +37,11 @@ export interface SchedulerOptions {
 const DECIDED_BY = ['pods', 'nodes', 'namespaces', 'poddisruptionbudgets'].filter((resource) => resourceNamed(resource) !== undefined)
 const FLUSH_LEAST_MS = 100
 const ASK_AGAIN_MS = 1_000
-/** No storage is served yet: pods that name claims start without them, so nothing here may wait for one. */
-const WITHOUT = ['VolumeRestrictions', 'NodeVolumeLimits', 'VolumeBinding', 'VolumeZone']
 
 export const scheduler =
   ({ endpoints, timings, configuration }: SchedulerOptions) =>
   (host: ClusterHost): ControllersProcess => {
-    const controllers = [schedulerLoop(profilesOf(configuration, {}, WITHOUT))]
+    const controllers = [schedulerLoop(profilesOf(configuration, {}))]
     return runControllers(host, { endpoints, timings, lease: 'kube-scheduler', controllers })
   }
 
@@ -73,6 +72,7 @@ class Scheduler {
   /** Null: no profile asks for them. */
   private readonly groups: Informer<PodGroup> | null
   private readonly watched: readonly string[]
+  private readonly volumes: VolumeBinder
   private readonly cache: SchedulerCache
   private readonly queue: SchedulingQueue
   private readonly nominator = new Nominator()
@@ -89,20 +89,21 @@ class Scheduler {
     this.nodes = context.informer('nodes')
     const coscheduled = profiles.some(({ framework }) => framework.plugins.some(({ plugin }) => plugin.name === 'Coscheduling'))
     this.groups = coscheduled ? context.informer('podgroups') : null
-    this.watched = [...DECIDED_BY, ...(coscheduled ? ['podgroups'] : [])]
+    this.watched = [...DECIDED_BY, ...STORAGE, ...(coscheduled ? ['podgroups'] : [])]
     const watched = Object.fromEntries(this.watched.map((resource) => [resource, context.informer<ApiObject>(resource)]))
-    this.cache = new SchedulerCache(
-      listersOf(
-        (resource, key) => watched[resource]?.get(key),
-        (resource) => watched[resource]?.list() ?? [],
-      ),
+    const listers = listersOf(
+      (resource, key) => watched[resource]?.get(key),
+      (resource) => watched[resource]?.list() ?? [],
     )
+    this.volumes = new VolumeBinder(context)
+    this.cache = new SchedulerCache(this.volumes.over(listers))
     this.queue = new SchedulingQueue(this.rules(profiles))
     for (const { framework } of profiles) framework.nominations = this.nominator
   }
 
   start(): void {
     this.nodes.onChange((before, after) => this.nodeChanged(before, after))
+    this.volumes.onChange((event) => this.happened(event))
     this.pods.onChange((before, after) => this.podChanged(before, after))
     this.groups?.onChange((before, after) => {
       if (after !== null) this.happened({ resource: 'PodGroup', action: before === null ? 'Add' : 'Update', before, after })
@@ -114,7 +115,9 @@ class Scheduler {
     return {
       preEnqueue: (pod) => this.profiles.get(pod.spec.schedulerName)?.framework.preEnqueue(pod) ?? null,
       queueSort: (one, other) => first?.framework.queueSort(one, other) ?? 0,
+      // When there was no node at all nobody turned it away.
       mayHelp: (pod, rejectedBy, event) =>
+        rejectedBy.size === 0 ||
         (this.profiles.get(pod.spec.schedulerName)?.framework.plugins ?? []).some(
           ({ plugin }) => rejectedBy.has(plugin.name) && (plugin.mayHelp?.(pod, event) ?? true),
         ),
@@ -226,6 +229,7 @@ class Scheduler {
       return
     }
     this.decide({ kind: 'Bind', pod: refOf('pods', pod), node: chosen, ...counted })
+    this.volumes.assume(found.cycle, info, chosen)
     this.cache.assume(info, chosen)
     this.nominator.forget(pod.metadata.uid)
     const placed: Placed = { queued, profile, cycle: found.cycle, info, node: chosen, moment }
@@ -236,7 +240,8 @@ class Scheduler {
   }
 
   private counted(): Counted {
-    return { assumed: this.cache.assumptions(), promised: this.nominator.all() }
+    const { taken } = this.volumes
+    return { assumed: this.cache.assumptions(), promised: this.nominator.all(), ...(taken.length === 0 ? {} : { taken }) }
   }
 
   private decide(choice: Choice): void {
@@ -268,6 +273,7 @@ class Scheduler {
       const together = this.cache.assumptions().map((one) => one.uid)
       client.decide(this.context.view('pods', 'podgroups'), { kind: 'Permit', pod: refOf('pods', pod), node, together })
     }
+    if (!(yield* this.volumes.bind(cycle, info, node))) return this.takeBack(placed, null)
     for (const { plugin } of profile.framework.plugins) {
       if (plugin.preBind === undefined) continue
       if ((yield* plugin.preBind(cycle, info, node)) !== null) return this.takeBack(placed, null)
@@ -291,6 +297,7 @@ class Scheduler {
   private takeBack({ queued, profile, cycle, info, node, moment }: Placed, refused: Status | null): void {
     const { namespace, name, uid } = info.pod.metadata
     unreserve(profile, cycle, info, node)
+    this.volumes.forget(cycle, node)
     if (this.cache.isAssumed(uid)) this.cache.dropPod(uid)
     const now = this.pods.get(`${namespace}/${name}`)
     if (now === undefined || now.metadata.uid !== uid || (now.spec.nodeName ?? '') !== '' || isDeleting(now)) return

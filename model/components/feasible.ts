@@ -1,7 +1,6 @@
 /**
  * On which nodes a pod may be placed, and why not on the others, in words: the filters of a scheduler as it is by default.
  *
- * Left out: volumes, which the scheduler of the simulation does not ask about either.
  * Source: https://kubernetes.io/docs/reference/scheduling/config/#scheduling-plugins
  */
 import type { Node, Pod } from '../state/objects.ts'
@@ -10,6 +9,7 @@ import { podAffinity } from './scheduling/pod-affinity.ts'
 import { fitsResources, shortOf } from './scheduling/resources.ts'
 import type { Constraint, Scene } from './scheduling/scene.ts'
 import { spread } from './scheduling/spread.ts'
+import { volumesAllowed, volumesBindable, zoneMatches } from './scheduling/volumes.ts'
 
 export interface Filter {
   readonly constraint: Constraint
@@ -46,7 +46,19 @@ export const AMONG_PODS: readonly Filter[] = [
   { constraint: podAffinity, why: () => 'InterPodAffinity does not allow it' },
 ]
 
-export const DEFAULT_FILTERS: readonly Filter[] = [...OF_THE_NODE, ...AMONG_PODS]
+const ofVolumes =
+  (constraint: Constraint): Constraint =>
+  (scene, pod, node) =>
+    (pod.spec.volumes ?? []).length === 0 ? 'fits' : constraint(scene, pod, node)
+
+/** What is asked of the volumes that a pod has. */
+export const OF_VOLUMES: readonly Filter[] = [
+  { constraint: ofVolumes(volumesAllowed), why: () => 'a disk of its own is in use there' },
+  { constraint: ofVolumes(zoneMatches), why: () => 'a volume of it is in another zone' },
+  { constraint: ofVolumes(volumesBindable), why: () => 'its claims are not bound, and cannot be there' },
+]
+
+export const DEFAULT_FILTERS: readonly Filter[] = [...OF_THE_NODE, ...OF_VOLUMES, ...AMONG_PODS]
 
 /** Null: the pod may be placed there. */
 export const infeasible = (scene: Scene, pod: Pod, node: Node, filters: readonly Filter[] = DEFAULT_FILTERS): string | null =>

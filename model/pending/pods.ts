@@ -9,6 +9,7 @@ import type { Pending } from '../invariant.ts'
 import { groupOf, isPlaced, membersOf } from '../components/scheduling/gang.ts'
 import type { ApiObject, Pod } from '../state/objects.ts'
 import type { PodGroup } from '../state/pod-group.ts'
+import { claimPending } from './claims.ts'
 import { all, conditionOf, controllerOf, isLost, isReady, isTerminal, label, type Picture, type Waiting } from './picture.ts'
 
 export const podsPending: Waiting = (picture) => {
@@ -35,6 +36,8 @@ const workloadOf = (picture: Picture, pod: Pod): string => {
   return `${above.kind} ${pod.metadata.namespace}/${above.name}`
 }
 
+const STORAGE = ['persistentvolumeclaims', 'persistentvolumes', 'storageclasses']
+
 const podPending = (picture: Picture, pod: Pod): Pending | null => {
   const object = label(pod)
   const node = pod.spec.nodeName ?? ''
@@ -44,6 +47,8 @@ const podPending = (picture: Picture, pod: Pod): Pending | null => {
     return lost ? null : { object, waitsFor: 'its end: it is being deleted', blocked: false }
   }
   if (isTerminal(pod)) return null
+  const claim = claimPending(picture, pod)
+  if (claim !== null && !isReady(pod)) return { object, ...claim }
   if (node === '') return unboundPending(picture, pod)
   if (isLost(picture, node)) return evictionPending(picture, pod, node)
   for (const status of [...(pod.status.initContainerStatuses ?? []), ...(pod.status.containerStatuses ?? [])]) {
@@ -109,7 +114,8 @@ const fits = allOf(DEFAULT_FILTERS.map(({ constraint }) => constraint))
 
 const sceneOf = (picture: Picture): Scene => {
   const pods = picture.pods.filter((other) => (other.spec.nodeName ?? '') !== '' && !isTerminal(other))
-  return { nodes: [...picture.nodes.values()], pods, others: all<ApiObject>(picture.cluster, 'namespaces') }
+  const others = ['namespaces', ...STORAGE].flatMap((resource) => all<ApiObject>(picture.cluster, resource))
+  return { nodes: [...picture.nodes.values()], pods, others }
 }
 
 /** What no node could ever give is said in numbers. */

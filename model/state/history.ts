@@ -7,7 +7,7 @@
 import type { ObjectRef } from './cluster.ts'
 import type { Configuration, EtcdError, EtcdRequest, EtcdResponse, Key, KeyRange, LeaseId, Revision, Stored, Value } from './keyspace.ts'
 import type { AlarmMember } from './maintenance.ts'
-import type { Time, Uid } from './objects.ts'
+import type { PersistentVolume, Time, Uid } from './objects.ts'
 import type { Fault } from './plan.ts'
 import type { ResourceName } from './resources.ts'
 
@@ -61,6 +61,8 @@ export interface Counted {
   readonly assumed: readonly Placed[]
   /** Told that room is made for them there. */
   readonly promised: readonly Placed[]
+  /** Volumes that it counts as taken, and does not see taken yet. */
+  readonly taken?: readonly { readonly volume: string; readonly claim: NonNullable<PersistentVolume['spec']['claimRef']> }[]
 }
 
 /** What a component decided from its view, said at the moment it sends the write. */

@@ -7,12 +7,14 @@ import type {
   Lease,
   Namespace,
   Node,
+  PersistentVolume,
   PersistentVolumeClaim,
   PlainObject,
   Pod,
   PriorityClass,
   ReplicaSet,
   Service,
+  StorageClass,
 } from './objects.ts'
 import type { ControllerRevision, StatefulSet } from './stateful.ts'
 import type { CustomResourceDefinition } from './custom.ts'
@@ -31,9 +33,11 @@ export type KubernetesObject =
   | Service
   | EndpointSlice
   | Namespace
+  | PersistentVolume
   | PersistentVolumeClaim
   | CustomResourceDefinition
   | PriorityClass
+  | StorageClass
   | PlainObject
   | PodDisruptionBudget
   | PodGroup

@@ -368,11 +368,12 @@ export interface PersistentVolume extends ApiObject {
     readonly storageClassName?: string
     readonly volumeMode?: string
     readonly claimRef?: { readonly namespace: string; readonly name: string; readonly uid?: Uid }
+    readonly persistentVolumeReclaimPolicy?: 'Retain' | 'Delete' | 'Recycle'
     readonly nodeAffinity?: { readonly required?: { readonly nodeSelectorTerms: readonly NodeSelectorTerm[] } }
     readonly csi?: { readonly driver: string; readonly volumeHandle: string }
     readonly [other: string]: unknown
   }
-  readonly status?: { readonly phase?: string }
+  readonly status?: { readonly phase?: string; readonly message?: string }
 }
 export interface PersistentVolumeClaim extends ApiObject {
   readonly kind: 'PersistentVolumeClaim'
@@ -384,11 +385,12 @@ export interface PersistentVolumeClaim extends ApiObject {
     readonly selector?: LabelSelector
     readonly resources?: { readonly requests?: ResourceList }
   }
-  readonly status?: { readonly phase?: string }
+  readonly status?: { readonly phase?: string; readonly accessModes?: readonly string[]; readonly capacity?: ResourceList }
 }
 export interface StorageClass extends ApiObject {
   readonly kind: 'StorageClass'
   readonly provisioner: string
+  readonly reclaimPolicy?: 'Retain' | 'Delete'
   readonly volumeBindingMode?: 'Immediate' | 'WaitForFirstConsumer'
   readonly allowedTopologies?: readonly {
     readonly matchLabelExpressions?: readonly { readonly key: string; readonly values: readonly string[] }[]

@@ -55,6 +55,8 @@ export const RESOURCES: readonly Resource[] = [
   row('apps/v1', 'ReplicaSet', 'replicasets', { status: true, generation: true }),
   row('batch/v1', 'Job', 'jobs', { status: true, generation: true }),
   row('batch/v1', 'CronJob', 'cronjobs', { status: true, generation: true }),
+  row('v1', 'PersistentVolume', 'persistentvolumes', { namespaced: false, status: true }),
+  row('storage.k8s.io/v1', 'StorageClass', 'storageclasses', { namespaced: false }),
   row('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims', { status: true }),
   row('apps/v1', 'StatefulSet', 'statefulsets', { status: true, generation: true }),
   row('apps/v1', 'ControllerRevision', 'controllerrevisions'),

@@ -8,7 +8,10 @@ import { template, type WorkloadGenerator } from './workload.ts'
 interface Kind {
   readonly podManagementPolicy: StatefulSet['spec']['podManagementPolicy']
   readonly claims: number
+  readonly storage: Storage
 }
+/** At once, when a pod has its node, or from volumes that are there: on some nodes, and perhaps too few. */
+type Storage = 'immediate' | 'late' | 'local'
 interface Knobs {
   readonly replicas: number
   readonly start: number
@@ -23,6 +26,7 @@ interface Knobs {
 const kind: fc.Arbitrary<Kind> = fc.record({
   podManagementPolicy: fc.constantFrom('OrderedReady', 'OrderedReady', 'Parallel'),
   claims: fc.constantFrom(0, 1, 1, 2),
+  storage: fc.constantFrom('immediate', 'late', 'local'),
 })
 
 const strategy: fc.Arbitrary<Knobs['updateStrategy']> = fc.oneof(
@@ -71,10 +75,40 @@ const manifest = (name: string, { podManagementPolicy, claims }: Kind, drawn: Kn
     template: template(name, { graceSeconds: drawn.graceSeconds, tag: drawn.tag }),
     volumeClaimTemplates: Array.from({ length: claims }, (_, index) => ({
       metadata: { name: `data-${index}` },
-      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+      spec: { accessModes: ['ReadWriteOnce'], storageClassName: classOf(name), resources: { requests: { storage: '1Gi' } } },
     })),
   },
 })
+
+const classOf = (name: string): string => `${name}-storage`
+
+const LOCAL_VOLUMES = 4
+
+const storage = (name: string, { claims, storage: how }: Kind): readonly Manifest[] => {
+  if (claims === 0) return []
+  const storageClass = {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: classOf(name) },
+    provisioner: how === 'local' ? 'kubernetes.io/no-provisioner' : 'provisioner.example/disk',
+    volumeBindingMode: how === 'immediate' ? 'Immediate' : 'WaitForFirstConsumer',
+  }
+  if (how !== 'local') return [storageClass]
+  const volumes = Array.from({ length: LOCAL_VOLUMES }, (_, index) => ({
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: `${name}-local-${index}` },
+    spec: {
+      capacity: { storage: `${1 + (index % 2)}Gi` },
+      accessModes: ['ReadWriteOnce'],
+      storageClassName: classOf(name),
+      local: { path: `/mnt/${index}` },
+      nodeAffinity: { required: { nodeSelectorTerms: [{ matchFields: [onNode(index)] }] } },
+    },
+  }))
+  return [storageClass, ...volumes]
+}
+const onNode = (index: number) => ({ key: 'metadata.name', operator: 'In', values: [`node-${index % 2}`] })
 
 const users = (name: string, fixed: Kind): fc.Arbitrary<UserAction> =>
   fc.oneof(
@@ -100,4 +134,7 @@ const users = (name: string, fixed: Kind): fc.Arbitrary<UserAction> =>
   )
 
 export const statefulSets: WorkloadGenerator = (name) =>
-  fc.tuple(kind, knobs).map(([fixed, drawn]) => ({ manifests: [manifest(name, fixed, drawn)], users: users(name, fixed) }))
+  fc.tuple(kind, knobs).map(([fixed, drawn]) => ({
+    manifests: [...storage(name, fixed), manifest(name, fixed, drawn)],
+    users: users(name, fixed),
+  }))

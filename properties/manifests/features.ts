@@ -28,10 +28,8 @@ export const notSimulated = (object: Manifest): readonly string[] => {
 
 const ofPodSpec = (spec: Tree): readonly string[] => {
   const containers = [...list(spec['containers']), ...list(spec['initContainers'])]
-  const claims = list(spec['volumes']).filter((volume) => volume['persistentVolumeClaim'] !== undefined)
   const some = (field: string): boolean => containers.some((container) => container[field] !== undefined)
   const rows: readonly (readonly [boolean, string])[] = [
-    [claims.length > 0, 'persistent volume claims are not simulated yet: its pods start without them'],
     [some('livenessProbe') || some('startupProbe'), 'liveness and startup probes are not simulated yet: they always pass'],
     [some('lifecycle'), 'lifecycle hooks are not simulated yet: they take no time'],
     [spec['hostNetwork'] === true, 'the host network is not simulated: its pods get addresses of their own'],

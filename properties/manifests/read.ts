@@ -37,6 +37,8 @@ const KINDS_IN_ORDER = [
   'ServiceAccount',
   'ConfigMap',
   'Secret',
+  'StorageClass',
+  'PersistentVolume',
   'PersistentVolumeClaim',
   'Service',
   'PodDisruptionBudget',
@@ -77,6 +79,10 @@ export const readManifests = (paths: readonly string[]): ReadManifests => {
   const missing = missingNamespaces(manifests)
   for (const namespace of missing) notes.push(`namespace ${namespace} is not among the manifests: it is made first`)
   const made = missing.map((name): Manifest => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }))
+  if (wantsDefaultClass(manifests)) {
+    notes.push('no storage class is the default among the manifests: one named standard is made first, as most clusters bring one')
+    made.push(STANDARD)
+  }
   return {
     manifests: [...made, ...manifests],
     notes,
@@ -137,6 +143,30 @@ const missingNamespaces = (manifests: readonly Manifest[]): readonly string[] =>
   const there = new Set(manifests.filter((manifest) => manifest.kind === 'Namespace').map((manifest) => manifest.metadata.name))
   const named = manifests.flatMap((manifest) => manifest.metadata.namespace ?? [])
   return [...new Set(named)].filter((namespace) => !there.has(namespace) && !NAMESPACES.has(namespace))
+}
+
+const IS_DEFAULT = 'storageclass.kubernetes.io/is-default-class'
+const STANDARD: Manifest = {
+  apiVersion: 'storage.k8s.io/v1',
+  kind: 'StorageClass',
+  metadata: { name: 'standard', annotations: { [IS_DEFAULT]: 'true' } },
+  provisioner: 'evenkeel.example/disk',
+  volumeBindingMode: 'WaitForFirstConsumer',
+}
+
+/** Some claim names no class, and would wait for ever. */
+const wantsDefaultClass = (manifests: readonly Manifest[]): boolean => {
+  const specs = manifests.flatMap((manifest) => {
+    const spec = manifest['spec'] as ClaimingSpec | undefined
+    if (manifest.kind === 'PersistentVolumeClaim') return [spec]
+    return (spec?.volumeClaimTemplates ?? []).map((template) => template.spec)
+  })
+  const isDefault = ({ kind, metadata }: Manifest): boolean => kind === 'StorageClass' && metadata.annotations?.[IS_DEFAULT] === 'true'
+  return specs.some((spec) => spec?.storageClassName === undefined) && !manifests.some(isDefault)
+}
+interface ClaimingSpec {
+  readonly storageClassName?: string
+  readonly volumeClaimTemplates?: readonly { readonly spec?: ClaimingSpec }[]
 }
 
 const withoutStatus = (object: Manifest): Manifest => {

@@ -68,7 +68,7 @@ export const workloads: Suite = {
   name: 'workloads',
   sentence: 'one or two workloads of any kind with their users, while controllers crash, hand over, and see late what they did',
   weight: 2,
-  concerns: ['RS-', 'STS-', 'JOB-', 'TTL-', 'CJ-'],
+  concerns: ['RS-', 'STS-', 'VOL-', 'JOB-', 'TTL-', 'CJ-'],
   plans: fc.tuple(workload('one'), fc.option(workload('two'))).chain(([one, two]) => {
     const drawn = two === null ? [one] : [one, two]
     return planOf({

@@ -1,13 +1,22 @@
 /** The plugins in the order the API server runs them. Source: kubernetes/kubernetes pkg/kubeapiserver/options/plugins.go. */
 import type { ApiObject } from '../../../model/state/objects.ts'
 import type { Task } from '../../task.ts'
+import { defaultStorageClass } from './default-storage-class.ts'
 import { defaultTolerationSeconds } from './default-tolerations.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import type { AdmissionPlugin, Asked, Neighbours } from './plugin.ts'
 import { priority } from './priority.ts'
+import { storageObjectInUseProtection } from './storage-protection.ts'
 import { taintNodesByCondition } from './taint-nodes.ts'
 
-const CHAIN: readonly AdmissionPlugin[] = [namespaceLifecycle, taintNodesByCondition, priority, defaultTolerationSeconds]
+const CHAIN: readonly AdmissionPlugin[] = [
+  namespaceLifecycle,
+  taintNodesByCondition,
+  priority,
+  defaultTolerationSeconds,
+  defaultStorageClass,
+  storageObjectInUseProtection,
+]
 
 /** Throws Refusal. */
 export function* admitted(asked: Asked, neighbours: Neighbours): Task<ApiObject> {

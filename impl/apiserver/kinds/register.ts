@@ -11,7 +11,7 @@ import { pod } from './pod.ts'
 import { priorityClass } from './priority-class.ts'
 import { service } from './service.ts'
 import { statefulSet } from './statefulset.ts'
-import { persistentVolumeClaim } from './volumes.ts'
+import { persistentVolume, persistentVolumeClaim, storageClass } from './volumes.ts'
 import { deployment, replicaSet } from './workloads.ts'
 
 const asItIs: Kind = { defaults: (spec) => spec }
@@ -25,12 +25,14 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Namespace: namespace,
   Node: node,
   Pod: pod,
+  PersistentVolume: persistentVolume,
   PersistentVolumeClaim: persistentVolumeClaim,
   PriorityClass: priorityClass,
   PodDisruptionBudget: disruptionBudget,
   ReplicaSet: replicaSet,
   Service: service,
   StatefulSet: statefulSet,
+  StorageClass: storageClass,
 }
 
 const plain: Kind = {}

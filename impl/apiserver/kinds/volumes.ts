@@ -1,13 +1,51 @@
-/** Claims of storage. Source: kubernetes/kubernetes pkg/registry/core/persistentvolumeclaim/strategy.go, pkg/apis/core/v1/defaults.go. */
-import type { PersistentVolumeClaim } from '../../../model/state/objects.ts'
-import type { Kind } from './kind.ts'
+/**
+ * Storage: what is there, what is asked for, and how it is made.
+ *
+ * Source: kubernetes/kubernetes pkg/registry/{core/persistentvolume,core/persistentvolumeclaim,storage/storageclass}, pkg/apis/core/v1/defaults.go.
+ */
+import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '../../../model/state/objects.ts'
+import { same } from '../../equal.ts'
+import type { Kind, Loose } from './kind.ts'
+
+/** What is asked for stays; that it may grow is left out. Who was without a volume, or a class, may get one. */
+const kept = (held: Loose, updated: Loose): boolean =>
+  [...new Set([...Object.keys(held), ...Object.keys(updated)])].every((field) => {
+    const open = (field === 'volumeName' || field === 'storageClassName') && (held[field] ?? '') === ''
+    return open || same(held[field], updated[field])
+  })
 
 export const persistentVolumeClaim: Kind = {
   defaults: (spec) => ({ ...spec, volumeMode: spec['volumeMode'] ?? 'Filesystem' }),
   initialStatus: () => ({ phase: 'Pending' }),
+  keep: (held, updated, refuse) => {
+    if (!kept((held as PersistentVolumeClaim).spec, (updated as PersistentVolumeClaim).spec))
+      refuse('spec', 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims')
+    return updated
+  },
   validate: (object, refuse) => {
     const { spec } = object as PersistentVolumeClaim
     if ((spec.accessModes ?? []).length === 0) refuse('spec.accessModes', 'at least 1 access mode is required')
     if (spec.resources?.requests?.['storage'] === undefined) refuse('spec.resources[storage]', 'required value')
+  },
+}
+
+export const persistentVolume: Kind = {
+  defaults: (spec) => ({
+    ...spec,
+    volumeMode: spec['volumeMode'] ?? 'Filesystem',
+    persistentVolumeReclaimPolicy: spec['persistentVolumeReclaimPolicy'] ?? 'Retain',
+  }),
+  initialStatus: () => ({ phase: 'Pending' }),
+  validate: (object, refuse) => {
+    const { spec } = object as PersistentVolume
+    if ((spec.accessModes ?? []).length === 0) refuse('spec.accessModes', 'required value')
+    if (spec.capacity?.['storage'] === undefined) refuse('spec.capacity', 'required value')
+  },
+}
+
+export const storageClass: Kind = {
+  create: (object) => ({ reclaimPolicy: 'Delete', volumeBindingMode: 'Immediate', ...object }) as StorageClass,
+  validate: (object, refuse) => {
+    if (((object as StorageClass).provisioner as string | undefined) === undefined) refuse('provisioner', 'required value')
   },
 }

@@ -6,7 +6,7 @@
  */
 import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass, Volume } from '../../../model/state/objects.ts'
 import { selects } from '../../selector.ts'
-import { SKIP, unresolvable, unschedulable, type ClusterEvent, type Plugin, type Status } from '../framework.ts'
+import { SKIP, unresolvable, unschedulable, type ClusterEvent, type Cycle, type Plugin, type Status } from '../framework.ts'
 import type { Listers } from '../listers.ts'
 import type { NodeInfo } from '../node-info.ts'
 import { amountOf } from '../request.ts'
@@ -223,7 +223,7 @@ interface BindingNotes {
 }
 
 const NO_PROVISIONER = 'kubernetes.io/no-provisioner'
-const isBound = ({ metadata, spec }: PersistentVolumeClaim): boolean =>
+export const isBound = ({ metadata, spec }: PersistentVolumeClaim): boolean =>
   (spec?.volumeName ?? '') !== '' && metadata.annotations?.['pv.kubernetes.io/bind-completed'] !== undefined
 
 const reaches = ({ spec }: PersistentVolume, { node }: NodeInfo): boolean => {
@@ -240,7 +240,7 @@ const bestVolume = (
   volumes: readonly PersistentVolume[],
   taken: ReadonlySet<string>,
 ): PersistentVolume | null => {
-  const { namespace, name } = claim.metadata
+  const { namespace, name, uid } = claim.metadata
   const wanted = amountOf('storage', claim.spec?.resources?.requests?.['storage'] ?? '0')
   let best: PersistentVolume | null = null
   for (const volume of volumes) {
@@ -250,7 +250,8 @@ const bestVolume = (
     if ((spec?.volumeMode ?? 'Filesystem') !== (claim.spec?.volumeMode ?? 'Filesystem') || capacityOf(volume) < wanted) continue
     if (!(claim.spec?.accessModes ?? []).every((mode) => spec?.accessModes?.includes(mode) === true)) continue
     if (spec?.claimRef !== undefined) {
-      if (spec.claimRef.namespace === namespace && spec.claimRef.name === name) return volume
+      const { claimRef } = spec
+      if (claimRef.namespace === namespace && claimRef.name === name && (claimRef.uid ?? uid) === uid) return volume
       continue
     }
     if ((status?.phase ?? 'Available') !== 'Available') continue
@@ -325,3 +326,23 @@ export const volumeBinding = (_args: VolumeBindingArgs): Plugin => ({
   },
   mayHelp: aboutVolumes,
 })
+
+export interface VolumeChoices {
+  readonly volumes: readonly { readonly claim: PersistentVolumeClaim; readonly volume: PersistentVolume }[]
+  /** Claims that have one made for them. */
+  readonly provisioned: readonly PersistentVolumeClaim[]
+}
+
+/** What the claims of the pod that wait for a node would get on this one. */
+export const choicesOf = ({ state }: Cycle, node: string): VolumeChoices => {
+  const notes = state.read<BindingNotes | undefined>('VolumeBinding')
+  const taken = notes?.choices.get(node)
+  const volumes: { claim: PersistentVolumeClaim; volume: PersistentVolume }[] = []
+  const provisioned: PersistentVolumeClaim[] = []
+  for (const claim of notes?.unbound ?? []) {
+    const volume = taken?.get(claim.metadata.name)
+    if (volume === undefined) provisioned.push(claim)
+    else volumes.push({ claim, volume })
+  }
+  return { volumes, provisioned }
+}

@@ -9,7 +9,7 @@ import { thousandths } from '../../state/quantity.ts'
 import { matchesLabels, termSelects } from '../../state/selector.ts'
 import { never, notNow, objectOf, podsOn, type Constraint, type Scene } from './scene.ts'
 
-const claimNames = ({ metadata, spec }: Pod): readonly string[] =>
+export const claimNames = ({ metadata, spec }: Pod): readonly string[] =>
   (spec.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) =>
     persistentVolumeClaim === undefined ? (ephemeral === undefined ? [] : [`${metadata.name}-${name}`]) : [persistentVolumeClaim.claimName],
   )
@@ -95,16 +95,15 @@ export const volumesWithinLimits: Constraint = (scene, pod, node) => {
   )
 }
 
-const reaches = ({ spec }: PersistentVolume, node: Node): boolean =>
+export const reaches = ({ spec }: PersistentVolume, node: Node): boolean =>
   spec?.nodeAffinity?.required?.nodeSelectorTerms.some((term) => termSelects(term, node)) ?? true
 
-const serves = (volume: PersistentVolume, claim: PersistentVolumeClaim, node: Node): boolean => {
-  const { spec, status, metadata } = volume
+/** Wherever its consumer is. */
+export const fits = ({ spec, status, metadata }: PersistentVolume, claim: PersistentVolumeClaim): boolean => {
   const wanted = claim.spec
   const owner = spec?.claimRef
   return (
     metadata.deletionTimestamp === undefined &&
-    reaches(volume, node) &&
     (spec?.storageClassName ?? '') === (wanted?.storageClassName ?? '') &&
     (spec?.volumeMode ?? 'Filesystem') === (wanted?.volumeMode ?? 'Filesystem') &&
     thousandths(spec?.capacity?.['storage'] ?? '0') >= thousandths(wanted?.resources?.requests?.['storage'] ?? '0') &&
@@ -112,9 +111,14 @@ const serves = (volume: PersistentVolume, claim: PersistentVolumeClaim, node: No
     (owner === undefined
       ? (status?.phase ?? 'Available') === 'Available' &&
         (wanted?.selector === undefined || matchesLabels(wanted.selector, metadata.labels))
-      : owner.namespace === claim.metadata.namespace && owner.name === claim.metadata.name)
+      : owner.namespace === claim.metadata.namespace &&
+        owner.name === claim.metadata.name &&
+        // One of a claim of that name that is gone is nobody's.
+        (owner.uid ?? claim.metadata.uid) === claim.metadata.uid)
   )
 }
+
+const serves = (volume: PersistentVolume, claim: PersistentVolumeClaim, node: Node): boolean => reaches(volume, node) && fits(volume, claim)
 
 const mayProvision = (storage: StorageClass | undefined, { metadata }: Node): boolean => {
   if (storage === undefined || storage.provisioner === 'kubernetes.io/no-provisioner') return false

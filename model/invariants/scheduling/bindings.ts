@@ -4,7 +4,8 @@ import { sameValue } from '../../components/objects.ts'
 import { notToBind } from '../../components/scheduler.ts'
 import { totals } from '../../components/scheduling/plugins.ts'
 import type { Invariant, Judgement } from '../../invariant.ts'
-import type { Node, Pod, Uid } from '../../state/objects.ts'
+import type { Seen } from '../../state/history.ts'
+import type { Node, PersistentVolume, PersistentVolumeClaim, Pod, Uid } from '../../state/objects.ts'
 import { resourceOfKey } from '../../state/resources.ts'
 import { deciding, eachCommit, isRegistry, objectOf, safety, viewed, watching, type Deciding } from '../define.ts'
 import { decided, whyNot, type Decided } from './decided.ts'
@@ -134,10 +135,22 @@ const onlyItsOwn = deciding(
   },
 )
 
+/** Gives a free volume to a claim, or says on which node a claim is to have one made. */
+const choosesStorage = ({ key, before, after }: Seen<'Commit'>): boolean => {
+  if (before === null || after === null) return false
+  if (resourceOfKey(key) === 'persistentvolumeclaims')
+    return sameValue((before.value as PersistentVolumeClaim).spec, (after.value as PersistentVolumeClaim).spec)
+  if (resourceOfKey(key) !== 'persistentvolumes') return false
+  const { claimRef: held, ...was } = (before.value as PersistentVolume).spec
+  const { claimRef: _given, ...is } = (after.value as PersistentVolume).spec
+  return held === undefined && sameValue(was, is)
+}
+
 const onlyDecides = watching(
   {
     id: 'SCHED-S8',
-    sentence: 'a scheduler writes bindings, what it says about pods, and the ends of those it makes room by, and nothing else',
+    sentence:
+      'a scheduler writes bindings, what it says about pods, which volume or node their claims are to have, and the ends of those it makes room by: nothing else',
     source: 'https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/',
     sometimes: 'it makes room',
     kind: 'history',
@@ -152,6 +165,7 @@ const onlyDecides = watching(
         if (next.kind !== 'Commit' || !next.author.startsWith('kube-scheduler') || !isRegistry(next.key)) return 'vacuous'
         const { key, author } = next
         if (resourceOfKey(key) === 'leases') return 'vacuous'
+        if (choosesStorage(next)) return 'holds'
         const [was, is] = [objectOf<Pod>(next.before), objectOf<Pod>(next.after)]
         if (resourceOfKey(key) !== 'pods' || was === undefined) return { why: `${author} wrote ${key}` }
         const ends = is === undefined || (is.metadata.deletionTimestamp !== undefined && was.metadata.deletionTimestamp === undefined)

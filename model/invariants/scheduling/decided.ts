@@ -9,8 +9,8 @@ import { isTerminal } from '../../components/objects.ts'
 import { priority } from '../../components/scheduling/preemption.ts'
 import type { Scene } from '../../components/scheduling/scene.ts'
 import type { StoreHistory } from '../../state/cluster.ts'
-import type { Choice, Seen } from '../../state/history.ts'
-import type { ApiObject, Node, Pod } from '../../state/objects.ts'
+import type { Choice, Seen, View } from '../../state/history.ts'
+import type { ApiObject, Node, PersistentVolume, Pod } from '../../state/objects.ts'
 import type { PodGroup } from '../../state/pod-group.ts'
 import { listed, viewed } from '../define.ts'
 
@@ -57,10 +57,20 @@ const pictureOf = ({ view, choice }: Decision, history: StoreHistory): Decided =
     scene: {
       nodes: listed<Node>(history, view, 'nodes'),
       pods: [...bound, ...waiting.flatMap(on(assumed))],
-      others: ['namespaces', 'poddisruptionbudgets'].flatMap((resource) => listed<ApiObject>(history, view, resource)),
+      others: othersOf(view, choice, history),
     },
     promised: waiting.flatMap(on(promises)),
   }
+}
+
+const LOOKED_UP = ['namespaces', 'poddisruptionbudgets', 'persistentvolumeclaims', 'storageclasses']
+
+const othersOf = (view: View, { taken = [] }: Scheduling, history: StoreHistory): readonly ApiObject[] => {
+  const volumes = listed<PersistentVolume>(history, view, 'persistentvolumes').map((volume) => {
+    const claimRef = taken.find((one) => one.volume === volume.metadata.name)?.claim
+    return claimRef === undefined ? volume : { ...volume, spec: { ...volume.spec, claimRef } }
+  })
+  return [...volumes, ...LOOKED_UP.flatMap((resource) => listed<ApiObject>(history, view, resource))]
 }
 
 /** The pod is of a group that is not complete: whether it goes, and when it is tried again, is for the others too to say. */
