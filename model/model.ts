@@ -17,6 +17,7 @@ import { nodeLifecycle } from './components/node-lifecycle.ts'
 import { replicaSet } from './components/replicaset.ts'
 import { scheduler } from './components/scheduler.ts'
 import { informers } from './components/view.ts'
+import { namespaces } from './components/namespace.ts'
 import type { KubernetesObject } from './state/kinds.ts'
 import type { Action, Budget, Component, System, UserStep } from './state/system.ts'
 
@@ -31,6 +32,7 @@ export const COMPONENTS = {
   deployment,
   nodeLifecycle,
   garbageCollector,
+  namespaces,
   endpointSlices,
   disruption,
   kubelet,

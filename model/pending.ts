@@ -10,6 +10,7 @@ import { deploymentsPending } from './pending/deployments.ts'
 import { budgetsPending, drainsPending } from './pending/disruption.ts'
 import { cronJobsPending, jobsPending } from './pending/jobs.ts'
 import { containersPending, leftoversPending } from './pending/leftovers.ts'
+import { homeless, namespacesPending } from './pending/namespaces.ts'
 import { nodesPending } from './pending/nodes.ts'
 import { all, type Waiting } from './pending/picture.ts'
 import { podsPending } from './pending/pods.ts'
@@ -21,6 +22,7 @@ import type { Node, Pod, ReplicaSet } from './state/objects.ts'
 
 const ALL: readonly Waiting[] = [
   definitionsPending,
+  namespacesPending,
   nodesPending,
   claimsPending,
   volumesPending,
@@ -46,5 +48,5 @@ export const pending = (cluster: Cluster): readonly Pending[] => {
     sets: all<ReplicaSet>(cluster, 'replicasets'),
     blocked: new Map<string, boolean>(),
   }
-  return ALL.flatMap((waiting) => waiting(picture))
+  return ALL.flatMap((waiting) => waiting(picture)).map(homeless(cluster))
 }

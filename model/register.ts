@@ -15,6 +15,7 @@ import { KUBELET } from './invariants/kubelet.ts'
 import { LEADER_ELECTION } from './invariants/leader-election.ts'
 import { LEASE } from './invariants/lease.ts'
 import { NODE_HEALTH } from './invariants/node-health.ts'
+import { NAMESPACES } from './invariants/namespaces.ts'
 import { NODES } from './invariants/nodes.ts'
 import { RAFT } from './invariants/raft/register.ts'
 import { REPLICASETS } from './invariants/replicasets.ts'
@@ -39,6 +40,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...CRONJOBS,
   ...GARBAGE,
   ...NODE_HEALTH,
+  ...NAMESPACES,
   ...NODES,
   ...DISRUPTION,
   ...SCHEDULING,

@@ -18,8 +18,8 @@ export interface DeleteOptions {
 export interface ApiRequest {
   readonly verb: Verb
   readonly resource: ResourceName
-  /** 'binding': create on a pod, body { target: { name: node } , uid }. 'eviction': create on a pod, with deleteOptions. */
-  readonly subresource?: 'status' | 'binding' | 'scale' | 'eviction'
+  /** 'binding': create on a pod, body { target: { name: node } , uid }. 'eviction': create on a pod, with deleteOptions. 'finalize': of a namespace. */
+  readonly subresource?: 'status' | 'binding' | 'scale' | 'eviction' | 'finalize'
   readonly namespace?: string
   readonly name?: string
   /** create, update: the object. patch: the patch. binding: see above. */

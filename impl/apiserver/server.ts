@@ -4,7 +4,7 @@
  * Source: kubernetes/kubernetes staging/src/k8s.io/apiserver/pkg/registry/generic/registry/store.go.
  */
 import type { Connection, ConnectionHandler } from '../../sim/host.ts'
-import type { ApiObject, Deployment, Pod, Service } from '../../model/state/objects.ts'
+import type { ApiObject, Deployment, Namespace, Pod, Service } from '../../model/state/objects.ts'
 import type { Timings } from '../../model/state/plan.ts'
 import { keyOf, prefixOf, RESOURCES, resourceNamed, type Resource } from '../../model/state/resources.ts'
 import { DEFINITIONS } from '../../model/state/custom.ts'
@@ -12,14 +12,17 @@ import { EtcdClient } from '../etcd/client.ts'
 import { isDeleting } from '../objects.ts'
 import { matcher, type Matcher } from '../selector.ts'
 import { sleep, spawn, wait, type Task } from '../task.ts'
-import { epochMs, rfc3339 } from '../time.ts'
+import { rfc3339 } from '../time.ts'
 import type { ClusterHost, ClusterProcess, Message } from '../wire.ts'
 import { admitted, admittedChange } from './admission/chain.ts'
+import { intoLiveNamespace } from './admission/namespace-lifecycle.ts'
 import type { Asked, Neighbours } from './admission/plugin.ts'
-import { CLEANUP, CustomResources } from './custom-resources.ts'
+import { CustomResources } from './custom-resources.ts'
+import { deleted, finished } from './deletion.ts'
 import type { ApiClientMessage, ApiReply, ApiRequest, DeleteOptions } from './api.ts'
 import { FROM_THE_BEGINNING } from './bootstrap.ts'
 import { Evictions } from './eviction.ts'
+import { refinalized } from './kinds/namespace.ts'
 import { bindPod } from './kinds/pod.ts'
 import { jsonPatch, mergePatch, strategicMerge } from './patch.ts'
 import { ServiceAddresses } from './service-ip.ts'
@@ -37,13 +40,12 @@ export interface ApiserverOptions {
 const ETCD_TIMEOUT_MS = 8_000
 const FRESH_WAIT_MS = 3_000
 const BOOKMARK_MS = 30_000
+const LIVE_LOOKUP_MS = 30_000
 const REPAIR_MS = 180_000
 const TOLERATION_MS = 300_000
 const SUFFIX_LETTERS = 'bcdfghjklmnpqrstvwxz2456789'
 /** Not the name of a resource: all of them. */
 const ALL = '*'
-const ORPHAN = 'orphan'
-const FOREGROUND = 'foregroundDeletion'
 
 export class Apiserver implements ClusterProcess {
   private readonly host: ClusterHost
@@ -56,6 +58,8 @@ export class Apiserver implements ClusterProcess {
   /** Resources whose caches stand still. */
   private readonly frozen = new Set<string>()
   private readonly neighbours: Neighbours
+  /** Namespaces whose deletion was asked of this server, and until when it does not trust its copy of them. */
+  private readonly ending = new Map<string, number>()
   private readonly evictions: Evictions
 
   constructor(host: ClusterHost, options: ApiserverOptions) {
@@ -90,6 +94,7 @@ export class Apiserver implements ClusterProcess {
         this.cache(resource)
           .list(prefixOf(resource, namespace))
           .map(([, object]) => object),
+      mayBeEnding: (namespace) => (this.ending.get(namespace) ?? 0) > this.host.elapsed(),
       *read(key, author) {
         return (yield* storage.read(key, author))?.value as ApiObject | undefined
       },
@@ -203,6 +208,7 @@ export class Apiserver implements ClusterProcess {
       case 'get':
         return yield* this.get(resource, key, name, request, author)
       case 'create':
+        if (request.namespace !== undefined) yield* intoLiveNamespace(request.namespace, author, this.neighbours)
         if (resource.kind === 'Pod' && request.subresource === 'eviction')
           return yield* this.evictions.evict(request.namespace ?? 'default', name, request.deleteOptions ?? {}, author)
         return yield* this.bind(resource, key, name, request, author)
@@ -326,11 +332,10 @@ export class Apiserver implements ClusterProcess {
       const asked = given.metadata.resourceVersion
       const guarded = asked !== undefined && asked !== '' && (request.verb === 'update' || asked !== held.metadata.resourceVersion)
       if (guarded && asked !== held.metadata.resourceVersion) throw new Refusal(conflict(resource.resource, name, MODIFIED))
-      const after =
-        request.subresource === 'scale' ? scaled(held, given) : prepareUpdate(resource, held, given, request.subresource === 'status')
+      const after = changed(resource, held, given, request.subresource)
       if (request.subresource === undefined) admittedChange(this.asked(resource, after, author), this.neighbours)
       if (request.subresource === undefined || resource.definition !== undefined) validate(resource, after)
-      return finished(after) ? 'remove' : after
+      return finished(resource, after) ? 'remove' : after
     })
     if (object === undefined) throw new Refusal(notFound(resource.resource, name))
     return { code: 200, object }
@@ -358,6 +363,7 @@ export class Apiserver implements ClusterProcess {
 
   private *delete(resource: Resource, key: string, name: string, options: DeleteOptions, author: string): Task<ApiReply> {
     mayDelete(resource, name)
+    if (resource.kind === 'Namespace') this.ending.set(name, this.host.elapsed() + LIVE_LOOKUP_MS)
     const now = this.host.now()
     const object = yield* this.storage.update(key, this.cache(resource.resource).get(key), author, (held) => {
       const { uid, resourceVersion } = options.preconditions ?? {}
@@ -424,10 +430,11 @@ export class Apiserver implements ClusterProcess {
   }
 }
 
-/** Being deleted, its time is up and nobody holds it back. */
-const finished = (object: ApiObject): boolean => {
-  const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers = [] } = object.metadata
-  return deletionTimestamp !== undefined && deletionGracePeriodSeconds === 0 && finalizers.length === 0
+/** What a request makes of an object, by the part of it that it may change. */
+const changed = (resource: Resource, held: ApiObject, given: ApiObject, subresource: ApiRequest['subresource']): ApiObject => {
+  if (subresource === 'scale') return scaled(held, given)
+  if (subresource === 'finalize' && resource.kind === 'Namespace') return refinalized(held as Namespace, given as Namespace)
+  return prepareUpdate(resource, held, given, subresource === 'status')
 }
 
 const scaled = (held: ApiObject, given: ApiObject): ApiObject => {
@@ -436,43 +443,4 @@ const scaled = (held: ApiObject, given: ApiObject): ApiObject => {
   if (before.spec.replicas === replicas) return held
   const metadata = { ...before.metadata, generation: (before.metadata.generation ?? 0) + 1 }
   return { ...before, metadata, spec: { ...before.spec, replicas } } as Deployment
-}
-
-/** registry/rest/delete.go: grace for what has it, finalizers for what is held back, removal for the rest. */
-const deleted = (resource: Resource, held: ApiObject, options: DeleteOptions, nowMs: number): ApiObject | 'remove' => {
-  const { metadata } = held
-  const period = gracePeriod(resource, held, options)
-  const kept = withPolicy(metadata.finalizers ?? [], options.propagationPolicy)
-  // The objects of a definition go before it does.
-  const finalizers = resource.resource === DEFINITIONS && !kept.includes(CLEANUP) ? [...kept, CLEANUP] : kept
-  if (period === 0 && finalizers.length === 0) return 'remove'
-  const already = metadata.deletionTimestamp
-  if (already !== undefined && period >= (metadata.deletionGracePeriodSeconds ?? 0)) return held
-  const ends = rfc3339(nowMs + period * 1000)
-  return {
-    ...held,
-    metadata: {
-      ...metadata,
-      // A later request may only bring the end nearer.
-      deletionTimestamp: already !== undefined && epochMs(already) < epochMs(ends) ? already : ends,
-      deletionGracePeriodSeconds: period,
-      ...(resource.generation && already === undefined ? { generation: (metadata.generation ?? 0) + 1 } : {}),
-      ...(already === undefined ? { finalizers } : {}),
-    },
-  }
-}
-
-const withPolicy = (finalizers: readonly string[], policy: DeleteOptions['propagationPolicy']): readonly string[] => {
-  const others = finalizers.filter((name) => name !== ORPHAN && name !== FOREGROUND)
-  if (policy === 'Orphan') return [...others, ORPHAN]
-  if (policy === 'Foreground') return [...others, FOREGROUND]
-  return policy === 'Background' ? others : finalizers
-}
-
-const gracePeriod = (resource: Resource, held: ApiObject, options: DeleteOptions): number => {
-  if (!resource.graceful) return 0
-  const pod = held as Pod
-  const { nodeName } = pod.spec
-  if (nodeName === undefined || nodeName === '' || pod.status.phase === 'Succeeded' || pod.status.phase === 'Failed') return 0
-  return options.gracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds
 }

@@ -38,7 +38,7 @@ export interface ApiClient {
   patch<T extends ApiObject>(
     name: ObjectName,
     patch: unknown,
-    options?: { subresource?: 'status' | 'scale'; patchType?: ApiRequest['patchType'] },
+    options?: { subresource?: 'status' | 'scale' | 'finalize'; patchType?: ApiRequest['patchType'] },
   ): Task<Result<T>>
   delete(name: ObjectName, options?: DeleteOptions): Task<Result<ApiObject>>
   bind(pod: ObjectName & { readonly uid: string }, node: string): Task<Result<ApiObject>>

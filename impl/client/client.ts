@@ -217,7 +217,7 @@ export class Client implements ApiClient {
   patch<T extends ApiObject>(
     name: ObjectName,
     patch: unknown,
-    options: { subresource?: 'status' | 'scale'; patchType?: ApiRequest['patchType'] } = {},
+    options: { subresource?: 'status' | 'scale' | 'finalize'; patchType?: ApiRequest['patchType'] } = {},
   ): Task<Result<T>> {
     const { subresource, patchType } = options
     return this.one<T>({

@@ -16,7 +16,7 @@ const WORKERS = 20
 const ORPHAN = 'orphan'
 const FOREGROUND = 'foregroundDeletion'
 /** Kinds that own or are owned. */
-const WATCHED = RESOURCES.map((entry) => entry.resource).filter((resource) => resource !== 'leases' && resource !== 'namespaces')
+const WATCHED = RESOURCES.map((entry) => entry.resource).filter((resource) => resource !== 'leases')
 
 export const garbageCollector: Controller = (context) => {
   const controller = new GarbageCollector(context)

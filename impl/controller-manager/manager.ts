@@ -8,6 +8,7 @@ import { disruptionController } from './disruption.ts'
 import { endpointSliceController } from './endpointslice.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { jobController } from './job.ts'
+import { namespaceController } from './namespace.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
 import { replicaSetController } from './replicaset.ts'
@@ -40,6 +41,7 @@ export const controllerManager =
         volumeProtection,
         endpointSliceController,
         garbageCollector,
+        namespaceController,
         nodeLifecycleController(timings),
         taintEvictionController,
         podGarbageCollector(timings),

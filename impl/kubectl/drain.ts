@@ -65,10 +65,11 @@ function* evicted(host: ClusterHost, client: Client, pod: Pod): Task<string | nu
     // The uid is named: by its name alone another pod could be evicted that came in its place, elsewhere.
     const reply = yield* client.evict({ resource: 'pods', namespace, name, uid })
     if (reply.ok) break
-    const { code, message } = reply.status
+    const { code, message, causes } = reply.status
     if (code === 404) return null
     if (code === 409 && message.includes('UID')) return null
-    if (code === 403 || code === 500) return `${namespace}/${name}: ${message}`
+    const isEnding = causes?.some(({ reason }) => reason === 'NamespaceTerminating') === true
+    if ((code === 403 && !isEnding) || code === 500) return `${namespace}/${name}: ${message}`
     yield* sleep(host, RETRY_MS)
   }
   for (;;) {

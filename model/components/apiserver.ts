@@ -7,7 +7,7 @@
  * Source: https://kubernetes.io/docs/reference/using-api/api-concepts/, k8s.io/apiserver pkg/registry/generic/registry/store.go
  */
 import type { Key, KvRequest, Stored } from '../state/keyspace.ts'
-import type { ApiObject, Pod } from '../state/objects.ts'
+import type { ApiObject, Namespace, Pod } from '../state/objects.ts'
 import { keyOf, resourceNamed, resourceOfKey, resourceOfKind } from '../state/resources.ts'
 import type { ApiRequest, Propagation, Request, System } from '../state/system.ts'
 import { applyRequest } from './etcd.ts'
@@ -30,7 +30,8 @@ const decide = (system: System, request: ApiRequest): Outcome => {
   const key = request.verb === 'bind' || request.verb === 'delete' ? request.key : keyOfObject(request.value)
   const held = system.keyspace.kvs.get(key)
   const object = held?.value as Loose | undefined
-  if (request.verb === 'create') return held === undefined ? { key, after: born(system, key, request.value) } : null
+  if (request.verb === 'create')
+    return held === undefined && !inEndingNamespace(system, request.value) ? { key, after: born(system, key, request.value) } : null
   if (held === undefined || object === undefined) return null
   const uid = 'value' in request ? request.value.metadata.uid : request.uid
   if (object.metadata.uid !== uid) return null
@@ -45,6 +46,12 @@ const decide = (system: System, request: ApiRequest): Outcome => {
     case 'delete':
       return { key, after: deleted(object, request.propagation, request.graceSeconds) }
   }
+}
+
+/** Nothing gets into a namespace that is being deleted. */
+const inEndingNamespace = ({ keyspace }: System, { metadata: { namespace } }: ApiObject): boolean => {
+  const found = namespace === undefined ? undefined : keyspace.kvs.get(keyOf('namespaces', undefined, namespace))
+  return found !== undefined && isDeleting(found.value as ApiObject)
 }
 
 const counts = (object: ApiObject): boolean => resourceOfKind(object.kind)?.generation === true
@@ -71,7 +78,8 @@ const replaced = (object: Loose, value: Loose): Loose => {
 
 /** What is being deleted is gone with its last finalizer, a pod also with its grace period. */
 const finished = (object: Loose): Loose | undefined => {
-  const waits = (object.metadata.finalizers ?? []).length > 0 || (object.metadata.deletionGracePeriodSeconds ?? 0) > 0
+  const held = object.kind === 'Namespace' && ((object as Namespace).spec?.finalizers ?? []).length > 0
+  const waits = held || (object.metadata.finalizers ?? []).length > 0 || (object.metadata.deletionGracePeriodSeconds ?? 0) > 0
   return isDeleting(object) && !waits ? undefined : object
 }
 
@@ -90,6 +98,7 @@ const deleted = (object: Loose, propagation: Propagation, graceSeconds: 0 | unde
   const begun = isDeleting(object)
   return finished({
     ...object,
+    ...(object.kind === 'Namespace' ? { status: { phase: 'Terminating' } } : {}),
     metadata: {
       ...object.metadata,
       deletionTimestamp: MOMENT,

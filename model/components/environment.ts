@@ -6,7 +6,7 @@
  */
 import type { KubernetesObject } from '../state/kinds.ts'
 import type { Deployment, Node, ReplicaSet } from '../state/objects.ts'
-import { keyOf } from '../state/resources.ts'
+import { keyOf, resourceNamed } from '../state/resources.ts'
 import type { ApiRequest, Budget, Component, EnvironmentAction, System, UserStep } from '../state/system.ts'
 import { serve } from './apiserver.ts'
 import { without } from './container-runtime.ts'
@@ -52,7 +52,7 @@ const requestOf = (system: System, step: UserStep): ApiRequest | null => {
       return template === undefined ? null : respecified(held, (spec) => ({ ...spec, template }))
     }
     case 'Delete': {
-      const key = keyOf(step.resource, step.resource === 'nodes' ? undefined : NAMESPACE, step.name)
+      const key = keyOf(step.resource, resourceNamed(step.resource)?.namespaced === false ? undefined : NAMESPACE, step.name)
       const object = system.keyspace.kvs.get(key)?.value as KubernetesObject | undefined
       return object === undefined ? null : { verb: 'delete', key, uid: object.metadata.uid, propagation: step.propagation }
     }

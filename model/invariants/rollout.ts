@@ -4,6 +4,7 @@ import type { ObjectRef, StoreHistory } from '../state/cluster.ts'
 import type { Seen, View } from '../state/history.ts'
 import type { Deployment, Pod, ReplicaSet } from '../state/objects.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
+import { isLeaving } from '../components/namespace.ts'
 import { controllerOf, isReady, isTerminal, jsonOf, sameValue } from '../components/objects.ts'
 import { deciding, listed, objectOf, safety, viewed, watching } from './define.ts'
 import { growsTooFar, shrinksTooFar } from '../components/rollout.ts'
@@ -182,7 +183,8 @@ const judgeRollout = (
   if (
     deployment.spec.strategy.type !== 'RollingUpdate' ||
     deployment.spec.paused === true ||
-    deployment.metadata.deletionTimestamp !== undefined
+    deployment.metadata.deletionTimestamp !== undefined ||
+    isLeaving(store, namespace)
   )
     return 'vacuous'
   /** Set → how many active pods it has beyond, or short of, what it is to have. */

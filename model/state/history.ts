@@ -21,7 +21,7 @@ export interface ApiCall {
   readonly kind: 'Api'
   readonly verb: 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete' | 'bind' | 'evict'
   readonly resource: ResourceName
-  readonly subresource?: 'status' | 'binding' | 'scale' | 'eviction'
+  readonly subresource?: 'status' | 'binding' | 'scale' | 'eviction' | 'finalize'
   readonly namespace?: string
   readonly name?: string
   /** get and list: absent is consistent, '0' is any, N is not older than N. update: the version it replaces. */

@@ -416,7 +416,9 @@ export interface PriorityClass extends ApiObject {
 
 export interface Namespace extends ApiObject {
   readonly kind: 'Namespace'
-  readonly status: { readonly phase: 'Active' | 'Terminating' }
+  /** Who has still to say that all its contents are gone. */
+  readonly spec?: { readonly finalizers?: readonly string[] }
+  readonly status: { readonly phase: 'Active' | 'Terminating'; readonly conditions?: readonly Condition[] }
 }
 /** ConfigMap, Secret, ServiceAccount: stored and referred to, acted on by nobody. */
 export interface PlainObject extends ApiObject {

@@ -22,6 +22,7 @@ const PINNED: Readonly<Record<keyof typeof INSTANCES, { readonly size: string; r
   background: { size: '16 states, depth 10, 2 at rest', reaches: ['GC-S1', 'API-S8'] },
   foreground: { size: '96 states, depth 12, 2 at rest', reaches: ['GC-S1', 'GC-S3'] },
   orphan: { size: '1254 states, depth 18, 4 at rest', reaches: ['API-S8'] },
+  namespace: { size: '26 states, depth 9, 2 at rest', reaches: ['NS-S1'] },
   service: { size: '907 states, depth 21, 2 at rest', reaches: ['EPS-S1', 'EPS-S2', 'PROXY-S6'] },
 }
 

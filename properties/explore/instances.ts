@@ -2,14 +2,14 @@
 import { COMPONENTS } from '../../model/model.ts'
 import type { Budget, Propagation } from '../../model/state/system.ts'
 import type { Instance } from './cluster.ts'
-import { deployment, node, pod, service } from './objects.ts'
+import { deployment, namespace, node, pod, service } from './objects.ts'
 
 const QUIET: Budget = { crashes: 0, restarts: 0, exits: 0, cuts: 0 }
 const MANAGER = 'kube-controller-manager'
 const PODS = `${MANAGER} pods`
 const SETS = `${MANAGER} replicasets`
 
-const { informers, scheduler, replicaSet, kubelet, containerRuntime } = COMPONENTS
+const { informers, scheduler, replicaSet, namespaces, kubelet, containerRuntime } = COMPONENTS
 
 export const INSTANCES = {
   scheduling: {
@@ -86,6 +86,14 @@ export const INSTANCES = {
   background: deletion('Background'),
   foreground: deletion('Foreground'),
   orphan: deletion('Orphan'),
+  namespace: {
+    sentence: 'a namespace is deleted with a Deployment in it, whose ReplicaSet wants its pod back as long as it is there',
+    objects: [namespace('default'), node('node-0'), deployment('web', 1)],
+    lagging: [],
+    users: [{ kind: 'Delete', resource: 'namespaces', name: 'default', propagation: 'Background' }],
+    budget: QUIET,
+    components: { replicaSet, namespaces, kubelet, containerRuntime },
+  },
   service: {
     sentence: 'a service follows its pods, on a node that sees late where to send',
     objects: [node('node-0'), deployment('web', 1), service('web')],

@@ -1,5 +1,5 @@
 /** Objects of small instances, complete as the API would keep them. */
-import type { Deployment, Node, Pod, PodSpec, Service, Toleration } from '../../model/state/objects.ts'
+import type { Deployment, Namespace, Node, Pod, PodSpec, Service, Toleration } from '../../model/state/objects.ts'
 
 const made = (name: string, namespaced = true): Pod['metadata'] => ({
   name,
@@ -24,6 +24,14 @@ export const node = (name: string, cpu = '2'): Node => ({
   metadata: made(name, false),
   spec: {},
   status: { capacity: { cpu, pods: '10' }, allocatable: { cpu, pods: '10' }, conditions: [{ type: 'Ready', status: 'True' }] },
+})
+
+export const namespace = (name: string): Namespace => ({
+  apiVersion: 'v1',
+  kind: 'Namespace',
+  metadata: made(name, false),
+  spec: { finalizers: ['kubernetes'] },
+  status: { phase: 'Active' },
 })
 
 export const pod = (name: string, cpu = '1'): Pod => ({

@@ -1,7 +1,7 @@
 /** Everything at once: applications, users, lost nodes, partitions, leader loss; then calm, and it must come back level. */
 import fc from 'fast-check'
 import { applied, deployment, deploymentKnobs, service, workloadAction } from '../generators/manifests.ts'
-import { disruptionBudget, drain } from '../generators/policy.ts'
+import { disruptionBudget, drain, tenant, tenantAction } from '../generators/policy.ts'
 import { planOf } from '../generators/plan.ts'
 import { clusterTargets, nodes, standardShapes } from '../generators/shapes.ts'
 import type { FaultKind } from '../generators/weather.ts'
@@ -32,32 +32,42 @@ export const convergence: Suite = {
   name: 'convergence',
   sentence: 'applications under users, lost nodes, partitions and leader loss; then calm, and everything must come back level',
   weight: 2,
-  concerns: ['CL-', 'NODE-', 'KUBELET-', 'EPS-', 'GC-', 'PROXY-', 'PDB-', 'DRAIN-'],
-  plans: fc.tuple(deploymentKnobs, deploymentKnobs, fc.option(disruptionBudget('web'), { freq: 2 })).chain(([web, db, budget]) =>
-    planOf({
-      suite: 'convergence',
-      cluster: standardShapes(NODES_LEAST, 5),
-      opening: applied([deployment('web', web), service('web'), ...(budget === null ? [] : [budget]), deployment('db', db), service('db')]),
-      users: fc.oneof(
-        { weight: 6, arbitrary: workloadAction(['web', 'db'], NODE_NAMES) },
-        {
-          weight: 1,
-          arbitrary: fc.record({
-            kind: fc.constant('Delete'),
-            resource: fc.constantFrom('deployments', 'services'),
-            name: fc.constant('default/db'),
-            propagation: fc.constantFrom('Background', 'Foreground', 'Orphan'),
-          }),
-        },
-        { weight: 1, arbitrary: drain(NODE_NAMES) },
-        { weight: 1, arbitrary: fc.record({ kind: fc.constant('DeleteNode'), node: fc.constantFrom(...NODE_NAMES.slice(1)) }) },
-      ),
-      usersMost: 12,
-      faultKinds: ALL_FAULTS,
-      targets: clusterTargets(NODES_LEAST),
-      stormMs: fc.integer({ min: 30_000, max: 180_000 }),
-      calmMs: 900_000,
-      quietMs: 40_000,
-    }),
-  ),
+  concerns: ['CL-', 'NODE-', 'KUBELET-', 'EPS-', 'GC-', 'PROXY-', 'PDB-', 'DRAIN-', 'NS-'],
+  plans: fc
+    .tuple(deploymentKnobs, deploymentKnobs, fc.option(disruptionBudget('web'), { freq: 2 }), tenant)
+    .chain(([web, db, budget, shop]) =>
+      planOf({
+        suite: 'convergence',
+        cluster: standardShapes(NODES_LEAST, 5),
+        opening: applied([
+          deployment('web', web),
+          service('web'),
+          ...(budget === null ? [] : [budget]),
+          deployment('db', db),
+          service('db'),
+          ...shop,
+        ]),
+        users: fc.oneof(
+          { weight: 6, arbitrary: workloadAction(['web', 'db'], NODE_NAMES) },
+          {
+            weight: 1,
+            arbitrary: fc.record({
+              kind: fc.constant('Delete'),
+              resource: fc.constantFrom('deployments', 'services'),
+              name: fc.constant('default/db'),
+              propagation: fc.constantFrom('Background', 'Foreground', 'Orphan'),
+            }),
+          },
+          { weight: 1, arbitrary: drain(NODE_NAMES) },
+          ...(shop.length === 0 ? [] : [{ weight: 3, arbitrary: tenantAction(shop) }]),
+          { weight: 1, arbitrary: fc.record({ kind: fc.constant('DeleteNode'), node: fc.constantFrom(...NODE_NAMES.slice(1)) }) },
+        ),
+        usersMost: 12,
+        faultKinds: ALL_FAULTS,
+        targets: clusterTargets(NODES_LEAST),
+        stormMs: fc.integer({ min: 30_000, max: 180_000 }),
+        calmMs: 900_000,
+        quietMs: 40_000,
+      }),
+    ),
 }

@@ -23,6 +23,8 @@ export interface Neighbours {
   /** From the watch cache: perhaps not the latest. */
   cached(resource: ResourceName, key: Key): ApiObject | undefined
   cachedList(resource: ResourceName, namespace?: string): readonly ApiObject[]
+  /** This server was asked a short while ago to delete that namespace. */
+  mayBeEnding(namespace: string): boolean
   /** As it is now, by a linearizable read. */
   read(key: Key, author: string): Task<ApiObject | undefined>
 }

@@ -19,6 +19,10 @@ export interface Kind {
   readonly create?: (object: ApiObject) => ApiObject
   /** What an update of the main resource leaves as it is. */
   readonly keep?: (held: ApiObject, updated: ApiObject, refuse: Refuse) => ApiObject
+  /** What a request to delete it makes of it first. Throws Refusal. */
+  readonly ending?: (held: ApiObject) => ApiObject
+  /** Something else than finalizers of its metadata keeps it from being removed. */
+  readonly heldBack?: (object: ApiObject) => boolean
   /** Judges the whole object, when it is made and whenever it changes. */
   readonly validate?: (object: ApiObject, refuse: Refuse) => void
 }
