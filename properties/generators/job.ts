@@ -17,6 +17,8 @@ const knobs = fc.record({
   sort: fc.constantFrom('NonIndexed' as const, 'NonIndexed' as const, 'Indexed' as const, 'queue' as const),
   completions: fc.integer({ min: 1, max: 4 }),
   parallelism: fc.integer({ min: 1, max: 3 }),
+  /** What its user wants instead a moment after: its controller has not seen its first pods by then. */
+  instead: fc.constantFrom(undefined, undefined, 1, 4),
   backoffLimit: fc.constantFrom(3, 2, 1, 0),
   restartPolicy: fc.constantFrom('Never' as const, 'Never' as const, 'OnFailure' as const),
   policy: fc.constantFrom(true, true, false),
@@ -57,7 +59,9 @@ export const jobs: WorkloadGenerator = (name) =>
   knobs.map((drawn) => {
     const spec = jobSpec(name, drawn)
     const programs: Readonly<Record<string, ProgramShape>> = { [image(name)]: { runsMs: drawn.runsMs, exitCodes: drawn.exitCodes } }
-    return { manifests: [manifest(name, spec)], programs, users: users(name, spec) }
+    const { instead } = drawn
+    const changed = instead === undefined ? [] : [manifest(name, { ...spec, parallelism: instead })]
+    return { manifests: [manifest(name, spec), ...changed], programs, users: users(name, spec) }
   })
 
 const users = (name: string, spec: object): fc.Arbitrary<UserAction> =>
