@@ -7,6 +7,7 @@ import { largeClusters } from './benchmarks/large-cluster.ts'
 import { modelStates } from './benchmarks/model-states.ts'
 import { raftStep } from './benchmarks/raft-step.ts'
 import { scheduler } from './benchmarks/scheduler.ts'
+import { schedulerPerf } from './benchmarks/scheduler-perf.ts'
 import { standardCluster } from './benchmarks/standard-cluster.ts'
 import { suites } from './benchmarks/suites.ts'
 import { watchFanOut } from './benchmarks/watch-fan-out.ts'
@@ -20,6 +21,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   raftStep,
   watchFanOut,
   scheduler,
+  ...schedulerPerf,
   modelStates,
   ...checkers,
 ]

@@ -14,6 +14,8 @@ import type { Informer } from './api.ts'
 import { keyOfObject, type Client } from './client.ts'
 
 const BACK_OFF_LEAST_MS = 800
+/** Changes after which a list that nobody asks for is no longer kept in order. */
+const UNREAD_MOST = 4
 const BACK_OFF_MOST_MS = 30_000
 const WATCH_LEAST_SECONDS = 300
 const WATCH_MOST_SECONDS = 600
@@ -37,6 +39,8 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
   private readonly objects = new Map<string, T>()
   /** Names and objects in order of the names; null: not asked for since the last list. */
   private sorted: { readonly names: readonly string[]; readonly objects: readonly T[] } | null = null
+  /** Changes since somebody last asked for the list. */
+  private unread = 0
   /** By the uid of the controlling owner, '' for those that have none. */
   private readonly owned = new Map<string, Map<string, T>>()
   private readonly handlers: Handler<T>[] = []
@@ -220,6 +224,10 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
   /** One change after another moves one place; lists that were handed out stay as they are. */
   private resort(name: string, object: T | null): void {
     if (this.sorted === null) return
+    if (++this.unread > UNREAD_MOST) {
+      this.sorted = null
+      return
+    }
     const { names, objects } = this.sorted
     const place = sortedIndex(names, name)
     const there = names[place] === name ? 1 : 0
@@ -238,6 +246,7 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
   }
 
   list(): readonly T[] {
+    this.unread = 0
     if (this.sorted === null) {
       const entries = [...this.objects].toSorted(([one], [other]) => (one < other ? -1 : 1))
       this.sorted = { names: entries.map(([name]) => name), objects: entries.map(([, object]) => object) }

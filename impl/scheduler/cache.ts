@@ -5,9 +5,10 @@
  * Source: kubernetes/kubernetes pkg/scheduler/internal/cache/{cache,snapshot}.go.
  */
 import type { Node, Pod } from '../../model/state/objects.ts'
-import type { Snapshot } from './framework.ts'
+import { same } from '../equal.ts'
+import type { Change, Moment, Snapshot } from './framework.ts'
 import type { Listers } from './listers.ts'
-import { boundTo, NodeState, podInfoOf, type NodeInfo, type PodInfo } from './node-info.ts'
+import { boundTo, hasAffinity, NodeState, podInfoOf, type NodeInfo, type PodInfo } from './node-info.ts'
 import { normalizedImage } from './plugins/image-locality.ts'
 
 interface Lists {
@@ -19,6 +20,9 @@ interface AffinityLists {
   readonly anti: readonly NodeInfo[]
 }
 
+/** Changes that are remembered for those who follow them. */
+const CHANGES_MOST = 8_192
+
 export class SchedulerCache implements Snapshot {
   readonly objects: Listers
   private readonly slots = new Map<string, NodeState>()
@@ -26,7 +30,14 @@ export class SchedulerCache implements Snapshot {
   private affinity: AffinityLists | null = null
   /** Pod uid → node it counts on. */
   private readonly placed = new Map<string, string>()
-  private readonly assumed = new Map<string, string>()
+  private readonly assumed = new Map<string, { readonly uid: string; readonly node: string }>()
+  affinityPods = 0
+  antiAffinityPods = 0
+  private places = 0
+  /** The latest changes, and how many there were before them. */
+  private changes: Change[] = []
+  private changesBefore = 0
+  private nodesVersion = 0
 
   constructor(objects: Listers) {
     this.objects = objects
@@ -35,15 +46,17 @@ export class SchedulerCache implements Snapshot {
   private slot(name: string): NodeState {
     let slot = this.slots.get(name)
     if (slot === undefined) {
-      slot = new NodeState({ metadata: { name } } as Node)
+      slot = new NodeState({ metadata: { name } } as Node, this.places++)
       this.slots.set(name, slot)
     }
     return slot
   }
 
   setNode(node: Node): void {
-    this.slot(node.metadata.name).describe(node)
-    this.forgetLists()
+    const slot = this.slot(node.metadata.name)
+    const still = slot.known && sameToPods(slot.node, node)
+    slot.describe(node)
+    if (!still) this.forgetLists()
   }
 
   removeNode(name: string): void {
@@ -55,6 +68,7 @@ export class SchedulerCache implements Snapshot {
   }
 
   private forgetLists(): void {
+    this.nodesVersion++
     this.lists = null
     this.affinity = null
   }
@@ -106,6 +120,31 @@ export class SchedulerCache implements Snapshot {
     return this.affinity
   }
 
+  get moment(): Moment {
+    return { nodes: this.nodesVersion, changes: this.changesBefore + this.changes.length }
+  }
+
+  replay(since: Moment, follow: (change: Change) => boolean): Moment | null {
+    if (since.nodes !== this.nodesVersion || since.changes < this.changesBefore) return null
+    for (let index = since.changes - this.changesBefore; index < this.changes.length; index++)
+      if (!follow(this.changes[index] as Change)) return null
+    return this.moment
+  }
+
+  private affinityChanged({ requiredAntiAffinity }: PodInfo, by: 1 | -1): void {
+    this.affinity = null
+    this.affinityPods += by
+    if (requiredAntiAffinity.length > 0) this.antiAffinityPods += by
+  }
+
+  private changed(info: PodInfo, node: NodeInfo, by: 1 | -1): void {
+    if (this.changes.length >= CHANGES_MOST) {
+      this.changes = this.changes.slice(CHANGES_MOST / 2)
+      this.changesBefore += CHANGES_MOST / 2
+    }
+    this.changes.push({ info, node, by })
+  }
+
   // Pods
 
   /** A pod that holds resources on its node; what was assumed of it is confirmed or corrected. */
@@ -118,9 +157,9 @@ export class SchedulerCache implements Snapshot {
     this.dropPod(uid)
     const node = info.pod.spec.nodeName ?? ''
     const slot = this.slot(node)
-    const before = slot.affinityPods
     slot.add(info)
-    if (slot.affinityPods !== before) this.affinity = null
+    this.changed(info, slot, 1)
+    if (hasAffinity(info)) this.affinityChanged(info, 1)
     this.placed.set(uid, node)
   }
 
@@ -132,16 +171,17 @@ export class SchedulerCache implements Snapshot {
     const slot = this.slots.get(node)
     const info = slot?.pods.get(uid)
     if (slot === undefined || info === undefined) return
-    const before = slot.affinityPods
     slot.remove(info.pod)
-    if (slot.affinityPods !== before) this.affinity = null
+    this.changed(info, slot, -1)
+    if (hasAffinity(info)) this.affinityChanged(info, -1)
     if (slot.pods.size === 0 && !slot.known) this.slots.delete(node)
   }
 
   /** From now on the pod counts on the node, though nobody else knows yet. */
   assume(info: PodInfo, node: string): void {
     this.place(boundTo(info, node))
-    this.assumed.set(info.pod.metadata.uid, node)
+    const { uid } = info.pod.metadata
+    this.assumed.set(uid, { uid, node })
   }
 
   isAssumed(uid: string): boolean {
@@ -149,6 +189,10 @@ export class SchedulerCache implements Snapshot {
   }
 
   assumptions(): readonly { readonly uid: string; readonly node: string }[] {
-    return [...this.assumed].map(([uid, node]) => ({ uid, node }))
+    return [...this.assumed.values()]
   }
 }
+
+/** Whether nothing is new about a node but what its status says: heartbeats, mostly. Images are looked up by node lists. */
+const sameToPods = (before: Node, after: Node): boolean =>
+  same(before.metadata.labels, after.metadata.labels) && same(before.spec, after.spec) && same(before.status.images, after.status.images)

@@ -8,6 +8,7 @@ import type { Pod } from '../../model/state/objects.ts'
 import type { Random } from '../../sim/random.ts'
 import type { Task } from '../task.ts'
 import type { NodeInfo, PodInfo } from './node-info.ts'
+import type { Remembered } from './remembered.ts'
 import type { Listers } from './listers.ts'
 
 export const SCORE_MOST = 100
@@ -27,6 +28,19 @@ export const unresolvable = (...reasons: readonly string[]): Status => ({ code: 
 export const SKIP: Status = { code: 'Skip', reasons: [] }
 export const isSkip = (result: unknown): boolean => (result as Status | undefined)?.code === 'Skip'
 
+/** A pod that came to a node or left it. */
+export interface Change {
+  readonly info: PodInfo
+  readonly node: NodeInfo
+  readonly by: 1 | -1
+}
+/** How far a snapshot's changes have been followed. */
+export interface Moment {
+  /** Which nodes there are, and what they are. */
+  readonly nodes: number
+  readonly changes: number
+}
+
 /** The nodes as they were when the cycle began. */
 export interface Snapshot {
   /** In the order in which they are examined. */
@@ -35,8 +49,14 @@ export interface Snapshot {
   /** Those with a pod that has any affinity term, and any required anti-affinity term. */
   readonly withAffinity: readonly NodeInfo[]
   readonly withRequiredAntiAffinity: readonly NodeInfo[]
+  /** How many pods have any affinity term, and any required anti-affinity term. */
+  readonly affinityPods: number
+  readonly antiAffinityPods: number
   /** Image name → on how many nodes it is. */
   imageNodes(name: string): number
+  readonly moment: Moment
+  /** Hands on what changed since; returns until when. Null: it is too long ago, nodes have changed, or `follow` gave up. */
+  replay(since: Moment, follow: (change: Change) => boolean): Moment | null
   readonly objects: Listers
 }
 
@@ -45,6 +65,8 @@ export class CycleState {
   private readonly notes = new Map<string, unknown>()
   readonly skipFilter = new Set<string>()
   readonly skipScore = new Set<string>()
+  /** Of pods of this spec; null: nothing is to be remembered. */
+  remembered: Remembered | null = null
   /** Uids of pods that are to be tried at once, if they are parked. */
   readonly toActivate = new Set<string>()
 
@@ -120,6 +142,8 @@ export interface ClusterEvent {
 /** Each point is optional. Null and undefined are successes. */
 export interface Plugin {
   readonly name: string
+  /** filter and score look at nothing but the pod's spec and the node: what they say of one pod holds for the next of its spec. */
+  readonly local?: true
   preEnqueue?(pod: Pod): Status | null
   /** Negative: the first pod comes first. */
   queueSort?(one: Queued, other: Queued): number

@@ -75,6 +75,8 @@ export interface NodeInfo {
   readonly affinityPods: number
   readonly antiAffinityPods: number
   readonly portPods: number
+  /** A place for it in arrays by node; -1: it is a copy to try things on. */
+  readonly place: number
   /** Another number after each change: what is derived from a node may be kept under it. */
   readonly generation: number
 }
@@ -95,11 +97,13 @@ export class NodeState implements NodeInfo {
   antiAffinityPods = 0
   portPods = 0
   generation = ++generations
+  readonly place: number
   /** False: only pods are known of it, or it is gone. */
   known = false
 
-  constructor(node: Node) {
+  constructor(node: Node, place = -1) {
     this.node = node
+    this.place = place
   }
 
   get name(): string {

@@ -7,6 +7,8 @@ import type { Pod } from '../../model/state/objects.ts'
 import { CycleState, isSkip, type Cycle, type Plugin, type Queued, type Snapshot, type Status, type WeightedPlugin } from './framework.ts'
 import { WaitingPodsMap } from './permit.ts'
 import { priorityOf, type NodeInfo, type NodeState, type PodInfo } from './node-info.ts'
+import { likenessOf } from './likeness.ts'
+import { Memory } from './remembered.ts'
 import type { Random } from '../../sim/random.ts'
 
 /** Places as in the nodes that were scored. */
@@ -30,6 +32,10 @@ export class Framework {
   readonly waiting = new WaitingPodsMap()
   private readonly preFilters: readonly Plugin[]
   private readonly filters: readonly Plugin[]
+  /** Filters that come first and are local, and the others: the answers of the former are remembered. */
+  private readonly localFilters: readonly Plugin[]
+  private readonly otherFilters: readonly Plugin[]
+  private readonly memory = new Memory()
   private readonly preScores: readonly Plugin[]
   private readonly scorers: readonly WeightedPlugin[]
   private readonly sorter: Plugin | undefined
@@ -42,6 +48,9 @@ export class Framework {
     const all = plugins.map(({ plugin }) => plugin)
     this.preFilters = all.filter((plugin) => plugin.preFilter !== undefined)
     this.filters = all.filter((plugin) => plugin.filter !== undefined)
+    const firstOther = this.filters.findIndex(({ local }) => local !== true)
+    this.localFilters = firstOther < 0 ? this.filters : this.filters.slice(0, firstOther)
+    this.otherFilters = firstOther < 0 ? [] : this.filters.slice(firstOther)
     this.preScores = all.filter((plugin) => plugin.preScore !== undefined)
     this.scorers = plugins.filter(({ plugin, weight }) => plugin.score !== undefined && weight !== 0)
     this.permits = all.some((plugin) => plugin.permit !== undefined)
@@ -66,6 +75,7 @@ export class Framework {
 
   /** A status: no node will do. Otherwise the names of those that may, null for all. */
   preFilter(cycle: Cycle, pod: PodInfo): Status | { readonly nodeNames: ReadonlySet<string> | null } {
+    cycle.state.remembered = this.memory.of(likenessOf(pod.pod).spec)
     let nodeNames: ReadonlySet<string> | null = null
     for (const plugin of this.preFilters) {
       const result = plugin.preFilter?.(cycle, pod) ?? null
@@ -81,8 +91,19 @@ export class Framework {
   }
 
   filter(cycle: Cycle, pod: PodInfo, node: NodeInfo): Status | null {
+    const { remembered } = cycle.state
+    if (remembered === null || node.place < 0) return this.ask(this.filters, cycle, pod, node)
+    let status = remembered.status(node)
+    if (status === undefined) {
+      status = this.ask(this.localFilters, cycle, pod, node)
+      remembered.remember(node, status)
+    }
+    return status ?? this.ask(this.otherFilters, cycle, pod, node)
+  }
+
+  private ask(filters: readonly Plugin[], cycle: Cycle, pod: PodInfo, node: NodeInfo): Status | null {
     const { skipFilter } = cycle.state
-    for (const plugin of this.filters) {
+    for (const plugin of filters) {
       if (skipFilter.size > 0 && skipFilter.has(plugin.name)) continue
       const status = plugin.filter?.(cycle, pod, node) ?? null
       if (status !== null) return { ...status, plugin: plugin.name }
@@ -145,12 +166,19 @@ export class Framework {
     const byPlugin = new Map<string, readonly number[]>()
     for (const { plugin, weight } of this.scorers) {
       if (cycle.state.skipScore.has(plugin.name)) continue
-      const scores: number[] = []
-      for (const node of nodes) scores.push(plugin.score?.(cycle, pod, node) ?? 0)
+      const scores = this.rawScores(plugin, cycle, pod, nodes)
       plugin.normalize?.(cycle, pod, scores, nodes)
       byPlugin.set(plugin.name, scores)
       for (let index = 0; index < scores.length; index++) totals[index] = (totals[index] as number) + (scores[index] as number) * weight
     }
     return { totals, byPlugin }
+  }
+
+  private rawScores(plugin: Plugin, cycle: Cycle, pod: PodInfo, nodes: readonly NodeInfo[]): number[] {
+    const { remembered } = cycle.state
+    if (plugin.local === true && remembered !== null) return remembered.scoresOf(plugin.name).of(plugin, cycle, pod, nodes)
+    const scores: number[] = []
+    for (const node of nodes) scores.push(plugin.score?.(cycle, pod, node) ?? 0)
+    return scores
   }
 }

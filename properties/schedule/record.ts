@@ -84,7 +84,9 @@ export class Recorder {
 
   private wrapped(plugin: Plugin): Plugin {
     const { name } = plugin
-    const own: { -readonly [member in keyof Plugin]: Plugin[member] } = { ...plugin }
+    // What is remembered would not be asked again, and so not be heard.
+    const { local: _local, ...asked } = plugin
+    const own: { -readonly [member in keyof Plugin]: Plugin[member] } = { ...asked }
     if (plugin.preFilter !== undefined)
       own.preFilter = (cycle, pod) => {
         const result = plugin.preFilter?.(cycle, pod) ?? null

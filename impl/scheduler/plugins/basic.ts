@@ -24,6 +24,7 @@ export const prioritySort: Plugin = {
 
 export const nodeUnschedulable: Plugin = {
   name: 'NodeUnschedulable',
+  local: true,
   filter: (_cycle, { pod }, { node }) =>
     node.spec?.unschedulable !== true || tolerated(pod.spec.tolerations, { key: UNSCHEDULABLE, effect: 'NoSchedule' })
       ? null
@@ -33,6 +34,7 @@ export const nodeUnschedulable: Plugin = {
 
 export const nodeName: Plugin = {
   name: 'NodeName',
+  local: true,
   filter: (_cycle, { pod }, { name }) =>
     (pod.spec.nodeName ?? '') === '' || pod.spec.nodeName === name ? null : unresolvable("node(s) didn't match the requested node name"),
   mayHelp: (_pod, { resource, action }) => resource === 'Node' && action === 'Add',
@@ -40,6 +42,7 @@ export const nodeName: Plugin = {
 
 export const taintToleration: Plugin = {
   name: 'TaintToleration',
+  local: true,
   filter: (_cycle, { pod }, { node }) => {
     const taint = (node.spec?.taints ?? []).find((one) => one.effect !== 'PreferNoSchedule' && !tolerated(pod.spec.tolerations, one))
     return taint === undefined ? null : unresolvable('node(s) had untolerated taint(s)')
@@ -66,6 +69,7 @@ export const clash = (one: HostPort, other: HostPort): boolean =>
 
 export const nodePorts: Plugin = {
   name: 'NodePorts',
+  local: true,
   preFilter: (_cycle, pod) => (pod.hostPorts.length === 0 ? SKIP : null),
   filter: (_cycle, pod, node) => {
     if (node.portPods === 0) return null

@@ -6,6 +6,8 @@
 import type { Pod, PodAffinityTerm } from '../../../model/state/objects.ts'
 import { selects } from '../../selector.ts'
 import { SCORE_MOST, SKIP, unresolvable, unschedulable, type Cycle, type Plugin, type Snapshot } from '../framework.ts'
+import { Kept } from '../kept.ts'
+import { likenessOf } from '../likeness.ts'
 import type { NodeInfo, PodInfo, WeightedTerm } from '../node-info.ts'
 
 export interface InterPodAffinityArgs {
@@ -28,39 +30,52 @@ const speaksOf = (term: PodAffinityTerm, owner: Pod, other: Pod, snapshot: Snaps
   return namespaceSelector !== undefined && selects(namespaceSelector, labels)
 }
 
-/** 'key=value' of a topology → how many pods. Keys that fall to zero are dropped. */
+/** Topology key → its value → how many pods, or how much they weigh. What falls to zero is dropped. */
 class Counts {
-  private readonly counts: Map<string, number>
+  private readonly byKey: Map<string, Map<string, number>>
+  /** How many values are counted. */
+  size = 0
 
-  constructor(counts: ReadonlyMap<string, number> = new Map()) {
-    this.counts = new Map(counts)
-  }
-
-  get size(): number {
-    return this.counts.size
+  constructor(counts: Counts | null = null) {
+    this.byKey = new Map([...(counts?.byKey ?? [])].map(([key, values]) => [key, new Map(values)]))
+    this.size = counts?.size ?? 0
   }
 
   add(key: string, value: string | undefined, by: number): void {
     if (value === undefined) return
-    const pair = `${key}=${value}`
-    const sum = (this.counts.get(pair) ?? 0) + by
-    if (sum === 0) this.counts.delete(pair)
-    else this.counts.set(pair, sum)
+    let values = this.byKey.get(key)
+    if (values === undefined) {
+      values = new Map()
+      this.byKey.set(key, values)
+    }
+    const before = values.get(value) ?? 0
+    if (before === 0) this.size++
+    if (before + by !== 0) values.set(value, before + by)
+    else {
+      values.delete(value)
+      this.size--
+    }
   }
 
   get(key: string, value: string): number {
-    return this.counts.get(`${key}=${value}`) ?? 0
+    return this.byKey.get(key)?.get(value) ?? 0
+  }
+
+  /** Over the labels of a node. */
+  sum(labels: Readonly<Record<string, string>>): number {
+    let sum = 0
+    for (const [key, values] of this.byKey) sum += values.get(labels[key] as string) ?? 0
+    return sum
   }
 
   /** Whether any label of a node is counted. */
   touches(labels: Readonly<Record<string, string>>): boolean {
-    if (this.counts.size === 0) return false
-    for (const [key, value] of Object.entries(labels)) if (this.get(key, value) > 0) return true
+    for (const [key, values] of this.byKey) if ((values.get(labels[key] as string) ?? 0) > 0) return true
     return false
   }
 
   copy(): Counts {
-    return new Counts(this.counts)
+    return new Counts(this)
   }
 }
 
@@ -115,23 +130,87 @@ const antiAffinityHolds = (notes: Notes, pod: PodInfo, { node }: NodeInfo): bool
     return value === undefined || notes.anti.get(topologyKey, value) <= 0
   })
 
-export const interPodAffinity = ({
-  hardPodAffinityWeight = HARD_WEIGHT,
-  ignorePreferredTermsOfExistingPods = false,
-}: InterPodAffinityArgs): Plugin => ({
+/** What was counted may be kept: no term looks at labels of namespaces, which change without a pod coming or going. */
+interface KeptNotes {
+  readonly notes: Notes
+  readonly lasting: boolean
+}
+interface KeptScores {
+  readonly scores: Counts
+  readonly lasting: boolean
+}
+
+const byNamespace = ({ namespaceSelector }: PodAffinityTerm): boolean => namespaceSelector !== undefined
+const termsOf = (info: PodInfo): readonly PodAffinityTerm[] => [
+  ...info.requiredAffinity,
+  ...info.requiredAntiAffinity,
+  ...info.preferredAffinity.map(({ term }) => term),
+  ...info.preferredAntiAffinity.map(({ term }) => term),
+]
+const looksAtNamespaces = ({ withAffinity }: Snapshot, pod: PodInfo): boolean =>
+  termsOf(pod).some(byNamespace) || withAffinity.some(({ pods }) => [...pods.values()].some((other) => termsOf(other).some(byNamespace)))
+
+/** own: the pod itself asks for something, so that every other counts. */
+const keptNotes = (kept: Kept<KeptNotes>, cycle: Cycle, pod: PodInfo, own: boolean): KeptNotes => {
+  const { snapshot } = cycle
+  return kept.get(
+    snapshot,
+    String(likenessOf(pod.pod).pod),
+    () => {
+      const notes = new Notes(new Counts(), new Counts(), new Counts())
+      for (const node of own ? snapshot.nodes : snapshot.withRequiredAntiAffinity)
+        for (const other of node.pods.values()) count(notes, cycle, pod, other, node, 1)
+      return { notes, lasting: !looksAtNamespaces(snapshot, pod) }
+    },
+    ({ notes, lasting }, { info, node, by }) => {
+      if (!lasting || info.requiredAntiAffinity.some(byNamespace)) return false
+      if (snapshot.node(node.name) !== undefined) count(notes, cycle, pod, info, node, by)
+      return true
+    },
+  )
+}
+
+interface Rules {
+  /** What an existing pod's required affinity counts for. */
+  readonly hard: number
+  /** Whether preferences of existing pods count. */
+  readonly existing: boolean
+}
+
+const keptScores = (kept: Kept<KeptScores>, cycle: Cycle, pod: PodInfo, rules: Rules, own: boolean): KeptScores => {
+  const { snapshot } = cycle
+  return kept.get(
+    snapshot,
+    String(likenessOf(pod.pod).pod),
+    () => {
+      const scores = new Counts()
+      for (const node of own ? snapshot.nodes : snapshot.withAffinity)
+        for (const other of node.pods.values()) weigh(scores, cycle, pod, other, node, rules, 1)
+      return { scores, lasting: !looksAtNamespaces(snapshot, pod) }
+    },
+    ({ scores, lasting }, { info, node, by }) => {
+      if (!lasting || termsOf(info).some(byNamespace)) return false
+      if (snapshot.node(node.name) !== undefined) weigh(scores, cycle, pod, info, node, rules, by)
+      return true
+    },
+  )
+}
+
+export const interPodAffinity = (args: InterPodAffinityArgs): Plugin => pluginOf(args, new Kept<KeptNotes>(), new Kept<KeptScores>())
+
+const pluginOf = (
+  { hardPodAffinityWeight = HARD_WEIGHT, ignorePreferredTermsOfExistingPods = false }: InterPodAffinityArgs,
+  required: Kept<KeptNotes>,
+  preferred: Kept<KeptScores>,
+): Plugin => ({
   name: NAME,
   preFilter: (cycle, pod) => {
     const { snapshot, state } = cycle
     const own = pod.requiredAffinity.length + pod.requiredAntiAffinity.length > 0
-    if (!own && snapshot.withRequiredAntiAffinity.length === 0) return SKIP
-    const notes = new Notes(new Counts(), new Counts(), new Counts())
-    for (const node of own ? snapshot.nodes : snapshot.withRequiredAntiAffinity) {
-      for (const other of node.pods.values()) {
-        if (own || other.requiredAntiAffinity.length > 0) count(notes, cycle, pod, other, node, 1)
-      }
-    }
-    if (!own && notes.existingAnti.size === 0) return SKIP
-    state.write(NAME, notes)
+    if (!own && snapshot.antiAffinityPods === 0) return SKIP
+    const counted = keptNotes(required, cycle, pod, own)
+    if (!own && counted.notes.existingAnti.size === 0) return SKIP
+    state.write(NAME, counted.notes)
     return null
   },
   addPod: (cycle, pod, other, node) => count(cycle.state.read<Notes>(NAME), cycle, pod, other, node, 1),
@@ -147,20 +226,14 @@ export const interPodAffinity = ({
   preScore: (cycle, pod) => {
     const { snapshot, state } = cycle
     const own = pod.preferredAffinity.length + pod.preferredAntiAffinity.length > 0
-    if (!own && (ignorePreferredTermsOfExistingPods || snapshot.withAffinity.length === 0)) return SKIP
-    const scores = new Counts()
-    for (const node of own ? snapshot.nodes : snapshot.withAffinity) {
-      for (const other of node.pods.values())
-        weigh(scores, cycle, pod, other, node, { hard: hardPodAffinityWeight, existing: !ignorePreferredTermsOfExistingPods })
-    }
+    if (!own && (ignorePreferredTermsOfExistingPods || snapshot.affinityPods === 0)) return SKIP
+    const rules = { hard: hardPodAffinityWeight, existing: !ignorePreferredTermsOfExistingPods }
+    const { scores } = keptScores(preferred, cycle, pod, rules, own)
     if (scores.size === 0) return SKIP
     state.write(`${NAME} score`, scores)
     return null
   },
-  score: ({ state }, _pod, { node }) => {
-    const scores = state.read<Counts>(`${NAME} score`)
-    return Object.entries(node.metadata.labels ?? {}).reduce((sum, [key, value]) => sum + scores.get(key, value), 0)
-  },
+  score: ({ state }, _pod, { node }) => state.read<Counts>(`${NAME} score`).sum(node.metadata.labels ?? {}),
   normalize: (_cycle, _pod, scores) => {
     let least = Infinity
     let most = -Infinity
@@ -182,13 +255,14 @@ const weigh = (
   pod: PodInfo,
   other: PodInfo,
   { node }: NodeInfo,
-  { hard, existing }: { readonly hard: number; readonly existing: boolean },
+  { hard, existing }: Rules,
+  by: 1 | -1,
 ): void => {
   const labels = node.metadata.labels ?? {}
   const add = (terms: readonly WeightedTerm[], owner: Pod, target: Pod, sign: 1 | -1): void => {
     for (const { term, weight } of terms) {
       if (labels[term.topologyKey] !== undefined && speaksOf(term, owner, target, snapshot))
-        scores.add(term.topologyKey, labels[term.topologyKey], sign * weight)
+        scores.add(term.topologyKey, labels[term.topologyKey], by * sign * weight)
     }
   }
   add(pod.preferredAffinity, pod.pod, other.pod, 1)

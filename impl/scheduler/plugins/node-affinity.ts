@@ -75,6 +75,7 @@ export interface NodeAffinityArgs {
 
 export const nodeAffinity = ({ addedAffinity }: NodeAffinityArgs): Plugin => ({
   name: 'NodeAffinity',
+  local: true,
   preFilter: (_cycle, { pod }): Status | PreFilterResult | null => {
     const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
     if (addedAffinity === undefined && required === undefined && pod.spec.nodeSelector === undefined) return SKIP

@@ -65,6 +65,7 @@ export const nodeResourcesFit = (args: FitArgs): Plugin => {
   }
   return {
     name: 'NodeResourcesFit',
+    local: true,
     filter: (_cycle, pod, node) => filter(pod, node),
     score: (_cycle, pod, node) => scorer(pod, node, resources),
     mayHelp: (_pod, { resource, action, before, after }) => {
@@ -146,6 +147,7 @@ const SCORERS: Readonly<Record<ScoringStrategy['type'], (strategy: ScoringStrate
 
 export const nodeResourcesBalancedAllocation = ({ resources = CPU_AND_MEMORY }: BalancedArgs): Plugin => ({
   name: 'NodeResourcesBalancedAllocation',
+  local: true,
   preScore: (_cycle, pod) => (resources.every(({ name }) => (pod.requests.get(name) ?? 0) === 0) ? SKIP : null),
   score: (_cycle, pod, node) => {
     const shares: number[] = []

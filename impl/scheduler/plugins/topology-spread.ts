@@ -7,7 +7,9 @@ import type { LabelSelector, Pod, Taint, TopologySpreadConstraint } from '../../
 import { naturalLog } from '../../logarithm.ts'
 import { selects } from '../../selector.ts'
 import { tolerates } from '../../taints.ts'
-import { SCORE_MOST, SKIP, unresolvable, unschedulable, type Cycle, type Plugin } from '../framework.ts'
+import { SCORE_MOST, SKIP, unresolvable, unschedulable, type Change, type Cycle, type Plugin, type Snapshot } from '../framework.ts'
+import { Kept } from '../kept.ts'
+import { likenessOf } from '../likeness.ts'
 import type { NodeInfo, PodInfo } from '../node-info.ts'
 import { nodeMatches } from './node-affinity.ts'
 
@@ -94,19 +96,30 @@ const hasAll = (constraints: readonly Constraint[], { node }: NodeInfo): boolean
 class Spread {
   readonly constraints: readonly Constraint[]
   readonly domains: readonly Map<string, number>[]
+  /** The fewest in any domain, for each constraint, as far as somebody asked since it changed. */
+  private readonly fewest: (number | undefined)[] = []
 
   constructor(constraints: readonly Constraint[], domains: readonly Map<string, number>[]) {
     this.constraints = constraints
     this.domains = domains
   }
 
+  add(index: number, domain: string, by: number): void {
+    const own = this.domains[index] as Map<string, number>
+    own.set(domain, (own.get(domain) ?? 0) + by)
+    this.fewest[index] = undefined
+  }
+
   /** The fewest in any domain; 0 where there are too few domains. */
   least(index: number): number {
+    const known = this.fewest[index]
+    if (known !== undefined) return known
     const { minDomains } = this.constraints[index] as Constraint
     const domains = this.domains[index] as Map<string, number>
-    if (domains.size < minDomains) return 0
     let least = Infinity
     for (const count of domains.values()) if (count < least) least = count
+    if (domains.size < minDomains) least = 0
+    this.fewest[index] = least
     return least
   }
 
@@ -118,20 +131,62 @@ class Spread {
   }
 }
 
+const isCounted = ({ selector }: Constraint, { metadata: { namespace } }: Pod, { metadata }: Pod): boolean =>
+  metadata.namespace === namespace && metadata.deletionTimestamp === undefined && selects(selector, metadata.labels)
+
+/** Each domain of the nodes that count, and how many pods it has. requireAll: a node counts only with every topology. */
+const countSpread = (pod: Pod, constraints: readonly Constraint[], nodes: readonly NodeInfo[], requireAll: boolean): Spread => {
+  const spread = new Spread(
+    constraints,
+    constraints.map(() => new Map<string, number>()),
+  )
+  for (const node of nodes) {
+    if (requireAll && !hasAll(constraints, node)) continue
+    for (const [index, constraint] of constraints.entries()) {
+      const value = node.node.metadata.labels?.[constraint.topologyKey]
+      if (value !== undefined && counts(constraint, pod, node))
+        spread.add(index, value, matching(node, constraint.selector, pod.metadata.namespace))
+    }
+  }
+  return spread
+}
+
+/** A pod came to a node or left it. */
+const follow = (spread: Spread, pod: Pod, { info, node, by }: Change, requireAll: boolean): void => {
+  const { constraints } = spread
+  if (requireAll && !hasAll(constraints, node)) return
+  for (const [index, constraint] of constraints.entries()) {
+    const value = node.node.metadata.labels?.[constraint.topologyKey]
+    if (value !== undefined && isCounted(constraint, pod, info.pod) && counts(constraint, pod, node)) spread.add(index, value, by)
+  }
+}
+
+/** The same for all pods that are alike: counted once, and followed. */
+const kept = (by: Kept<Spread>, snapshot: Snapshot, pod: Pod, constraints: readonly Constraint[], requireAll: boolean): Spread =>
+  by.get(
+    snapshot,
+    String(likenessOf(pod).pod),
+    () => countSpread(pod, constraints, snapshot.nodes, requireAll),
+    (spread, change) => {
+      if (snapshot.node(change.node.name) !== undefined) follow(spread, pod, change, requireAll)
+      return true
+    },
+  )
+
 const updated = ({ state }: Cycle, { pod }: PodInfo, other: PodInfo, node: NodeInfo, by: 1 | -1): void => {
-  const { constraints, domains } = state.read<Spread>(NAME)
+  const spread = state.read<Spread>(NAME)
+  const { constraints } = spread
   if (other.pod.metadata.namespace !== pod.metadata.namespace || !hasAll(constraints, node)) return
   for (const [index, constraint] of constraints.entries()) {
     if (!counts(constraint, pod, node) || !selects(constraint.selector, other.pod.metadata.labels)) continue
-    const value = node.node.metadata.labels?.[constraint.topologyKey] as string
-    domains[index]?.set(value, (domains[index].get(value) ?? 0) + by)
+    spread.add(index, node.node.metadata.labels?.[constraint.topologyKey] as string, by)
   }
 }
 
 interface ScoreNotes {
   readonly constraints: readonly Constraint[]
-  /** Of each constraint: domain → pods; null for hosts, which are counted as they come. */
-  readonly domains: readonly (ReadonlyMap<string, number> | null)[]
+  /** Of each constraint: domain → pods. */
+  readonly domains: readonly ReadonlyMap<string, number>[]
   /** Of each constraint: how much a pod weighs, the more the more domains there are. */
   readonly weights: readonly number[]
   readonly ignored: ReadonlySet<string>
@@ -139,22 +194,14 @@ interface ScoreNotes {
 
 export const podTopologySpread = ({ defaultingType = 'System', defaultConstraints = [] }: TopologySpreadArgs): Plugin => {
   const defaults = defaultingType === 'System' ? SYSTEM_DEFAULTS : defaultConstraints
+  const hard = new Kept<Spread>()
+  const soft = new Kept<Spread>()
   return {
     name: NAME,
     preFilter: ({ snapshot, state }, { pod }) => {
       const constraints = constraintsOf(pod, 'DoNotSchedule', defaults)
       if (constraints.length === 0) return SKIP
-      const domains = constraints.map(() => new Map<string, number>())
-      for (const node of snapshot.nodes) {
-        if (!hasAll(constraints, node)) continue
-        for (const [index, constraint] of constraints.entries()) {
-          if (!counts(constraint, pod, node)) continue
-          const value = node.node.metadata.labels?.[constraint.topologyKey] as string
-          const own = domains[index] as Map<string, number>
-          own.set(value, (own.get(value) ?? 0) + matching(node, constraint.selector, pod.metadata.namespace))
-        }
-      }
-      state.write(NAME, new Spread(constraints, domains))
+      state.write(NAME, kept(hard, snapshot, pod, constraints, true))
       return null
     },
     addPod: (cycle, pod, other, node) => updated(cycle, pod, other, node, 1),
@@ -175,7 +222,8 @@ export const podTopologySpread = ({ defaultingType = 'System', defaultConstraint
       if (constraints.length === 0) return SKIP
       // The system's own defaults are no reason to leave a node without a zone out.
       const all = (pod.spec.topologySpreadConstraints ?? []).length > 0 || defaultingType === 'List'
-      state.write(`${NAME} score`, scoreNotes(pod, constraints, nodes, snapshot.nodes, all))
+      const spread = kept(soft, snapshot, pod, constraints, all)
+      state.write(`${NAME} score`, scoreNotes(spread, nodes, all))
       return null
     },
     score: ({ state }, { pod }, node) => {
@@ -185,7 +233,8 @@ export const podTopologySpread = ({ defaultingType = 'System', defaultConstraint
       for (const [index, { topologyKey, selector, maxSkew }] of constraints.entries()) {
         const value = node.node.metadata.labels?.[topologyKey]
         if (value === undefined) continue
-        const count = domains[index] === null ? matching(node, selector, pod.metadata.namespace) : (domains[index]?.get(value) ?? 0)
+        // Hosts are counted as they are, whether they count for others or not.
+        const count = topologyKey === HOSTNAME ? matching(node, selector, pod.metadata.namespace) : (domains[index]?.get(value) ?? 0)
         score += count * (weights[index] as number) + (maxSkew - 1)
       }
       return Math.round(score)
@@ -208,15 +257,9 @@ export const podTopologySpread = ({ defaultingType = 'System', defaultConstraint
   }
 }
 
-const scoreNotes = (
-  pod: Pod,
-  constraints: readonly Constraint[],
-  feasible: readonly NodeInfo[],
-  nodes: readonly NodeInfo[],
-  requireAll: boolean,
-): ScoreNotes => {
+const scoreNotes = ({ constraints, domains }: Spread, feasible: readonly NodeInfo[], requireAll: boolean): ScoreNotes => {
   const ignored = new Set<string>()
-  const domains = constraints.map(({ topologyKey }) => (topologyKey === HOSTNAME ? null : new Map<string, number>()))
+  const among = constraints.map(() => new Set<string>())
   for (const node of feasible) {
     if (requireAll && !hasAll(constraints, node)) {
       ignored.add(node.name)
@@ -224,18 +267,11 @@ const scoreNotes = (
     }
     for (const [index, { topologyKey }] of constraints.entries()) {
       const value = node.node.metadata.labels?.[topologyKey]
-      if (value !== undefined) domains[index]?.set(value, 0)
+      if (value !== undefined && topologyKey !== HOSTNAME) among[index]?.add(value)
     }
   }
-  for (const node of nodes) {
-    if (requireAll && !hasAll(constraints, node)) continue
-    for (const [index, constraint] of constraints.entries()) {
-      const own = domains[index]
-      const value = node.node.metadata.labels?.[constraint.topologyKey]
-      if (own === null || own === undefined || value === undefined || !own.has(value) || !counts(constraint, pod, node)) continue
-      own.set(value, (own.get(value) as number) + matching(node, constraint.selector, pod.metadata.namespace))
-    }
-  }
-  const weights = domains.map((own) => naturalLog((own === null ? feasible.length - ignored.size : own.size) + 2))
+  const weights = constraints.map(({ topologyKey }, index) =>
+    naturalLog((topologyKey === HOSTNAME ? feasible.length - ignored.size : (among[index]?.size ?? 0)) + 2),
+  )
   return { constraints, domains, weights, ignored }
 }
