@@ -11,6 +11,7 @@ import { endpointSlices } from './components/endpointslice.ts'
 import { environment } from './components/environment.ts'
 import { EMPTY } from './components/etcd.ts'
 import { garbageCollector } from './components/garbage-collector.ts'
+import { job } from './components/job-machine.ts'
 import { kubeProxy } from './components/kube-proxy.ts'
 import { kubelet } from './components/kubelet.ts'
 import { nodeLifecycle } from './components/node-lifecycle.ts'
@@ -30,6 +31,7 @@ export const COMPONENTS = {
   scheduler,
   replicaSet,
   deployment,
+  job,
   nodeLifecycle,
   garbageCollector,
   namespaces,
@@ -50,6 +52,7 @@ const next = (system: System, action: Action): System => {
     case 'StopContainer':
       return kubelet.next(system, action)
     case 'ContainerStopped':
+    case 'ProgramEnds':
       return containerRuntime.next(system, action)
     case 'SwapRules':
       return kubeProxy.next(system, action)
@@ -87,6 +90,7 @@ const NOTHING: System = {
   running: new Map(),
   stopping: new Set(),
   exits: new Map(),
+  endedWell: new Set(),
   rules: new Map(),
   machinesDown: new Set(),
   cutOff: new Set(),

@@ -21,6 +21,8 @@ const runsOf = ({ running }: System, pod: Pod): readonly string[] =>
   [...running.values()].filter(({ pod: uid }) => uid === pod.metadata.uid).map(({ container }) => container)
 const exitsOf = ({ exits }: System, pod: Pod, container: string): number => exits.get(`${pod.metadata.uid}/${container}`) ?? 0
 
+const hasEndedWell = ({ endedWell }: System, pod: Pod, container: string): boolean => endedWell.has(`${pod.metadata.uid}/${container}`)
+
 /** Every pod has an address of its own, which goes with it. */
 const addressOf = (pod: Pod): string => `ip-${pod.metadata.uid}`
 
@@ -29,6 +31,7 @@ const starts = (system: System, { value: pod }: Held<Pod>, node: string): readon
   const runs = runsOf(system, pod)
   return pod.spec.containers
     .filter(({ name }) => !runs.includes(name) && (pod.spec.restartPolicy === 'Always' || exitsOf(system, pod, name) === 0))
+    .filter(({ name }) => !hasEndedWell(system, pod, name))
     .map(({ name: container }) => ({
       kind: 'StartContainer',
       // Each time it runs is told apart.
@@ -65,12 +68,13 @@ const statusOf = (system: System, pod: Pod): Pod['status'] => {
   const runs = runsOf(system, pod)
   const names = pod.spec.containers.map(({ name }) => name)
   const ready = names.every((name) => runs.includes(name))
-  const ended = runs.length === 0 && names.some((name) => exitsOf(system, pod, name) > 0)
+  const well = names.every((name) => hasEndedWell(system, pod, name))
+  const ended = runs.length === 0 && (well || names.some((name) => exitsOf(system, pod, name) > 0))
   const over = isDeleting(pod) ? runs.length === 0 : pod.spec.restartPolicy !== 'Always' && ended
   const ran = runs.length > 0 || ended || pod.status.phase === 'Running'
   return {
     ...pod.status,
-    phase: over ? 'Failed' : ran ? 'Running' : 'Pending',
+    phase: over ? (well ? 'Succeeded' : 'Failed') : ran ? 'Running' : 'Pending',
     conditions: withCondition(pod.status.conditions, { type: 'Ready', status: ready ? 'True' : 'False' }),
     containerStatuses: names.map((name) => containerStatus(system, pod, name, runs)),
     ...(runs.length > 0 ? { podIP: addressOf(pod) } : {}),

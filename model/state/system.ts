@@ -65,6 +65,8 @@ export interface System {
   readonly stopping: ReadonlySet<string>
   /** Pod and container → how often it has ended by itself or with its machine. */
   readonly exits: ReadonlyMap<string, number>
+  /** Pod and container of programs that have ended well, as they were made for. */
+  readonly endedWell: ReadonlySet<string>
   readonly rules: Cluster['rules']
   readonly machinesDown: ReadonlySet<string>
   /** Machines that reach nobody, while what is on them goes on. */
@@ -112,7 +114,7 @@ export type Action =
   | { readonly kind: 'See'; readonly process: ProcessName; readonly resource: ResourceName }
   | { readonly kind: 'StartContainer'; readonly container: RunningContainer }
   | { readonly kind: 'StopContainer'; readonly id: string }
-  | { readonly kind: 'ContainerStopped'; readonly id: string }
+  | { readonly kind: 'ContainerStopped' | 'ProgramEnds'; readonly id: string }
   | { readonly kind: 'SwapRules'; readonly node: string; readonly rules: Rules }
   | EnvironmentAction
 export type Rules = Readonly<Record<string, { readonly clusterIP: string; readonly backends: readonly string[] }>>

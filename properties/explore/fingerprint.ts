@@ -84,6 +84,7 @@ export const fingerprint = (system: System): string =>
     ofMap(system.running),
     ofSet(system.stopping),
     ofMap(system.exits),
+    ofSet(system.endedWell),
     ofMap(system.rules),
     ofSet(system.machinesDown),
     ofSet(system.cutOff),

@@ -2,11 +2,12 @@
 import { COMPONENTS } from '../../model/model.ts'
 import type { Budget, Propagation } from '../../model/state/system.ts'
 import type { Instance } from './cluster.ts'
-import { deployment, namespace, node, pod, service } from './objects.ts'
+import { deployment, job, namespace, node, pod, service } from './objects.ts'
 
 const QUIET: Budget = { crashes: 0, restarts: 0, exits: 0, cuts: 0 }
 const MANAGER = 'kube-controller-manager'
 const PODS = `${MANAGER} pods`
+const JOBS = `${MANAGER} jobs`
 const SETS = `${MANAGER} replicasets`
 
 const { informers, scheduler, replicaSet, namespaces, kubelet, containerRuntime } = COMPONENTS
@@ -93,6 +94,45 @@ export const INSTANCES = {
     users: [{ kind: 'Delete', resource: 'namespaces', name: 'default', propagation: 'Background' }],
     budget: QUIET,
     components: { replicaSet, namespaces, kubelet, containerRuntime },
+  },
+  job: {
+    sentence: 'a Job of one pod that ends well or not, by a controller that sees its pods and its own status late',
+    objects: [node('node-0')],
+    lagging: [PODS, JOBS],
+    users: [{ kind: 'Create', value: job('work') }],
+    budget: { ...QUIET, exits: 1 },
+    components: { informers, scheduler, job: COMPONENTS.job, kubelet, containerRuntime },
+  },
+  indexed: {
+    sentence: 'an Indexed Job of two, one pod at a time, by a controller that sees its pods late',
+    objects: [node('node-0')],
+    lagging: [PODS],
+    users: [{ kind: 'Create', value: job('work', { completions: 2, completionMode: 'Indexed' }) }],
+    budget: { ...QUIET, exits: 1 },
+    components: { informers, scheduler, job: COMPONENTS.job, kubelet, containerRuntime },
+  },
+  parallel: {
+    sentence: 'a Job of two pods at once, one of which is deleted, by a controller that sees them late; nobody runs them',
+    objects: [node('node-0')],
+    lagging: [PODS, JOBS],
+    users: [
+      { kind: 'Create', value: job('work', { completions: 2, parallelism: 2 }) },
+      { kind: 'Delete', resource: 'pods', name: 'work-0', propagation: 'Background' },
+    ],
+    budget: QUIET,
+    components: { informers, job: COMPONENTS.job },
+    concerns: () => false,
+  },
+  abandoned: {
+    sentence: 'a Job is deleted midway: its pods keep no finalizer',
+    objects: [node('node-0')],
+    lagging: [PODS],
+    users: [
+      { kind: 'Create', value: job('work') },
+      { kind: 'Delete', resource: 'jobs', name: 'work', propagation: 'Background' },
+    ],
+    budget: QUIET,
+    components: { informers, scheduler, job: COMPONENTS.job, garbageCollector: COMPONENTS.garbageCollector, kubelet, containerRuntime },
   },
   service: {
     sentence: 'a service follows its pods, on a node that sees late where to send',

@@ -1,4 +1,5 @@
 /** Objects of small instances, complete as the API would keep them. */
+import { CONTROLLER_UID, type Job } from '../../model/state/batch.ts'
 import type { Deployment, Namespace, Node, Pod, PodSpec, Service, Toleration } from '../../model/state/objects.ts'
 
 const made = (name: string, namespaced = true): Pod['metadata'] => ({
@@ -65,3 +66,24 @@ export const service = (name: string): Service => ({
   metadata: made(name),
   spec: { type: 'ClusterIP', clusterIP: '10.96.0.10', selector: { app: name }, ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }] },
 })
+
+export const job = (name: string, spec: Partial<Job['spec']> = {}): Job => {
+  const labels = { [CONTROLLER_UID]: `jobs-${name}.1` }
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: made(name),
+    spec: {
+      parallelism: 1,
+      completions: 1,
+      completionMode: 'NonIndexed',
+      backoffLimit: 1,
+      suspend: false,
+      selector: { matchLabels: labels },
+      podReplacementPolicy: 'TerminatingOrFailed',
+      template: { metadata: { labels }, spec: { ...specOf('v1', '100m'), restartPolicy: 'Never' } },
+      ...spec,
+    },
+    status: {},
+  }
+}

@@ -45,14 +45,18 @@ const commits = (before: System, after: System, author: string): readonly Observ
   )
 }
 
-const exit = ({ id, node, pod, container }: RunningContainer, by: 'itself' | 'stop' | 'crash'): Observation => ({
+const exit = (
+  { id, node, pod, container }: RunningContainer,
+  by: 'itself' | 'stop' | 'crash',
+  exitCode = by === 'itself' ? 1 : 137,
+): Observation => ({
   ...NOW,
   kind: 'ContainerExited',
   node,
   pod,
   container,
   id,
-  exitCode: by === 'itself' ? 1 : 137,
+  exitCode,
   by,
 })
 
@@ -113,6 +117,8 @@ export const observe = (before: System, action: Action, after: System): readonly
       }))
     case 'ContainerStopped':
       return container(action.id).map((one) => exit(one, 'stop'))
+    case 'ProgramEnds':
+      return container(action.id).map((one) => exit(one, 'itself', 0))
     case 'SwapRules':
       return [{ ...NOW, kind: 'RulesSwapped', node: action.node, view: viewOf(before, proxyOf(action.node)), rules: action.rules }]
     case 'UserActs':

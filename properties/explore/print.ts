@@ -85,6 +85,8 @@ const actionText = (action: Action): readonly [string, string] => {
       return ['kubelet', `StopContainer ${action.id}`]
     case 'ContainerStopped':
       return ['container-runtime', `ContainerStopped ${action.id}`]
+    case 'ProgramEnds':
+      return ['container-runtime', `ProgramEnds ${action.id}`]
     case 'SwapRules':
       return [`kube-proxy-${action.node}`, 'SwapRules']
     case 'UserActs':

@@ -6,6 +6,7 @@
 import { expect, test } from 'vitest'
 import { rollingOutWithin } from '../../model/components/deployment.ts'
 import { collectingBy, standingOf } from '../../model/components/garbage-collector.ts'
+import { countingBy } from '../../model/components/job-machine.ts'
 import { replicatingBy } from '../../model/components/replicaset.ts'
 import { asks, client, MANAGER, ownedBy, refOf } from '../../model/components/request.ts'
 import { schedulingBy } from '../../model/components/scheduler.ts'
@@ -86,6 +87,40 @@ test('a ReplicaSet that forgets what it made makes too many', () => {
            pods/default/web-v1-2 new, phase=Pending
       5  kube-controller-manager  CreatePod web-v1-3
            pods/default/web-v1-3 new, phase=Pending"
+  `)
+})
+
+test('a Job that believes what it sees counts an end twice', () => {
+  const credulous = countingBy(() => true)
+  const { printed } = exploreCluster({ ...INSTANCES.job, components: { ...INSTANCES.job.components, job: credulous } })
+  expect(printed).toMatchInlineSnapshot(`
+    "JOB-S1: Job default/work notes the end of pod pods-work-0.1 again, which it had counted
+      1  user                     Create Job work
+           jobs/default/work new, wants=1 by 1, active=0, succeeded=0, failed=0
+      2  kube-controller-manager  See jobs
+      3  kube-controller-manager  status Job work
+      4  kube-controller-manager  See jobs
+      5  kube-controller-manager  CreateJobPod work-0
+           pods/default/work-0 new, phase=Pending, finalizers=batch.kubernetes.io/job-tracking
+      6  kube-controller-manager  See pods
+      7  kube-scheduler           Bind work-0 → node-0
+           pods/default/work-0 node=- → node-0
+      8  kube-controller-manager  See pods
+      9  kubelet-node-0           StartContainer pods-work-0.1/app#0
+     10  environment              ExitContainer pods-work-0.1/app#0
+     11  kubelet-node-0           status Pod work-0
+           pods/default/work-0 phase=Pending → Failed, ready=- → False
+     12  kube-controller-manager  See pods
+     13  kube-controller-manager  status Job work
+           jobs/default/work uncounted=- → pods-work-0.1
+     14  kube-controller-manager  See jobs
+     15  kube-controller-manager  update Pod work-0
+           pods/default/work-0 finalizers=batch.kubernetes.io/job-tracking → -
+     16  kube-controller-manager  status Job work
+           jobs/default/work failed=0 → 1, uncounted=pods-work-0.1 → -
+     17  kube-controller-manager  See jobs
+     18  kube-controller-manager  status Job work
+           jobs/default/work uncounted=- → pods-work-0.1, is=- → FailureTarget"
   `)
 })
 
