@@ -23,6 +23,8 @@ export default defineConfig({
     include: ['**/*.test.ts'],
     reporters: ['default', count],
     testTimeout: 120_000,
+    // Some start processes of their own, which takes as long as it takes where others have the machine.
+    hookTimeout: 120_000,
     // No retries: what fails now and then is broken.
     retry: 0,
   },

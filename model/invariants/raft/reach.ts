@@ -22,7 +22,8 @@ export class Reach {
   private readonly seen = new Set<string>()
   private readonly configurations = new Configurations()
   private readonly machines = new Map<string, string>()
-  private readonly down = new Set<string>()
+  /** A process that was started runs no member before it has found one on its disk, or was told which it is. */
+  private readonly running = new Set<string>()
   /** A process is resumed by the end of whichever pause ends first, and by being started again. */
   private readonly stopped = new Set<string>()
   /** Faults that are on, each with the name it was said to strike. */
@@ -33,6 +34,7 @@ export class Reach {
 
   joins(member: string): void {
     this.seen.add(member)
+    this.running.add(member)
   }
 
   heed(next: Seen<'ProcessStarted' | 'ProcessEnded'> | Seen<'FaultChanged'> | Seen<'Configured'>): void {
@@ -42,11 +44,10 @@ export class Reach {
         return
       case 'ProcessStarted':
         this.machines.set(next.process, next.machine)
-        this.down.delete(next.process)
         this.stopped.delete(next.process)
         return
       case 'ProcessEnded':
-        this.down.add(next.process)
+        for (const member of this.running) if (processOf(member) === next.process) this.running.delete(member)
         return
       case 'FaultChanged': {
         if (next.fault.kind === 'PauseProcess') {
@@ -95,7 +96,7 @@ export class Reach {
   }
 
   private runs(member: string): boolean {
-    return this.seen.has(member) && !this.down.has(processOf(member)) && !this.paused(member)
+    return this.running.has(member) && !this.paused(member)
   }
 
   private troubled(member: string, nowMs: number): boolean {

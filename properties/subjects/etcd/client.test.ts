@@ -7,6 +7,9 @@ import type { StoreRequest } from '../../../model/state/keyspace.ts'
 import { EtcdClient } from './client.ts'
 import { EtcdCluster } from './cluster.ts'
 
+/** Of what is sure to come, once this process and etcd are given the time to run: a refusal of the system, too. */
+const PATIENCE_MS = 30_000
+
 const PRESENT = spawnSync('etcd', ['--version']).status === 0
 const absent = PRESENT ? '' : ' (not run: there is no etcd on this machine)'
 
@@ -19,7 +22,7 @@ describe.skipIf(!PRESENT)(`a real etcd of one member${absent}`, () => {
     cluster = await EtcdCluster.start({ binary: 'etcd', members: 1, folder, token: 'client-test' })
     const [member] = cluster.members
     if (member === undefined) throw new Error('a cluster has members')
-    client = new EtcdClient({ address: cluster.addressOf(member), memberNames: cluster.memberNames })
+    client = new EtcdClient({ address: cluster.addressOf(member), memberNames: cluster.memberNames, timeoutMs: PATIENCE_MS })
   })
   afterAll(async () => {
     client?.close()
@@ -149,11 +152,11 @@ describe.skipIf(!PRESENT)(`a real etcd of one member${absent}`, () => {
   test('a member that is not there never got the request; one that stops answering may have', async () => {
     const [member] = cluster.members
     if (member === undefined) throw new Error('a cluster has members')
-    const nobody = new EtcdClient({ address: '127.0.0.1:1', timeoutMs: 500 })
+    const nobody = new EtcdClient({ address: '127.0.0.1:1', timeoutMs: PATIENCE_MS })
     expect(await nobody.request({ kind: 'Put', key: 'a', value: 'x' })).toMatchObject({ kind: 'refused', reason: 'no connection' })
     nobody.close()
     const hasty = new EtcdClient({ address: cluster.addressOf(member), timeoutMs: 300 })
-    expect(await hasty.ready(5_000)).toBeNull()
+    expect(await hasty.ready(PATIENCE_MS)).toBeNull()
     cluster.pause(member, true)
     expect(await hasty.request({ kind: 'Put', key: 'a', value: 'x' })).toMatchObject({ kind: 'unknown' })
     cluster.pause(member, false)
@@ -176,15 +179,15 @@ describe.skipIf(!PRESENT)(`a real etcd of one member${absent}`, () => {
       kind: 'refused',
       reason: 'etcdserver: user name is empty',
     })
-    const stranger = new EtcdClient({ address, user: { name: 'root', password: 'wrong' } })
-    expect(await stranger.ready(5_000)).toBe('etcdserver: authentication failed, invalid user ID or password')
+    const stranger = new EtcdClient({ address, user: { name: 'root', password: 'wrong' }, timeoutMs: PATIENCE_MS })
+    expect(await stranger.ready(PATIENCE_MS)).toBe('etcdserver: authentication failed, invalid user ID or password')
     stranger.close()
-    const root = new EtcdClient({ address, user: { name: 'root', password: 'r' } })
+    const root = new EtcdClient({ address, user: { name: 'root', password: 'r' }, timeoutMs: PATIENCE_MS })
     expect(await root.request({ kind: 'Put', key: 'a', value: 'x' })).toMatchObject({ kind: 'done' })
     // Simple tokens live in memory: a restart forgets them.
     await cluster.kill(member)
     await cluster.launch(member, 'restarted')
-    await expect.poll(() => root.request({ kind: 'Put', key: 'a', value: 'y' }), { timeout: 10_000 }).toMatchObject({ kind: 'done' })
+    await expect.poll(() => root.request({ kind: 'Put', key: 'a', value: 'y' }), { timeout: PATIENCE_MS }).toMatchObject({ kind: 'done' })
     root.close()
   })
 })

@@ -188,6 +188,13 @@ export class EtcdCluster {
     await Promise.all(this.members.flatMap(({ clientProxy, peerProxy }) => [clientProxy.close(), peerProxy.close()]))
   }
 
+  /** Whether all of them are known by name now. */
+  private async learnNames(client: EtcdClient): Promise<boolean> {
+    const list = await client.call<WireMembers>('Cluster/MemberList', {}, CHANGE_MS)
+    if ('message' in list) for (const { ID, name } of list.message.members) if (name !== '') this.names.set(hexadecimal(ID), name)
+    return this.names.size >= this.members.length
+  }
+
   private async mourn(member: Member, started: Started): Promise<void> {
     const { code, signal } = await started.ended
     if (member.process !== started) return
@@ -234,8 +241,11 @@ export class EtcdCluster {
           if (performance.now() > deadline) throw new InputError('--binary', `the members elected no leader within ${READY_MS / 1000} s`)
           await sleep(LOOK_MS)
         }
-        const list = await client.call<WireMembers>('Cluster/MemberList')
-        if ('message' in list) for (const { ID, name } of list.message.members) if (name !== '') this.names.set(hexadecimal(ID), name)
+        while (!(await this.learnNames(client))) {
+          if (performance.now() > deadline)
+            throw new InputError('--binary', `the members did not name each other within ${READY_MS / 1000} s`)
+          await sleep(LOOK_MS)
+        }
       } finally {
         client.close()
       }
