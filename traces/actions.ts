@@ -22,6 +22,7 @@ const USER_KINDS: ReadonlySet<string> = new Set<UserAction['kind']>([
   'Drain',
   'DeleteNode',
   'Taint',
+  'Own',
   'ExitContainer',
   'Connect',
   'Etcd',
@@ -50,6 +51,8 @@ const describeUser = (action: UserAction): string => {
       return `drain ${action.node}`
     case 'DeleteNode':
       return `delete nodes/${action.node}`
+    case 'Own':
+      return `put ${action.resource}/${action.name} under ${action.owner.resource}/${action.owner.name}${action.blocks ? ', which waits for it' : ''}`
     case 'Taint':
       return `taint nodes/${action.node} ${action.taints.map(({ key, effect }) => `${key}:${effect}${action.remove ? '-' : ''}`).join(' ')}`
     case 'ExitContainer':

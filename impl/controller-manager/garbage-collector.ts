@@ -32,6 +32,8 @@ class GarbageCollector {
   private readonly dependents = new Map<string, Set<string>>()
   private readonly definitions: Informer<CustomResourceDefinition>
   private readonly queue: WorkQueue
+  /** Owners that a live read did not find, where their dependents look for them: a uid never comes back. */
+  private readonly absent = new Set<string>()
 
   constructor(context: ControllerContext) {
     this.context = context
@@ -87,8 +89,8 @@ class GarbageCollector {
   }
 
   private *process(key: string): Task<'done' | 'retry'> {
-    const [resource = '', name = ''] = key.split('|')
-    const cached = this.informers.get(resource)?.get(name)
+    const [resource = ''] = key.split('|')
+    const cached = this.cached(key)
     if (cached === undefined) return 'done'
     if (isDeleting(cached)) return yield* this.deleting(resource, cached)
     if ((cached.metadata.ownerReferences ?? []).length === 0) return 'done'
@@ -121,13 +123,21 @@ class GarbageCollector {
     // Nobody knows of what kind it is, or would tell when it goes: it is looked at again.
     if (resource === undefined) return 'unknown'
     if (resource.definition !== undefined && this.informers.get(resource.resource)?.synced !== true) return 'unknown'
+    const { namespace: place } = object.metadata
+    // No namespace to look in: such a reference is not valid, and what bears it is never collected.
+    if (resource.namespaced && place === undefined) return 'solid'
+    const namespace = resource.namespaced ? place : undefined
+    const absentee = `${resource.resource}|${namespace ?? ''}|${owner.name}|${owner.uid}`
+    if (this.absent.has(absentee)) return 'absent'
     const cached = this.informers.get(resource.resource)?.get(this.ownerName(object, owner))
     if (cached !== undefined && cached.metadata.uid === owner.uid && !isDeleting(cached)) return 'solid'
-    const namespace = resource.namespaced ? object.metadata.namespace : undefined
     const read = yield* this.context.client.get<ApiObject>({ resource: resource.resource, namespace, name: owner.name })
-    if (!read.ok) return read.status.code === 404 ? 'absent' : 'unknown'
-    if (read.value.metadata.uid !== owner.uid) return 'absent'
-    return isDeleting(read.value) && read.value.metadata.finalizers?.includes(FOREGROUND) === true ? 'waiting' : 'solid'
+    if (!read.ok && read.status.code !== 404) return 'unknown'
+    if (!read.ok || read.value.metadata.uid !== owner.uid) {
+      this.absent.add(absentee)
+      return 'absent'
+    }
+    return isDeleting(read.value) && awaits(read.value) ? 'waiting' : 'solid'
   }
 
   private *collect(resource: string, object: ApiObject, standings: readonly Standing[]): Task<'done' | 'retry'> {
@@ -139,8 +149,7 @@ class GarbageCollector {
       uid: owner.uid,
     }))
     this.context.client.decide(this.context.view(resource), { kind: 'CollectGarbage', object: refOf(resource, object), owners })
-    const has = (this.dependents.get(uid)?.size ?? 0) > 0
-    const propagationPolicy = standings.includes('waiting') && has ? 'Foreground' : 'Background'
+    const propagationPolicy = yield* this.policy(resource, object, standings)
     const reply = yield* this.context.client.delete(
       { resource, namespace, name },
       { preconditions: { uid, ...(resourceVersion === undefined ? {} : { resourceVersion }) }, propagationPolicy },
@@ -148,11 +157,36 @@ class GarbageCollector {
     return reply.ok || reply.status.code === 404 ? 'done' : 'retry'
   }
 
+  /** As its own finalizers ask; where an owner waits for it and it has dependents, those go before it. */
+  private *policy(resource: string, object: ApiObject, standings: readonly Standing[]): Task<'Background' | 'Foreground' | 'Orphan'> {
+    const { finalizers = [], ownerReferences = [], uid } = object.metadata
+    const dependents = [...(this.dependents.get(uid) ?? [])].map((key) => this.cached(key))
+    if (standings.includes('waiting') && dependents.length > 0) {
+      // Owners in a circle would wait for each other for ever: this one is not waited for.
+      const circle = dependents.some((dependent) => dependent !== undefined && isDeleting(dependent) && awaits(dependent))
+      if (circle)
+        yield* this.patchOwners(
+          resource,
+          object,
+          ownerReferences.map((owner) => ({ ...owner, blockOwnerDeletion: false })),
+        )
+      return 'Foreground'
+    }
+    if (finalizers.includes(ORPHAN)) return 'Orphan'
+    return finalizers.includes(FOREGROUND) ? 'Foreground' : 'Background'
+  }
+
+  private cached(key: string): ApiObject | undefined {
+    const [resource = '', name = ''] = key.split('|')
+    return this.informers.get(resource)?.get(name)
+  }
+
+  /** Of this very version: who gave it another owner meanwhile is not undone. */
   private *patchOwners(resource: string, object: ApiObject, ownerReferences: readonly OwnerReference[]): Task<'done' | 'retry'> {
-    const { namespace, name, uid } = object.metadata
-    const patch = { metadata: { uid, ownerReferences } }
+    const { namespace, name, uid, resourceVersion } = object.metadata
+    const patch = { metadata: { uid, resourceVersion, ownerReferences } }
     const reply = yield* this.context.client.patch({ resource, namespace, name }, patch, { patchType: 'merge' })
-    return reply.ok || reply.status.code === 404 || reply.status.code === 409 ? 'done' : 'retry'
+    return reply.ok || reply.status.code === 404 ? 'done' : 'retry'
   }
 
   // Owners on their way out
@@ -162,8 +196,8 @@ class GarbageCollector {
     const keys = [...(this.dependents.get(object.metadata.uid) ?? [])]
     if (finalizers.includes(ORPHAN)) {
       for (const key of keys) {
-        const [kind = '', name = ''] = key.split('|')
-        const dependent = this.informers.get(kind)?.get(name)
+        const [kind = ''] = key.split('|')
+        const dependent = this.cached(key)
         if (dependent === undefined) continue
         const rest = (dependent.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== object.metadata.uid)
         if ((yield* this.patchOwners(kind, dependent, rest)) === 'retry') return 'retry'
@@ -177,16 +211,20 @@ class GarbageCollector {
   }
 
   private blocks(key: string, owner: string): boolean {
-    const [kind = '', name = ''] = key.split('|')
-    const dependent = this.informers.get(kind)?.get(name)
+    const dependent = this.cached(key)
     return dependent?.metadata.ownerReferences?.some((ref) => ref.uid === owner && ref.blockOwnerDeletion === true) === true
   }
 
   private *dropFinalizer(resource: string, object: ApiObject, finalizer: string): Task<'done' | 'retry'> {
     const { namespace, name, uid, resourceVersion } = object.metadata
+    const view = this.context.view(...this.informers.keys())
+    this.context.client.decide(view, { kind: 'ReleaseOwner', object: refOf(resource, object), finalizer })
     const finalizers = (object.metadata.finalizers ?? []).filter((held) => held !== finalizer)
     const patch = { metadata: { uid, resourceVersion, finalizers } }
     const reply = yield* this.context.client.patch({ resource, namespace, name }, patch, { patchType: 'merge' })
     return reply.ok || reply.status.code === 404 ? 'done' : 'retry'
   }
 }
+
+/** It is to go only after those that hold it up. */
+const awaits = (object: ApiObject): boolean => object.metadata.finalizers?.includes(FOREGROUND) === true

@@ -101,6 +101,8 @@ export class Kubectl implements ClusterProcess {
         return client.patch({ resource: 'nodes', name: action.node }, { spec: { unschedulable: action.unschedulable } })
       case 'DeleteNode':
         return client.delete({ resource: 'nodes', name: action.node })
+      case 'Own':
+        return this.own(action)
       case 'Taint':
         return this.taint(action.node, action.taints, action.remove)
     }
@@ -164,6 +166,18 @@ export class Kubectl implements ClusterProcess {
     return yield* this.client.patch(target('deployments', name), patch, { patchType: 'json' })
   }
 
+  private *own({ resource, name, owner, blocks }: Extract<KubectlAction, { readonly kind: 'Own' }>): Task<Attempt> {
+    const owning = yield* this.client.get<ApiObject>(target(owner.resource, owner.name))
+    if (!owning.ok) return owning
+    const read = yield* this.client.get<ApiObject>(target(resource, name))
+    if (!read.ok) return read
+    const { apiVersion, kind, metadata } = owning.value
+    const ref = { apiVersion, kind, name: metadata.name, uid: metadata.uid, blockOwnerDeletion: blocks }
+    const others = (read.value.metadata.ownerReferences ?? []).filter(({ uid }) => uid !== metadata.uid)
+    const patch = { metadata: { resourceVersion: read.value.metadata.resourceVersion, ownerReferences: [...others, ref] } }
+    return yield* this.client.patch(target(resource, name), patch, { patchType: 'merge' })
+  }
+
   /** The whole list goes with the version it was read at: the node's controllers write to it too. */
   private *taint(node: string, taints: readonly Taint[], remove: boolean): Task<Attempt> {
     const read = yield* this.client.get<Node>({ resource: 'nodes', name: node })
@@ -215,6 +229,8 @@ const nameOf = (action: RetriedAction): string => {
       return `${action.node} ${action.unschedulable ? 'cordoned' : 'uncordoned'}`
     case 'DeleteNode':
       return action.node
+    case 'Own':
+      return `${action.resource}/${action.name} under ${action.owner.resource}/${action.owner.name}`
     case 'Taint':
       return `${action.node} ${action.taints.map(({ key, effect }) => `${key}:${effect}`).join(' ')}${action.remove ? ' taken off' : ''}`
   }

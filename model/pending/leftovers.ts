@@ -11,11 +11,14 @@ const OWNED = RESOURCES.map(({ resource }) => resource).filter((resource) => res
 
 /** Objects whose owners are all gone. */
 export const leftoversPending: Waiting = ({ cluster }) => {
-  const uids = new Set<string>()
+  /** Uid → where it is: owners of another namespace do not count, whoever has no namespace counts everywhere. */
+  const places = new Map<string, string | undefined>()
   for (const stored of cluster.store.values()) {
-    const uid = (stored.value as Partial<ApiObject> | undefined)?.metadata?.uid
-    if (uid !== undefined) uids.add(uid)
+    const metadata = (stored.value as Partial<ApiObject> | undefined)?.metadata
+    if (metadata?.uid !== undefined) places.set(metadata.uid, metadata.namespace)
   }
+  const isThere = (owner: OwnerReference, namespace: string | undefined): boolean =>
+    places.has(owner.uid) && [undefined, namespace].includes(places.get(owner.uid))
   const custom = customResources(cluster.store)
   const isKnown = ({ apiVersion, kind }: OwnerReference): boolean =>
     [resourceOfKind(kind), ...custom.filter((one) => one.kind === kind)].some((one) => one?.group === groupOf(apiVersion))
@@ -26,7 +29,7 @@ export const leftoversPending: Waiting = ({ cluster }) => {
     const object = value as ApiObject
     const { ownerReferences: owners = [], deletionTimestamp } = object.metadata
     if (owners.length === 0 || deletionTimestamp !== undefined || recurs(cluster, object)) continue
-    if (owners.every((owner) => !uids.has(owner.uid) && isKnown(owner)))
+    if (owners.every((owner) => !isThere(owner, object.metadata.namespace) && isKnown(owner)))
       orphans.push({ object: label(object), waitsFor: 'its end: its owner is gone', blocked: false })
   }
   return orphans

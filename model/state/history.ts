@@ -119,6 +119,8 @@ export type Choice =
     }
   | { readonly kind: 'DeleteReplicaSet'; readonly owner: ObjectRef; readonly replicaSet: ObjectRef }
   | { readonly kind: 'CollectGarbage'; readonly object: ObjectRef; readonly owners: readonly ObjectRef[] }
+  /** An owner on its way out need not wait any more: for its dependents to go, or to be let go. */
+  | { readonly kind: 'ReleaseOwner'; readonly object: ObjectRef; readonly finalizer: string }
   /** sinceMs: for how long, on the controller's own monotonic clock, it saw no change of the node's heartbeat. */
   | { readonly kind: 'MarkUnknown'; readonly node: string; readonly sinceMs: number }
   /** The node gets the taint that drives pods out. zones: how many were ready and not in each, as the round of that view counted. */

@@ -179,6 +179,14 @@ export type UserAction =
       readonly name: string
       readonly propagation: 'Background' | 'Foreground' | 'Orphan'
     }
+  /** Puts an object under an owner, beside those it has: as an operator of one's own might, also where that is not valid. */
+  | {
+      readonly kind: 'Own'
+      readonly resource: string
+      readonly name: string
+      readonly owner: { readonly resource: string; readonly name: string }
+      readonly blocks: boolean
+    }
   /** The n-th pod, modulo how many there are, in name order, of those the selector matches. */
   | { readonly kind: 'DeletePod'; readonly nth: number; readonly force: boolean }
   | { readonly kind: 'Cordon'; readonly node: string; readonly unschedulable: boolean }

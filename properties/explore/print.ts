@@ -37,8 +37,9 @@ const choiceText = (choice: Choice): string => {
       return `ScaleReplicaSet ${choice.replicaSet.name} ${choice.from} → ${choice.to}`
     case 'DeleteReplicaSet':
       return `DeleteReplicaSet ${choice.replicaSet.name}`
+    case 'ReleaseOwner':
     case 'CollectGarbage':
-      return `CollectGarbage ${choice.object.resource}/${choice.object.name}`
+      return `${choice.kind} ${choice.object.resource}/${choice.object.name}`
     case 'GiveUpNode':
       return `GiveUpNode ${choice.node}`
     case 'MarkUnknown':

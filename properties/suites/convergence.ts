@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { applied, deployment, deploymentKnobs, service, workloadAction } from '../generators/manifests.ts'
 import { disruptionBudget, drain, tenant, tenantAction } from '../generators/policy.ts'
+import { deletedAndMadeAgain, ownership, possessions } from '../generators/owners.ts'
 import { planOf } from '../generators/plan.ts'
 import { clusterTargets, nodes, standardShapes } from '../generators/shapes.ts'
 import type { FaultKind } from '../generators/weather.ts'
@@ -26,6 +27,12 @@ export const ALL_FAULTS: readonly FaultKind[] = [
   'TimeTravel',
 ]
 
+const OWNERS = [
+  { resource: 'deployments', name: 'default/db' },
+  { resource: 'services', name: 'default/db' },
+  { resource: 'deployments', name: 'default/web' },
+  { resource: 'configmaps', name: 'kube-system/settings' },
+]
 const NODE_NAMES = nodes(NODES_LEAST).map((node) => node.name)
 
 export const convergence: Suite = {
@@ -45,19 +52,13 @@ export const convergence: Suite = {
           ...(budget === null ? [] : [budget]),
           deployment('db', db),
           service('db'),
+          ...possessions,
           ...shop,
         ]),
         users: fc.oneof(
           { weight: 6, arbitrary: workloadAction(['web', 'db'], NODE_NAMES) },
-          {
-            weight: 1,
-            arbitrary: fc.record({
-              kind: fc.constant('Delete'),
-              resource: fc.constantFrom('deployments', 'services'),
-              name: fc.constant('default/db'),
-              propagation: fc.constantFrom('Background', 'Foreground', 'Orphan'),
-            }),
-          },
+          { weight: 2, arbitrary: deletedAndMadeAgain([deployment('db', db), service('db'), ...possessions]) },
+          { weight: 2, arbitrary: ownership(OWNERS) },
           { weight: 1, arbitrary: drain(NODE_NAMES) },
           ...(shop.length === 0 ? [] : [{ weight: 3, arbitrary: tenantAction(shop) }]),
           { weight: 1, arbitrary: fc.record({ kind: fc.constant('DeleteNode'), node: fc.constantFrom(...NODE_NAMES.slice(1)) }) },

@@ -1,6 +1,7 @@
 /** Deployments are rolled out, rolled back, scaled and paused while controllers crash between two writes. */
 import fc from 'fast-check'
 import { applied, deployment, deploymentKnobs, service, workloadAction } from '../generators/manifests.ts'
+import { deletedAndMadeAgain } from '../generators/owners.ts'
 import { planOf } from '../generators/plan.ts'
 import { clusterTargets, nodes, standardShape } from '../generators/shapes.ts'
 import type { FaultKind } from '../generators/weather.ts'
@@ -32,7 +33,10 @@ export const rollout: Suite = {
       suite: 'rollout',
       cluster: fc.constant(standardShape(nodes(NODES))),
       opening: applied([deployment('web', knobs), service('web')]),
-      users: workloadAction(['web'], NODE_NAMES),
+      users: fc.oneof(
+        { weight: 10, arbitrary: workloadAction(['web'], NODE_NAMES) },
+        { weight: 1, arbitrary: deletedAndMadeAgain([deployment('web', knobs)]) },
+      ),
       usersMost: 12,
       faultKinds: FAULTS,
       targets: clusterTargets(NODES),

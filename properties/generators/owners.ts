@@ -1,0 +1,37 @@
+/** Objects under owners of every sort: live ones, several at once, in another namespace, gone with each propagation policy. */
+import fc from 'fast-check'
+import type { Manifest, UserAction } from '../../model/state/plan.ts'
+
+const NAMESPACES = ['default', 'kube-system']
+
+/** What users put under owners: one in each namespace, of one name. */
+export const possessions: readonly Manifest[] = NAMESPACES.map((namespace) => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name: 'settings', namespace },
+  data: { colour: 'blue' },
+}))
+
+const propagation = fc.constantFrom('Background' as const, 'Foreground' as const, 'Orphan' as const)
+
+/** Deletes what was applied, in each way there is, and applies it again: under the same name, as another object. */
+export const deletedAndMadeAgain = (manifests: readonly Manifest[]): fc.Arbitrary<UserAction> =>
+  fc.oneof(
+    fc.record({ object: fc.constantFrom(...manifests), propagation }).map(({ object, propagation: how }): UserAction => ({
+      kind: 'Delete',
+      resource: `${object.kind.toLowerCase()}s`,
+      name: `${object.metadata.namespace}/${object.metadata.name}`,
+      propagation: how,
+    })),
+    fc.constantFrom(...manifests).map((object): UserAction => ({ kind: 'Apply', object })),
+  )
+
+/** Puts a possession under an owner, who may be in the other namespace: then it does not count. */
+export const ownership = (owners: readonly { readonly resource: string; readonly name: string }[]): fc.Arbitrary<UserAction> =>
+  fc.record({
+    kind: fc.constant('Own'),
+    resource: fc.constant('configmaps'),
+    name: fc.constantFrom(...NAMESPACES.map((namespace) => `${namespace}/settings`)),
+    owner: fc.constantFrom(...owners),
+    blocks: fc.boolean(),
+  })
