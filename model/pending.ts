@@ -18,6 +18,7 @@ import { setsPending } from './pending/replicasets.ts'
 import { rulesPending, slicesPending } from './pending/services.ts'
 import { statefulSetsPending } from './pending/statefulsets.ts'
 import type { Cluster } from './state/cluster.ts'
+import type { ReplicationController } from './state/replication.ts'
 import type { Node, Pod, ReplicaSet } from './state/objects.ts'
 
 const ALL: readonly Waiting[] = [
@@ -45,7 +46,7 @@ export const pending = (cluster: Cluster): readonly Pending[] => {
     cluster,
     pods: all<Pod>(cluster, 'pods'),
     nodes: new Map(all<Node>(cluster, 'nodes').map((node) => [node.metadata.name, node])),
-    sets: all<ReplicaSet>(cluster, 'replicasets'),
+    sets: [...all<ReplicaSet>(cluster, 'replicasets'), ...all<ReplicationController>(cluster, 'replicationcontrollers')],
     blocked: new Map<string, boolean>(),
   }
   return ALL.flatMap((waiting) => waiting(picture)).map(homeless(cluster))

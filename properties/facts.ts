@@ -4,6 +4,7 @@
  * A kind shows what its readers look for first; everything else is told apart by its revision alone.
  */
 import type { CronJob, Job } from '../model/state/batch.ts'
+import type { Replicating } from '../model/state/replication.ts'
 import type { Stored } from '../model/state/keyspace.ts'
 import type { KubernetesObject } from '../model/state/kinds.ts'
 import type { StatefulSet } from '../model/state/stateful.ts'
@@ -30,7 +31,7 @@ const nodeFacts = (node: Node): Facts => ({
   unschedulable: String(node.spec.unschedulable ?? false),
   taints: (node.spec.taints ?? []).map((taint) => `${taint.key}:${taint.effect}`).join(',') || '-',
 })
-const replicaSetFacts = (set: ReplicaSet): Facts => ({
+const replicaSetFacts = (set: Replicating): Facts => ({
   replicas: String(set.spec.replicas),
   has: String(set.status.replicas),
   ready: String(set.status.readyReplicas ?? 0),
@@ -90,6 +91,7 @@ const factsOf = (object: KubernetesObject): Facts => {
     case 'Node':
       return nodeFacts(object)
     case 'ReplicaSet':
+    case 'ReplicationController':
       return replicaSetFacts(object)
     case 'Deployment':
       return deploymentFacts(object)

@@ -11,7 +11,7 @@ import { jobController } from './job.ts'
 import { namespaceController } from './namespace.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
-import { replicaSetController } from './replicaset.ts'
+import { replicaSetController, replicationController } from './replicaset.ts'
 import { statefulSetController } from './statefulset.ts'
 import { taintEvictionController } from './taint-eviction.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished.ts'
@@ -32,6 +32,7 @@ export const controllerManager =
       lease: 'kube-controller-manager',
       controllers: [
         replicaSetController,
+        replicationController,
         deploymentController,
         jobController,
         ttlAfterFinishedController,

@@ -1,10 +1,12 @@
 /**
- * ReplicaSets: as many active pods as asked for, adopted where they match, no more made than the view misses.
+ * ReplicaSets, and ReplicationControllers in the same way: as many active pods as asked for, adopted where they match, no more made than the view misses.
  *
  * Source: kubernetes/kubernetes pkg/controller/replicaset/replica_set.go, controller_ref_manager.go.
  */
 import type { View } from '../../model/state/history.ts'
-import type { Pod, ReplicaSet } from '../../model/state/objects.ts'
+import type { Pod } from '../../model/state/objects.ts'
+import { selectorOf, type Replicating } from '../../model/state/replication.ts'
+import type { ResourceName } from '../../model/state/resources.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
 import { nameOf } from '../client/informer.ts'
 import { same } from '../equal.ts'
@@ -19,22 +21,31 @@ import { ranked } from './rank.ts'
 const WORKERS = 5
 const BURST = 500
 
-export const replicaSetController: Controller = (context) => {
-  const controller = new ReplicaSets(context)
-  return { name: 'replicaset', start: () => controller.start() }
-}
+const controlling =
+  (resource: 'replicasets' | 'replicationcontrollers', kind: Replicating['kind'], name: string): Controller =>
+  (context) => {
+    const controller = new ReplicaSets(context, resource, kind)
+    return { name, start: () => controller.start() }
+  }
+
+export const replicaSetController = controlling('replicasets', 'ReplicaSet', 'replicaset')
+export const replicationController = controlling('replicationcontrollers', 'ReplicationController', 'replication-controller')
 
 class ReplicaSets {
   private readonly context: ControllerContext
-  private readonly sets: Informer<ReplicaSet>
+  private readonly resource: ResourceName
+  private readonly kind: Replicating['kind']
+  private readonly sets: Informer<Replicating>
   private readonly pods: Informer<Pod>
   private readonly expectations = new Expectations()
   private readonly queue: WorkQueue
 
-  constructor(context: ControllerContext) {
+  constructor(context: ControllerContext, resource: ResourceName, kind: Replicating['kind']) {
     this.context = context
+    this.resource = resource
+    this.kind = kind
     this.queue = context.queue(WORKERS, (key) => this.sync(key))
-    this.sets = context.informer('replicasets')
+    this.sets = context.informer(resource)
     this.pods = context.informer('pods')
   }
 
@@ -66,11 +77,11 @@ class ReplicaSets {
 
   private ownerKey(pod: Pod): string | null {
     const owner = controllerOf(pod)
-    return owner?.kind === 'ReplicaSet' ? `${pod.metadata.namespace}/${owner.name}` : null
+    return owner?.kind === this.kind ? `${pod.metadata.namespace}/${owner.name}` : null
   }
 
-  private wants(set: ReplicaSet, pod: Pod): boolean {
-    return set.metadata.namespace === pod.metadata.namespace && selects(set.spec.selector, pod.metadata.labels)
+  private wants(set: Replicating, pod: Pod): boolean {
+    return set.metadata.namespace === pod.metadata.namespace && selects(selectorOf(set), pod.metadata.labels)
   }
 
   private *sync(key: string): Task<'done' | 'retry'> {
@@ -79,8 +90,8 @@ class ReplicaSets {
     const waitMs = this.expectations.waitMs(key, this.context.elapsed())
     // What was asked for without an answer may never be seen: then time alone has to bring the set back.
     if (waitMs > 0) this.queue.addAfter(key, waitMs)
-    const view = this.context.view('replicasets', 'pods')
-    const claim = { resource: 'replicasets', owner: set, matches: (pod: Pod) => this.wants(set, pod), view }
+    const view = this.context.view(this.resource, 'pods')
+    const claim = { resource: this.resource, owner: set, matches: (pod: Pod) => this.wants(set, pod), view }
     const claimed = yield* claimPods(this.context, claim, this.pods)
     if (claimed === null) return 'retry'
     const active = claimed.filter(isActive)
@@ -92,7 +103,7 @@ class ReplicaSets {
 
   // Creating and deleting
 
-  private *manage(key: string, set: ReplicaSet, active: readonly Pod[], view: View): Task<boolean> {
+  private *manage(key: string, set: Replicating, active: readonly Pod[], view: View): Task<boolean> {
     const missing = set.spec.replicas - active.length
     if (missing > 0) return yield* this.createPods(key, set, Math.min(missing, BURST), view)
     if (missing < 0) return yield* this.deletePods(key, set, active, Math.min(-missing, BURST), view)
@@ -100,12 +111,12 @@ class ReplicaSets {
   }
 
   /** In batches of 1, 2, 4 and so on: a set whose pods are refused does not ask for all of them. */
-  private *createPods(key: string, set: ReplicaSet, count: number, view: View): Task<boolean> {
+  private *createPods(key: string, set: Replicating, count: number, view: View): Task<boolean> {
     this.expectations.expect(key, count, [], this.context.elapsed())
     let left = count
     for (let batch = 1; left > 0; batch *= 2) {
       for (let turn = Math.min(batch, left); turn > 0; turn--) {
-        this.context.client.decide(view, { kind: 'CreatePod', owner: refOf('replicasets', set), name: `${set.metadata.name}-` })
+        this.context.client.decide(view, { kind: 'CreatePod', owner: refOf(this.resource, set), name: `${set.metadata.name}-` })
         const reply = yield* this.context.client.create<Pod>('pods', podOf(set))
         if (!reply.ok) {
           // What was not tried, and what certainly failed, will not be seen.
@@ -118,7 +129,7 @@ class ReplicaSets {
     return true
   }
 
-  private *deletePods(key: string, set: ReplicaSet, active: readonly Pod[], count: number, view: View): Task<boolean> {
+  private *deletePods(key: string, set: Replicating, active: readonly Pod[], count: number, view: View): Task<boolean> {
     const onNode = new Map<string, number>()
     for (const pod of active) onNode.set(pod.spec.nodeName ?? '', (onNode.get(pod.spec.nodeName ?? '') ?? 0) + 1)
     const victims = ranked(active, (node) => onNode.get(node) ?? 0, this.context.now()).slice(0, count)
@@ -130,7 +141,7 @@ class ReplicaSets {
     )
     let complete = true
     for (const pod of victims) {
-      this.context.client.decide(view, { kind: 'DeletePod', owner: refOf('replicasets', set), pod: refOf('pods', pod) })
+      this.context.client.decide(view, { kind: 'DeletePod', owner: refOf(this.resource, set), pod: refOf('pods', pod) })
       const preconditions = { uid: pod.metadata.uid }
       const reply = yield* this.context.client.delete({ resource: 'pods', ...place(pod) }, { preconditions })
       if (reply.ok) continue
@@ -142,23 +153,23 @@ class ReplicaSets {
 
   // Status
 
-  private *updateStatus(set: ReplicaSet, claimed: readonly Pod[]): Task<boolean> {
+  private *updateStatus(set: Replicating, claimed: readonly Pod[]): Task<boolean> {
     const status = statusOf(set, claimed, this.context.now())
     // Nothing is written when a pod has been ready for long enough: time alone has to bring the set back.
     const waitMs = (set.spec.minReadySeconds ?? 0) * 1000
     if (status.readyReplicas !== status.availableReplicas) this.queue.addAfter(nameOf(set), waitMs + 1000)
     if (same(set.status, status)) return true
-    const reply = yield* this.context.client.updateStatus<ReplicaSet>('replicasets', { ...set, status })
+    const reply = yield* this.context.client.updateStatus<Replicating>(this.resource, { ...set, status })
     return reply.ok || reply.status.code === 404
   }
 }
 
-const place = (object: ReplicaSet | Pod): { namespace: string | undefined; name: string } => ({
+const place = (object: Replicating | Pod): { namespace: string | undefined; name: string } => ({
   namespace: object.metadata.namespace,
   name: object.metadata.name,
 })
 
-const podOf = (set: ReplicaSet) => ({
+const podOf = (set: Replicating) => ({
   apiVersion: 'v1',
   kind: 'Pod' as const,
   metadata: {
@@ -178,7 +189,7 @@ export const isAvailable = (pod: Pod, minReadySeconds: number, nowMs: number): b
   return since !== undefined && epochMs(since) + minReadySeconds * 1000 <= nowMs
 }
 
-const statusOf = (set: ReplicaSet, claimed: readonly Pod[], nowMs: number): ReplicaSet['status'] => {
+const statusOf = (set: Replicating, claimed: readonly Pod[], nowMs: number): Replicating['status'] => {
   const active = claimed.filter(isActive)
   const labels = Object.entries(set.spec.template.metadata.labels ?? {})
   const minReady = set.spec.minReadySeconds ?? 0

@@ -1,8 +1,9 @@
-/** ReplicaSets: what the controller may create and delete from what it saw. SEMANTICS 2.5. */
+/** ReplicaSets and ReplicationControllers: what the controller may create and delete from what it saw. SEMANTICS 2.5. */
 import type { Invariant } from '../invariant.ts'
 import type { ObjectRef } from '../state/cluster.ts'
 import type { Seen } from '../state/history.ts'
-import type { Pod, ReplicaSet } from '../state/objects.ts'
+import type { Pod } from '../state/objects.ts'
+import { selectorOf, type Replicating } from '../state/replication.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
 import { matchesLabels } from '../state/selector.ts'
 import { controllerOf, isActive, sameValue } from '../components/objects.ts'
@@ -13,7 +14,12 @@ const RS = 'kubernetes pkg/controller/replicaset/replica_set.go'
 const EXPECTATION_MS = 300_000
 
 /** Other owners of pods make and delete them by rules of their own. */
-const isSet = ({ resource }: ObjectRef): boolean => resource === 'replicasets'
+const isSet = ({ resource }: ObjectRef): boolean => resource === 'replicasets' || resource === 'replicationcontrollers'
+
+const KINDS: ReadonlyMap<string, string> = new Map([
+  ['ReplicaSet', 'replicasets'],
+  ['ReplicationController', 'replicationcontrollers'],
+])
 
 const ownPodsOnly = deciding(
   {
@@ -33,9 +39,9 @@ const ownPodsOnly = deciding(
       return owner === choice.owner.uid
         ? 'holds'
         : { why: `${process} decided ${choice.kind} on ${choice.pod.name}, which belongs to ${owner ?? 'nobody'}` }
-    const set = viewed<ReplicaSet>(history, view, choice.owner)
+    const set = viewed<Replicating>(history, view, choice.owner)
     if (owner !== undefined) return { why: `${process} adopts ${choice.pod.name}, which belongs to ${owner}` }
-    if (set !== undefined && !matchesLabels(set.spec.selector, pod.metadata.labels))
+    if (set !== undefined && !matchesLabels(selectorOf(set), pod.metadata.labels))
       return { why: `${process} adopts ${choice.pod.name}, which ${choice.owner.name} does not select` }
     return pod.metadata.deletionTimestamp === undefined
       ? 'notable'
@@ -82,7 +88,7 @@ const noMoreThanMissing: Invariant = watching(
         if (!isSet(choice.owner)) return 'vacuous'
         const own = `${process}/${choice.owner.uid}`
         if (choice.kind === 'CreatePod') asked.set(own, (asked.get(own) ?? 0) + 1)
-        const set = viewed<ReplicaSet>(history, view, choice.owner)
+        const set = viewed<Replicating>(history, view, choice.owner)
         if (set === undefined || set.metadata.uid !== choice.owner.uid)
           return { why: `${process} decided ${choice.kind} for ${choice.owner.name}, which was not in its view` }
         const active = listed<Pod>(history, view, 'pods').filter((pod) => controllerOf(pod) === choice.owner.uid && isActive(pod)).length
@@ -116,9 +122,9 @@ const templateLabels = eachCommit(
   'pods',
   ({ before, after, key }, { cluster }) => {
     const pod = before === null ? objectOf<Pod>(after) : undefined
-    const owner = pod?.metadata.ownerReferences?.find((ref) => ref.controller === true && ref.kind === 'ReplicaSet')
+    const owner = pod?.metadata.ownerReferences?.find((ref) => ref.controller === true && KINDS.has(ref.kind))
     if (pod === undefined || owner === undefined) return 'vacuous'
-    const set = objectOf<ReplicaSet>(cluster.store.get(`${prefixOf('replicasets', pod.metadata.namespace)}${owner.name}`))
+    const set = objectOf<Replicating>(cluster.store.get(`${prefixOf(KINDS.get(owner.kind) ?? '', pod.metadata.namespace)}${owner.name}`))
     if (set === undefined || set.metadata.uid !== owner.uid) return 'vacuous'
     const missing = Object.entries(set.spec.template.metadata.labels ?? {}).find(([name, value]) => pod.metadata.labels?.[name] !== value)
     return missing === undefined ? 'notable' : { why: `${key} was made without the label ${missing[0]}=${missing[1]}` }
@@ -136,7 +142,7 @@ const leastMissedFirst = deciding(
   ['DeletePod'],
   ({ choice, view, process }, { history }) => {
     if (!isSet(choice.owner)) return 'vacuous'
-    const set = viewed<ReplicaSet>(history, view, choice.owner)
+    const set = viewed<Replicating>(history, view, choice.owner)
     const active = listed<Pod>(history, view, 'pods').filter((pod) => controllerOf(pod) === choice.owner.uid && isActive(pod))
     const victim = active.find((pod) => pod.metadata.uid === choice.pod.uid)
     if (set === undefined || victim === undefined) return 'vacuous'
@@ -189,9 +195,14 @@ const statusIsTrue: Invariant = watching(
           }
           return 'vacuous'
         }
-        const set = objectOf<ReplicaSet>(after)
-        if (resource !== 'replicasets' || set === undefined || !author.startsWith('kube-controller-manager')) return 'vacuous'
-        const was = objectOf<ReplicaSet>(before)
+        const set = objectOf<Replicating>(after)
+        if (
+          (resource !== 'replicasets' && resource !== 'replicationcontrollers') ||
+          set === undefined ||
+          !author.startsWith('kube-controller-manager')
+        )
+          return 'vacuous'
+        const was = objectOf<Replicating>(before)
         if (was === undefined || sameValue(was.status, set.status) || blurred.has(set.metadata.uid)) return 'vacuous'
         const told = numbersOf(set.status)
         const seen = [numbersOf({ replicas: 0 }), ...(past.get(set.metadata.uid) ?? [])]
@@ -216,7 +227,7 @@ export const REPLICASETS: readonly Invariant[] = [
       sometimes: 'there is one at the end',
       allows: ['ALLOW-4'],
     },
-    (object) => object.startsWith('ReplicaSet '),
+    (object) => object.startsWith('ReplicaSet ') || object.startsWith('ReplicationController '),
     has('replicasets'),
   ),
 ]

@@ -1,6 +1,7 @@
 /** What the reasons why something waits are read from, and the words they share. */
 import type { Cluster } from '../state/cluster.ts'
 import type { ApiObject, Condition, Node, Pod, ReplicaSet } from '../state/objects.ts'
+import type { Replicating } from '../state/replication.ts'
 import { prefixOf } from '../state/resources.ts'
 import type { Pending } from '../invariant.ts'
 
@@ -8,7 +9,8 @@ export interface Picture {
   readonly cluster: Cluster
   readonly pods: readonly Pod[]
   readonly nodes: ReadonlyMap<string, Node>
-  readonly sets: readonly ReplicaSet[]
+  /** ReplicaSets and ReplicationControllers. */
+  readonly sets: readonly Replicating[]
   /** Pods that wait, by uid, and whether the specification sees no way out; filled as pods are looked at, before their owners. */
   readonly blocked: Map<string, boolean>
 }

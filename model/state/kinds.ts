@@ -16,6 +16,7 @@ import type {
   Service,
   StorageClass,
 } from './objects.ts'
+import type { ReplicationController } from './replication.ts'
 import type { ControllerRevision, StatefulSet } from './stateful.ts'
 import type { CustomResourceDefinition } from './custom.ts'
 import type { PodDisruptionBudget } from './policy.ts'
@@ -25,6 +26,7 @@ export type KubernetesObject =
   | Node
   | Lease
   | ReplicaSet
+  | ReplicationController
   | Deployment
   | Job
   | CronJob

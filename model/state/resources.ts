@@ -52,6 +52,7 @@ export const RESOURCES: readonly Resource[] = [
   row('v1', 'Secret', 'secrets'),
   row('v1', 'ServiceAccount', 'serviceaccounts'),
   row('apps/v1', 'Deployment', 'deployments', { status: true, generation: true }),
+  row('v1', 'ReplicationController', 'replicationcontrollers', { status: true, generation: true }),
   row('apps/v1', 'ReplicaSet', 'replicasets', { status: true, generation: true }),
   row('batch/v1', 'Job', 'jobs', { status: true, generation: true }),
   row('batch/v1', 'CronJob', 'cronjobs', { status: true, generation: true }),

@@ -13,6 +13,7 @@ export const notSimulated = (object: Manifest): readonly string[] => {
       return ofPodSpec(spec)
     case 'Deployment':
     case 'ReplicaSet':
+    case 'ReplicationController':
     case 'StatefulSet':
       return ofPodSpec(tree(tree(spec['template'])['spec']))
     case 'Job':

@@ -44,6 +44,7 @@ const KINDS_IN_ORDER = [
   'PodDisruptionBudget',
   'Pod',
   'ReplicaSet',
+  'ReplicationController',
   'Deployment',
   'StatefulSet',
   'Job',

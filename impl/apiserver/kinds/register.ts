@@ -12,7 +12,7 @@ import { priorityClass } from './priority-class.ts'
 import { service } from './service.ts'
 import { statefulSet } from './statefulset.ts'
 import { persistentVolume, persistentVolumeClaim, storageClass } from './volumes.ts'
-import { deployment, replicaSet } from './workloads.ts'
+import { deployment, replicaSet, replicationController } from './workloads.ts'
 
 const asItIs: Kind = { defaults: (spec) => spec }
 
@@ -30,6 +30,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   PriorityClass: priorityClass,
   PodDisruptionBudget: disruptionBudget,
   ReplicaSet: replicaSet,
+  ReplicationController: replicationController,
   Service: service,
   StatefulSet: statefulSet,
   StorageClass: storageClass,

@@ -1,5 +1,6 @@
-/** ReplicaSets and Deployments. Source: kubernetes/kubernetes pkg/registry/apps/{replicaset,deployment}, pkg/apis/apps. */
+/** ReplicaSets, ReplicationControllers and Deployments. Source: kubernetes/kubernetes pkg/registry/{apps,core}, pkg/apis/{apps,core}. */
 import type { ApiObject, Deployment, ReplicaSet } from '../../../model/state/objects.ts'
+import type { ReplicationController } from '../../../model/state/replication.ts'
 import { same } from '../../equal.ts'
 import { selects } from '../../selector.ts'
 import type { Kind, Loose, Refuse } from './kind.ts'
@@ -10,7 +11,7 @@ const keepSelector = (held: ApiObject, updated: ApiObject, refuse: Refuse): ApiO
   return updated
 }
 
-const validateWorkload = ({ spec }: Deployment | ReplicaSet, refuse: Refuse): void => {
+const validateWorkload = ({ spec }: Pick<Deployment | ReplicaSet, 'spec'>, refuse: Refuse): void => {
   if ((spec.selector as unknown) === undefined) refuse('spec.selector', 'required value')
   if (!selects(spec.selector, spec.template.metadata.labels)) {
     refuse('spec.template.metadata.labels', 'selector does not match template labels')
@@ -28,6 +29,19 @@ export const replicaSet: Kind = {
   initialStatus: () => ({ replicas: 0 }),
   keep: keepSelector,
   validate: (object, refuse) => validateWorkload(object as ReplicaSet, refuse),
+}
+
+/** Its selector may change, as it always could; absent, it is the labels of the template. */
+export const replicationController: Kind = {
+  defaults: (spec) => {
+    const template = defaultTemplate(spec['template'] as Loose | undefined) as Loose & { readonly metadata: { readonly labels?: Loose } }
+    return { ...spec, replicas: spec['replicas'] ?? 1, selector: spec['selector'] ?? template.metadata.labels, template }
+  },
+  initialStatus: () => ({ replicas: 0 }),
+  validate: (object, refuse) => {
+    const given = object as ReplicationController
+    validateWorkload({ spec: { ...given.spec, selector: { matchLabels: given.spec.selector } } }, refuse)
+  },
 }
 
 const isZero = (value: number | string): boolean => value === 0 || value === '0%'
