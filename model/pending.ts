@@ -6,6 +6,7 @@
 import type { Pending } from './invariant.ts'
 import { definitionsPending } from './pending/custom.ts'
 import { claimsPending, volumesPending } from './pending/claims.ts'
+import { daemonSetsPending } from './pending/daemonsets.ts'
 import { deploymentsPending } from './pending/deployments.ts'
 import { budgetsPending, drainsPending } from './pending/disruption.ts'
 import { cronJobsPending, jobsPending } from './pending/jobs.ts'
@@ -32,6 +33,7 @@ const ALL: readonly Waiting[] = [
   deploymentsPending,
   jobsPending,
   statefulSetsPending,
+  daemonSetsPending,
   budgetsPending,
   drainsPending,
   cronJobsPending,

@@ -4,6 +4,7 @@ import { ADMISSION } from './invariants/admission.ts'
 import { API } from './invariants/api.ts'
 import { CLUSTER } from './invariants/cluster.ts'
 import { CRONJOBS } from './invariants/cronjobs.ts'
+import { DAEMONSETS } from './invariants/daemonsets.ts'
 import { DEPLOYMENTS } from './invariants/deployments.ts'
 import { DISRUPTION } from './invariants/disruption.ts'
 import { ENDINGS } from './invariants/endings.ts'
@@ -37,6 +38,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...DEPLOYMENTS,
   ...JOBS,
   ...STATEFULSETS,
+  ...DAEMONSETS,
   ...CRONJOBS,
   ...GARBAGE,
   ...NODE_HEALTH,

@@ -7,7 +7,7 @@ import type { CronJob, Job } from '../model/state/batch.ts'
 import type { Replicating } from '../model/state/replication.ts'
 import type { Stored } from '../model/state/keyspace.ts'
 import type { KubernetesObject } from '../model/state/kinds.ts'
-import type { StatefulSet } from '../model/state/stateful.ts'
+import type { DaemonSet, StatefulSet } from '../model/state/stateful.ts'
 import { groupOf, resourceOfKind } from '../model/state/resources.ts'
 import type { ApiObject, Deployment, EndpointSlice, Node, Pod, ReplicaSet, Service } from '../model/state/objects.ts'
 import type { PodDisruptionBudget } from '../model/state/policy.ts'
@@ -67,6 +67,12 @@ const statefulSetFacts = ({ spec, status }: StatefulSet): Facts => ({
   updated: String(status.updatedReplicas ?? 0),
   current: status.currentRevision ?? '-',
 })
+const daemonSetFacts = ({ spec, status }: DaemonSet): Facts => ({
+  image: spec.template.spec.containers[0]?.image ?? '-',
+  desired: String(status.desiredNumberScheduled),
+  available: String(status.numberAvailable ?? 0),
+  updated: String(status.updatedNumberScheduled ?? 0),
+})
 const ownersOf = ({ metadata }: ApiObject): string =>
   (metadata.ownerReferences ?? []).map(({ kind, name }) => `${kind} ${name}`).join(',') || '-'
 const serviceFacts = (service: Service): Facts => ({ clusterIP: service.spec.clusterIP ?? '-' })
@@ -97,6 +103,8 @@ const factsOf = (object: KubernetesObject): Facts => {
       return deploymentFacts(object)
     case 'StatefulSet':
       return statefulSetFacts(object)
+    case 'DaemonSet':
+      return daemonSetFacts(object)
     case 'ControllerRevision':
       return { revision: String(object.revision) }
     case 'PersistentVolume':

@@ -3,6 +3,7 @@ import type { Timings } from '../../model/state/plan.ts'
 import { runControllers, type ControllersProcess } from '../client/controller.ts'
 import type { ClusterHost } from '../wire.ts'
 import { cronJobController } from './cronjob.ts'
+import { daemonSetController } from './daemonset.ts'
 import { deploymentController } from './deployment.ts'
 import { disruptionController } from './disruption.ts'
 import { endpointSliceController } from './endpointslice.ts'
@@ -37,6 +38,7 @@ export const controllerManager =
         jobController,
         ttlAfterFinishedController,
         statefulSetController,
+        daemonSetController,
         cronJobController,
         volumeBinder,
         volumeProtection,

@@ -15,7 +15,7 @@ import { isStillThere } from './claim.ts'
 import { hashLetters } from './hash.ts'
 
 export const REVISION_LABEL = 'controller-revision-hash'
-const HASH_LABEL = 'controller.kubernetes.io/hash'
+export const HASH_LABEL = 'controller.kubernetes.io/hash'
 
 export interface Templated extends ApiObject {
   readonly spec: { readonly selector: LabelSelector; readonly template: PodTemplateSpec; readonly revisionHistoryLimit?: number }

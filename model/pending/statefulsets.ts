@@ -12,7 +12,7 @@ export const statefulSetsPending: Waiting = (picture) =>
     const own = podsOf(picture, set).filter((pod) => !isTerminal(pod))
     if (isEnding(set)) return [beingDeleted(picture, set, own)]
     // Nobody can say that it has ended, so nobody may take its place.
-    const stuck = own.find((pod) => isEnding(pod) && isLost(picture, pod.spec.nodeName ?? ''))
+    const stuck = picture.pods.find((pod) => isEnding(pod) && isLost(picture, pod.spec.nodeName ?? '') && isNamedBy(set, pod))
     const waitsForPods = own.some((pod) => picture.blocked.get(pod.metadata.uid) === true)
     const row = (waitsFor: string): readonly Pending[] => [
       {
@@ -41,3 +41,7 @@ const isToBeUpdated = (set: StatefulSet, pod: Pod): boolean =>
   set.spec.updateStrategy.type === 'RollingUpdate' &&
   ordinalOf(pod.metadata.name) >= partitionOf(set) &&
   pod.metadata.labels?.[REVISION] !== set.status.updateRevision
+
+/** One of an earlier set of that name as well: the name is taken. */
+const isNamedBy = ({ metadata }: StatefulSet, pod: Pod): boolean =>
+  pod.metadata.namespace === metadata.namespace && pod.metadata.name === `${metadata.name}-${ordinalOf(pod.metadata.name)}`

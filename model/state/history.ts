@@ -77,8 +77,8 @@ export type Choice =
   | ({ readonly kind: 'Unschedulable'; readonly pod: ObjectRef; readonly reason: string } & Counted)
   /** The scheduler makes room on a node for a pod of higher priority: all who have to go, also those on their way already. */
   | ({ readonly kind: 'Preempt'; readonly pod: ObjectRef; readonly node: string; readonly victims: readonly ObjectRef[] } & Counted)
-  /** nowMs: what the owner's controller's own clock says, where it goes by times in its view. */
-  | { readonly kind: 'CreatePod'; readonly owner: ObjectRef; readonly name: string; readonly nowMs?: number }
+  /** nowMs: what the owner's controller's own clock says, where it goes by times in its view. node: the one it is made for. */
+  | { readonly kind: 'CreatePod'; readonly owner: ObjectRef; readonly name: string; readonly nowMs?: number; readonly node?: string }
   | { readonly kind: 'DeletePod'; readonly owner: ObjectRef; readonly pod: ObjectRef; readonly nowMs?: number }
   /** index: of an Indexed Job. nowMs: what the controller's own clock says, since 1970. */
   | {

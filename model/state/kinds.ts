@@ -17,7 +17,7 @@ import type {
   StorageClass,
 } from './objects.ts'
 import type { ReplicationController } from './replication.ts'
-import type { ControllerRevision, StatefulSet } from './stateful.ts'
+import type { ControllerRevision, DaemonSet, StatefulSet } from './stateful.ts'
 import type { CustomResourceDefinition } from './custom.ts'
 import type { PodDisruptionBudget } from './policy.ts'
 
@@ -31,6 +31,7 @@ export type KubernetesObject =
   | Job
   | CronJob
   | StatefulSet
+  | DaemonSet
   | ControllerRevision
   | Service
   | EndpointSlice

@@ -60,6 +60,7 @@ export const RESOURCES: readonly Resource[] = [
   row('storage.k8s.io/v1', 'StorageClass', 'storageclasses', { namespaced: false }),
   row('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims', { status: true }),
   row('apps/v1', 'StatefulSet', 'statefulsets', { status: true, generation: true }),
+  row('apps/v1', 'DaemonSet', 'daemonsets', { status: true, generation: true }),
   row('apps/v1', 'ControllerRevision', 'controllerrevisions'),
   row('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets', { status: true, generation: true }),
   row('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices', { generation: true }),

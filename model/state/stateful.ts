@@ -41,6 +41,32 @@ export interface ClaimTemplate {
   readonly spec: PersistentVolumeClaim['spec']
 }
 
+export interface DaemonSet extends ApiObject {
+  readonly kind: 'DaemonSet'
+  readonly spec: {
+    readonly updateStrategy: {
+      readonly type: 'RollingUpdate' | 'OnDelete'
+      readonly rollingUpdate?: { readonly maxUnavailable: IntOrPercent; readonly maxSurge: IntOrPercent }
+    }
+    readonly revisionHistoryLimit: number
+    readonly minReadySeconds?: number
+    readonly selector: LabelSelector
+    readonly template: PodTemplateSpec
+  }
+  readonly status: {
+    readonly currentNumberScheduled: number
+    readonly desiredNumberScheduled: number
+    readonly numberMisscheduled: number
+    readonly numberReady: number
+    readonly numberAvailable?: number
+    readonly numberUnavailable?: number
+    readonly updatedNumberScheduled?: number
+    readonly observedGeneration?: number
+    readonly collisionCount?: number
+    readonly conditions?: readonly Condition[]
+  }
+}
+
 /** A template as it once was. Only its number changes, when it becomes the current one again. */
 export interface ControllerRevision extends ApiObject {
   readonly kind: 'ControllerRevision'

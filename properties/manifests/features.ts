@@ -15,6 +15,7 @@ export const notSimulated = (object: Manifest): readonly string[] => {
     case 'ReplicaSet':
     case 'ReplicationController':
     case 'StatefulSet':
+    case 'DaemonSet':
       return ofPodSpec(tree(tree(spec['template'])['spec']))
     case 'Job':
       return ofJob(spec)

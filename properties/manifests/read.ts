@@ -47,6 +47,7 @@ const KINDS_IN_ORDER = [
   'ReplicationController',
   'Deployment',
   'StatefulSet',
+  'DaemonSet',
   'Job',
   'CronJob',
 ]

@@ -6,6 +6,7 @@
 import fc from 'fast-check'
 import type { UserAction } from '../../model/state/plan.ts'
 import { applied } from '../generators/manifests.ts'
+import { daemonSets } from '../generators/daemonset.ts'
 import { planOf } from '../generators/plan.ts'
 import { cronJobs } from '../generators/cronjob.ts'
 import { jobs } from '../generators/job.ts'
@@ -21,6 +22,7 @@ const KINDS: readonly { readonly weight: number; readonly generator: WorkloadGen
   { weight: 1, generator: replicaSets },
   { weight: 3, generator: jobs },
   { weight: 2, generator: statefulSets },
+  { weight: 2, generator: daemonSets },
   { weight: 1, generator: cronJobs },
 ]
 
@@ -61,14 +63,14 @@ const everywhere: fc.Arbitrary<UserAction> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('Cordon'), node: fc.constantFrom(...NODE_NAMES), unschedulable: fc.boolean() }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('DeleteNode'), node: fc.constantFrom(...NODE_NAMES.slice(1)) }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('DeleteNode'), node: fc.constantFrom(...NODE_NAMES.slice(1)) }) },
 )
 
 export const workloads: Suite = {
   name: 'workloads',
   sentence: 'one or two workloads of any kind with their users, while controllers crash, hand over, and see late what they did',
   weight: 2,
-  concerns: ['RS-', 'STS-', 'VOL-', 'JOB-', 'TTL-', 'CJ-'],
+  concerns: ['RS-', 'STS-', 'DS-', 'VOL-', 'JOB-', 'TTL-', 'CJ-'],
   plans: fc.tuple(workload('one'), fc.option(workload('two'))).chain(([one, two]) => {
     const drawn = two === null ? [one] : [one, two]
     return planOf({

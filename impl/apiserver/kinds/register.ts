@@ -1,5 +1,6 @@
 /** The kinds that are more than stored data, by name. */
 import type { Resource } from '../../../model/state/resources.ts'
+import { daemonSet } from './daemonset.ts'
 import { customKind } from './custom.ts'
 import { customResourceDefinition } from './custom-resource-definition.ts'
 import { disruptionBudget } from './disruption-budget.ts'
@@ -19,6 +20,7 @@ const asItIs: Kind = { defaults: (spec) => spec }
 const KINDS: Readonly<Record<string, Kind>> = {
   CustomResourceDefinition: customResourceDefinition,
   CronJob: cronJob,
+  DaemonSet: daemonSet,
   Deployment: deployment,
   Job: job,
   Lease: asItIs,
