@@ -89,6 +89,10 @@ export class SchedulerCache implements Snapshot {
     return this.listed.images.get(name) ?? 0
   }
 
+  get hasImages(): boolean {
+    return this.listed.images.size > 0
+  }
+
   get withAffinity(): readonly NodeInfo[] {
     return this.affinityLists.any
   }

@@ -28,15 +28,41 @@ export interface Search {
   readonly examined: number
 }
 
+/** Why nodes would not do: as a map only when somebody looks, which is seldom where a node was found. */
+class Statuses {
+  private readonly nodes: string[] = []
+  private readonly reasons: Status[] = []
+  private map: Map<string, Status> | null = null
+
+  set(node: string, status: Status): void {
+    this.nodes.push(node)
+    this.reasons.push(status)
+  }
+
+  get all(): ReadonlyMap<string, Status> {
+    this.map ??= new Map(this.nodes.map((node, index) => [node, this.reasons[index] as Status]))
+    return this.map
+  }
+}
+
+const found = (cycle: Cycle, feasible: readonly NodeInfo[], statuses: Statuses, examined: number): Search => ({
+  cycle,
+  feasible,
+  examined,
+  get statuses() {
+    return statuses.all
+  },
+})
+
 /** start: the place in the snapshot's nodes to begin at. */
 export const search = (profile: Profile, snapshot: Snapshot, pod: PodInfo, start: number, random: Random): Search => {
   const { framework } = profile
   const cycle = framework.cycle(snapshot, random)
-  const statuses = new Map<string, Status>()
+  const statuses = new Statuses()
   const result = framework.preFilter(cycle, pod)
   if ('code' in result) {
     for (const node of snapshot.nodes) statuses.set(node.name, result)
-    return { cycle, feasible: [], statuses, examined: 0 }
+    return found(cycle, [], statuses, 0)
   }
   const { nodeNames } = result
   const nodes = nodeNames === null ? snapshot.nodes : snapshot.nodes.filter((node) => nodeNames.has(node.name))
@@ -50,8 +76,7 @@ export const search = (profile: Profile, snapshot: Snapshot, pod: PodInfo, start
   }
   const nominated = pod.pod.status?.nominatedNodeName ?? ''
   const promised = nominated === '' ? undefined : nodes.find((node) => node.name === nominated)
-  if (promised !== undefined && framework.filterWithNominated(cycle, pod, promised) === null)
-    return { cycle, feasible: [promised], statuses, examined: 0 }
+  if (promised !== undefined && framework.filterWithNominated(cycle, pod, promised) === null) return found(cycle, [promised], statuses, 0)
   const enough = enoughNodes(nodes.length, profile.percentageOfNodesToScore)
   const feasible: NodeInfo[] = []
   let examined = 0
@@ -62,7 +87,7 @@ export const search = (profile: Profile, snapshot: Snapshot, pod: PodInfo, start
     if (status === null) feasible.push(node)
     else statuses.set(node.name, status)
   }
-  return { cycle, feasible, statuses, examined }
+  return found(cycle, feasible, statuses, examined)
 }
 
 /** Negative: the first node comes first. */

@@ -19,7 +19,7 @@ export interface Status {
   readonly code: 'Unschedulable' | 'UnschedulableAndUnresolvable' | 'Skip' | 'Wait' | 'Pending' | 'Error'
   /** In the words of the upstream plugin. */
   readonly reasons: readonly string[]
-  /** Filled in by the framework. */
+  /** Filled in by the framework, unless the plugin has. */
   readonly plugin?: string
 }
 export const unschedulable = (...reasons: readonly string[]): Status => ({ code: 'Unschedulable', reasons })
@@ -54,6 +54,8 @@ export interface Snapshot {
   readonly antiAffinityPods: number
   /** Image name → on how many nodes it is. */
   imageNodes(name: string): number
+  /** Whether any node says which images it has. */
+  readonly hasImages: boolean
   readonly moment: Moment
   /** Hands on what changed since; returns until when. Null: it is too long ago, nodes have changed, or `follow` gave up. */
   replay(since: Moment, follow: (change: Change) => boolean): Moment | null
@@ -67,6 +69,8 @@ export class CycleState {
   readonly skipScore = new Set<string>()
   /** Of pods of this spec; null: nothing is to be remembered. */
   remembered: Remembered | null = null
+  /** Filters that are not local and have something to do with this pod; null: not worked out. */
+  filters: readonly Plugin[] | null = null
   /** Uids of pods that are to be tried at once, if they are parked. */
   readonly toActivate = new Set<string>()
 

@@ -5,6 +5,7 @@
  * name of pod signatures. Source: KEP-5598.
  */
 import type { Pod } from '../../model/state/objects.ts'
+import type { PodInfo } from './node-info.ts'
 
 const KNOWN_MOST = 2_000
 
@@ -33,16 +34,12 @@ export interface Likeness {
   readonly pod: number
 }
 
-const likenesses = new WeakMap<Pod, Likeness>()
+/** Told once for a pod, and kept with what else is known of it. */
+export const likenessOf = (info: PodInfo): Likeness => (info.likeness ??= tell(info.pod))
 
-export const likenessOf = (pod: Pod): Likeness => {
-  let likeness = likenesses.get(pod)
-  if (likeness === undefined) {
-    const { nodeName: _nodeName, ...spec } = pod.spec
-    const { namespace, labels, ownerReferences = [] } = pod.metadata
-    const text = JSON.stringify(spec)
-    likeness = { spec: numbers.of(text), pod: numbers.of(`${namespace} ${ownerReferences.length > 0} ${JSON.stringify(labels)} ${text}`) }
-    likenesses.set(pod, likeness)
-  }
-  return likeness
+const tell = (pod: Pod): Likeness => {
+  const { nodeName: _nodeName, ...spec } = pod.spec
+  const { namespace, labels, ownerReferences = [] } = pod.metadata
+  const text = JSON.stringify(spec)
+  return { spec: numbers.of(text), pod: numbers.of(`${namespace} ${ownerReferences.length > 0} ${JSON.stringify(labels)} ${text}`) }
 }

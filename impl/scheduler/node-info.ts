@@ -4,6 +4,7 @@
  * Source: kubernetes/kubernetes pkg/scheduler/framework/types.go.
  */
 import type { Node, Pod, PodAffinityTerm } from '../../model/state/objects.ts'
+import type { Likeness } from './likeness.ts'
 import { amountsOf, hostPortsOf, requestsOf, usualRequestsOf, type Amounts, type HostPort } from './request.ts'
 
 export interface WeightedTerm {
@@ -20,6 +21,8 @@ export interface PodInfo {
   readonly requiredAntiAffinity: readonly PodAffinityTerm[]
   readonly preferredAffinity: readonly WeightedTerm[]
   readonly preferredAntiAffinity: readonly WeightedTerm[]
+  /** Null: nobody has asked yet. */
+  likeness: Likeness | null
 }
 
 const known = new WeakMap<Pod, PodInfo>()
@@ -54,6 +57,7 @@ const describe = (pod: Pod): PodInfo => {
     requiredAntiAffinity: podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [],
     preferredAffinity: weighted(podAffinity),
     preferredAntiAffinity: weighted(podAntiAffinity),
+    likeness: null,
   }
 }
 

@@ -4,42 +4,13 @@
 import type { Cycle, Plugin, Status } from './framework.ts'
 import type { NodeInfo, PodInfo } from './node-info.ts'
 
-/** One plugin's scores, by the node's place. */
-export class RememberedScores {
-  private readonly generations: number[] = []
-  private readonly scores: number[] = []
-
-  /** What the plugin says of each node, in their order. */
-  of(plugin: Plugin, cycle: Cycle, pod: PodInfo, nodes: readonly NodeInfo[]): number[] {
-    const { generations, scores } = this
-    const found: number[] = []
-    for (const node of nodes) {
-      const { place } = node
-      if (generations[place] !== node.generation) {
-        const score = plugin.score?.(cycle, pod, node) ?? 0
-        this.fill(place)
-        generations[place] = node.generation
-        scores[place] = score
-      }
-      found.push(scores[place] as number)
-    }
-    return found
-  }
-
-  /** Without holes, which would make arrays slow. */
-  private fill(place: number): void {
-    while (this.generations.length <= place) {
-      this.generations.push(0)
-      this.scores.push(0)
-    }
-  }
-}
-
 /** Of pods of one spec. */
 export class Remembered {
   private readonly generations: number[] = []
   private readonly statuses: (Status | null)[] = []
-  private readonly scores = new Map<string, RememberedScores>()
+  /** When a node was last scored, by its place; and by plugin what it was then. */
+  private readonly scored: number[] = []
+  private readonly scores = new Map<string, number[]>()
 
   /** Undefined: nothing is known of the node as it is now. */
   status({ place, generation }: NodeInfo): Status | null | undefined {
@@ -55,13 +26,35 @@ export class Remembered {
     this.statuses[place] = status
   }
 
-  scoresOf(plugin: string): RememberedScores {
-    let scores = this.scores.get(plugin)
-    if (scores === undefined) {
-      scores = new RememberedScores()
-      this.scores.set(plugin, scores)
+  /** Asks each of the plugins about the nodes that have changed. Always the same plugins. */
+  score(plugins: readonly Plugin[], cycle: Cycle, pod: PodInfo, nodes: readonly NodeInfo[]): void {
+    const columns = plugins.map(({ name }) => this.columnOf(name))
+    for (const node of nodes) {
+      const { place, generation } = node
+      if (this.scored[place] === generation) continue
+      while (this.scored.length <= place) {
+        this.scored.push(0)
+        for (const column of columns) column.push(0)
+      }
+      this.scored[place] = generation
+      for (let index = 0; index < plugins.length; index++)
+        (columns[index] as number[])[place] = plugins[index]?.score?.(cycle, pod, node) ?? 0
     }
-    return scores
+  }
+
+  /** What a plugin says of each node, in their order. */
+  scoresOf(plugin: string, places: readonly number[]): number[] {
+    const column = this.columnOf(plugin)
+    return places.map((place) => column[place] as number)
+  }
+
+  private columnOf(plugin: string): number[] {
+    let column = this.scores.get(plugin)
+    if (column === undefined) {
+      column = []
+      this.scores.set(plugin, column)
+    }
+    return column
   }
 }
 

@@ -75,7 +75,7 @@ export class Framework {
 
   /** A status: no node will do. Otherwise the names of those that may, null for all. */
   preFilter(cycle: Cycle, pod: PodInfo): Status | { readonly nodeNames: ReadonlySet<string> | null } {
-    cycle.state.remembered = this.memory.of(likenessOf(pod.pod).spec)
+    cycle.state.remembered = this.memory.of(likenessOf(pod).spec)
     let nodeNames: ReadonlySet<string> | null = null
     for (const plugin of this.preFilters) {
       const result = plugin.preFilter?.(cycle, pod) ?? null
@@ -87,6 +87,8 @@ export class Framework {
         nodeNames = nodeNames === null ? own : nodeNames.intersection(own)
       }
     }
+    const { skipFilter } = cycle.state
+    cycle.state.filters = this.otherFilters.filter(({ name }) => !skipFilter.has(name))
     return { nodeNames }
   }
 
@@ -98,7 +100,7 @@ export class Framework {
       status = this.ask(this.localFilters, cycle, pod, node)
       remembered.remember(node, status)
     }
-    return status ?? this.ask(this.otherFilters, cycle, pod, node)
+    return status ?? this.ask(cycle.state.filters ?? this.otherFilters, cycle, pod, node)
   }
 
   private ask(filters: readonly Plugin[], cycle: Cycle, pod: PodInfo, node: NodeInfo): Status | null {
@@ -106,7 +108,7 @@ export class Framework {
     for (const plugin of filters) {
       if (skipFilter.size > 0 && skipFilter.has(plugin.name)) continue
       const status = plugin.filter?.(cycle, pod, node) ?? null
-      if (status !== null) return { ...status, plugin: plugin.name }
+      if (status !== null) return status.plugin === plugin.name ? status : { ...status, plugin: plugin.name }
     }
     return null
   }
@@ -159,26 +161,23 @@ export class Framework {
   }
 
   score(cycle: Cycle, pod: PodInfo, nodes: readonly NodeInfo[]): Scores {
-    for (const plugin of this.preScores) {
-      if (isSkip(plugin.preScore?.(cycle, pod, nodes))) cycle.state.skipScore.add(plugin.name)
-    }
+    const { skipScore, remembered } = cycle.state
+    for (const plugin of this.preScores) if (isSkip(plugin.preScore?.(cycle, pod, nodes))) skipScore.add(plugin.name)
+    const scorers = this.scorers.filter(({ plugin }) => !skipScore.has(plugin.name))
+    const local = scorers.flatMap(({ plugin }) => (plugin.local === true ? [plugin] : []))
+    remembered?.score(local, cycle, pod, nodes)
+    const places = nodes.map(({ place }) => place)
     const totals = nodes.map(() => 0)
     const byPlugin = new Map<string, readonly number[]>()
-    for (const { plugin, weight } of this.scorers) {
-      if (cycle.state.skipScore.has(plugin.name)) continue
-      const scores = this.rawScores(plugin, cycle, pod, nodes)
+    for (const { plugin, weight } of scorers) {
+      const scores =
+        plugin.local === true && remembered !== null
+          ? remembered.scoresOf(plugin.name, places)
+          : nodes.map((node) => plugin.score?.(cycle, pod, node) ?? 0)
       plugin.normalize?.(cycle, pod, scores, nodes)
       byPlugin.set(plugin.name, scores)
       for (let index = 0; index < scores.length; index++) totals[index] = (totals[index] as number) + (scores[index] as number) * weight
     }
     return { totals, byPlugin }
-  }
-
-  private rawScores(plugin: Plugin, cycle: Cycle, pod: PodInfo, nodes: readonly NodeInfo[]): number[] {
-    const { remembered } = cycle.state
-    if (plugin.local === true && remembered !== null) return remembered.scoresOf(plugin.name).of(plugin, cycle, pod, nodes)
-    const scores: number[] = []
-    for (const node of nodes) scores.push(plugin.score?.(cycle, pod, node) ?? 0)
-    return scores
   }
 }

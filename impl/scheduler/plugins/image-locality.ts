@@ -3,7 +3,7 @@
  *
  * Source: kubernetes/kubernetes pkg/scheduler/framework/plugins/imagelocality/image_locality.go.
  */
-import { SCORE_MOST, type Plugin } from '../framework.ts'
+import { SCORE_MOST, SKIP, type Plugin } from '../framework.ts'
 import type { NodeInfo } from '../node-info.ts'
 
 const MEBI = 1024 * 1024
@@ -18,6 +18,8 @@ const sizeOn = ({ node }: NodeInfo, image: string): number =>
 
 export const imageLocality: Plugin = {
   name: 'ImageLocality',
+  // All would score the same.
+  preScore: ({ snapshot }) => (snapshot.hasImages ? null : SKIP),
   score: ({ snapshot }, { pod }, node) => {
     if ((node.node.status.images ?? []).length === 0) return 0
     const containers = [...(pod.spec.initContainers ?? []), ...pod.spec.containers]

@@ -155,7 +155,7 @@ const keptNotes = (kept: Kept<KeptNotes>, cycle: Cycle, pod: PodInfo, own: boole
   const { snapshot } = cycle
   return kept.get(
     snapshot,
-    String(likenessOf(pod.pod).pod),
+    String(likenessOf(pod).pod),
     () => {
       const notes = new Notes(new Counts(), new Counts(), new Counts())
       for (const node of own ? snapshot.nodes : snapshot.withRequiredAntiAffinity)
@@ -181,7 +181,7 @@ const keptScores = (kept: Kept<KeptScores>, cycle: Cycle, pod: PodInfo, rules: R
   const { snapshot } = cycle
   return kept.get(
     snapshot,
-    String(likenessOf(pod.pod).pod),
+    String(likenessOf(pod).pod),
     () => {
       const scores = new Counts()
       for (const node of own ? snapshot.nodes : snapshot.withAffinity)

@@ -7,7 +7,17 @@ import type { LabelSelector, Pod, Taint, TopologySpreadConstraint } from '../../
 import { naturalLog } from '../../logarithm.ts'
 import { selects } from '../../selector.ts'
 import { tolerates } from '../../taints.ts'
-import { SCORE_MOST, SKIP, unresolvable, unschedulable, type Change, type Cycle, type Plugin, type Snapshot } from '../framework.ts'
+import {
+  SCORE_MOST,
+  SKIP,
+  unresolvable,
+  unschedulable,
+  type Change,
+  type Cycle,
+  type Plugin,
+  type Snapshot,
+  type Status,
+} from '../framework.ts'
 import { Kept } from '../kept.ts'
 import { likenessOf } from '../likeness.ts'
 import type { NodeInfo, PodInfo } from '../node-info.ts'
@@ -24,6 +34,12 @@ const SYSTEM_DEFAULTS: readonly TopologySpreadConstraint[] = [
   { topologyKey: HOSTNAME, whenUnsatisfiable: 'ScheduleAnyway', maxSkew: 3 },
   { topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway', maxSkew: 5 },
 ]
+
+const NO_TOPOLOGY: Status = {
+  ...unresolvable("node(s) didn't match pod topology spread constraints (missing required label)"),
+  plugin: NAME,
+}
+const TOO_MANY: Status = { ...unschedulable("node(s) didn't match pod topology spread constraints"), plugin: NAME }
 
 interface Constraint {
   readonly maxSkew: number
@@ -98,16 +114,39 @@ class Spread {
   readonly domains: readonly Map<string, number>[]
   /** The fewest in any domain, for each constraint, as far as somebody asked since it changed. */
   private readonly fewest: (number | undefined)[] = []
+  /** Of each constraint: whether one pod more would be too many for a domain, as far as somebody asked since it changed. */
+  private readonly full: Map<string, boolean>[]
+  /** Of each constraint: the domain of each node, by the node's place. */
+  private readonly byPlace: readonly (string | undefined)[][]
 
-  constructor(constraints: readonly Constraint[], domains: readonly Map<string, number>[]) {
+  constructor(constraints: readonly Constraint[], domains: readonly Map<string, number>[], byPlace: readonly (string | undefined)[][]) {
     this.constraints = constraints
     this.domains = domains
+    this.byPlace = byPlace
+    this.full = constraints.map(() => new Map<string, boolean>())
+  }
+
+  domainOf(index: number, { place, node }: NodeInfo): string | undefined {
+    if (place >= 0) return this.byPlace[index]?.[place]
+    return node.metadata.labels?.[(this.constraints[index] as Constraint).topologyKey]
   }
 
   add(index: number, domain: string, by: number): void {
     const own = this.domains[index] as Map<string, number>
     own.set(domain, (own.get(domain) ?? 0) + by)
     this.fewest[index] = undefined
+    this.full[index]?.clear()
+  }
+
+  /** pod: any of those that are alike. */
+  isFull(index: number, domain: string, pod: Pod): boolean {
+    const known = this.full[index]?.get(domain)
+    if (known !== undefined) return known
+    const { maxSkew, selector } = this.constraints[index] as Constraint
+    const self = Number(selects(selector, pod.metadata.labels))
+    const full = (this.domains[index]?.get(domain) ?? 0) + self - this.least(index) > maxSkew
+    this.full[index]?.set(domain, full)
+    return full
   }
 
   /** The fewest in any domain; 0 where there are too few domains. */
@@ -127,6 +166,7 @@ class Spread {
     return new Spread(
       this.constraints,
       this.domains.map((domains) => new Map(domains)),
+      this.byPlace,
     )
   }
 }
@@ -134,11 +174,21 @@ class Spread {
 const isCounted = ({ selector }: Constraint, { metadata: { namespace } }: Pod, { metadata }: Pod): boolean =>
   metadata.namespace === namespace && metadata.deletionTimestamp === undefined && selects(selector, metadata.labels)
 
+const placesOf = (nodes: readonly NodeInfo[], topologyKey: string): (string | undefined)[] => {
+  const domains: (string | undefined)[] = []
+  for (const { place, node } of nodes) {
+    while (domains.length <= place) domains.push(undefined)
+    domains[place] = node.metadata.labels?.[topologyKey]
+  }
+  return domains
+}
+
 /** Each domain of the nodes that count, and how many pods it has. requireAll: a node counts only with every topology. */
 const countSpread = (pod: Pod, constraints: readonly Constraint[], nodes: readonly NodeInfo[], requireAll: boolean): Spread => {
   const spread = new Spread(
     constraints,
     constraints.map(() => new Map<string, number>()),
+    constraints.map(({ topologyKey }) => placesOf(nodes, topologyKey)),
   )
   for (const node of nodes) {
     if (requireAll && !hasAll(constraints, node)) continue
@@ -162,13 +212,13 @@ const follow = (spread: Spread, pod: Pod, { info, node, by }: Change, requireAll
 }
 
 /** The same for all pods that are alike: counted once, and followed. */
-const kept = (by: Kept<Spread>, snapshot: Snapshot, pod: Pod, constraints: readonly Constraint[], requireAll: boolean): Spread =>
+const kept = (by: Kept<Spread>, snapshot: Snapshot, info: PodInfo, constraints: readonly Constraint[], requireAll: boolean): Spread =>
   by.get(
     snapshot,
-    String(likenessOf(pod).pod),
-    () => countSpread(pod, constraints, snapshot.nodes, requireAll),
+    String(likenessOf(info).pod),
+    () => countSpread(info.pod, constraints, snapshot.nodes, requireAll),
     (spread, change) => {
-      if (snapshot.node(change.node.name) !== undefined) follow(spread, pod, change, requireAll)
+      if (snapshot.node(change.node.name) !== undefined) follow(spread, info.pod, change, requireAll)
       return true
     },
   )
@@ -198,31 +248,30 @@ export const podTopologySpread = ({ defaultingType = 'System', defaultConstraint
   const soft = new Kept<Spread>()
   return {
     name: NAME,
-    preFilter: ({ snapshot, state }, { pod }) => {
-      const constraints = constraintsOf(pod, 'DoNotSchedule', defaults)
+    preFilter: ({ snapshot, state }, info) => {
+      const constraints = constraintsOf(info.pod, 'DoNotSchedule', defaults)
       if (constraints.length === 0) return SKIP
-      state.write(NAME, kept(hard, snapshot, pod, constraints, true))
+      state.write(NAME, kept(hard, snapshot, info, constraints, true))
       return null
     },
     addPod: (cycle, pod, other, node) => updated(cycle, pod, other, node, 1),
     removePod: (cycle, pod, other, node) => updated(cycle, pod, other, node, -1),
-    filter: ({ state }, { pod }, { node }) => {
+    filter: ({ state }, { pod }, node) => {
       const spread = state.read<Spread>(NAME)
-      for (const [index, constraint] of spread.constraints.entries()) {
-        const value = node.metadata.labels?.[constraint.topologyKey]
-        if (value === undefined) return unresolvable("node(s) didn't match pod topology spread constraints (missing required label)")
-        const self = selects(constraint.selector, pod.metadata.labels) ? 1 : 0
-        const skew = (spread.domains[index]?.get(value) ?? 0) + self - spread.least(index)
-        if (skew > constraint.maxSkew) return unschedulable("node(s) didn't match pod topology spread constraints")
+      for (let index = 0; index < spread.constraints.length; index++) {
+        const value = spread.domainOf(index, node)
+        if (value === undefined) return NO_TOPOLOGY
+        if (spread.isFull(index, value, pod)) return TOO_MANY
       }
       return null
     },
-    preScore: ({ snapshot, state }, { pod }, nodes) => {
+    preScore: ({ snapshot, state }, info, nodes) => {
+      const { pod } = info
       const constraints = constraintsOf(pod, 'ScheduleAnyway', defaults)
       if (constraints.length === 0) return SKIP
       // The system's own defaults are no reason to leave a node without a zone out.
       const all = (pod.spec.topologySpreadConstraints ?? []).length > 0 || defaultingType === 'List'
-      const spread = kept(soft, snapshot, pod, constraints, all)
+      const spread = kept(soft, snapshot, info, constraints, all)
       state.write(`${NAME} score`, scoreNotes(spread, nodes, all))
       return null
     },
