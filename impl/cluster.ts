@@ -31,6 +31,13 @@ const startingAt = <T>(items: readonly T[], index: number): readonly T[] => {
   return [...items.slice(place), ...items.slice(0, place)]
 }
 
+/** A controller of the user's own: its processes and their Lease are named after it. */
+export interface Operator {
+  readonly name: string
+  /** Anew for each of its processes. */
+  controllers(process: string): readonly Controller[]
+}
+
 export class Cluster {
   readonly members: readonly string[]
   /** Processes of etcd that wait to be added as members. */
@@ -39,6 +46,9 @@ export class Cluster {
   /** Members that were removed and were given empty disks. */
   private readonly wiped = new Set<string>()
   readonly apiservers: readonly string[]
+  /** Processes of the user's own controller. */
+  readonly operators: readonly string[]
+  private readonly preferred = new Map<string, string>()
   readonly machinesOfControlPlane: readonly string[]
   private readonly world: ClusterWorld
   private readonly shape: ClusterShape
@@ -52,7 +62,7 @@ export class Cluster {
   /** Who leads, as far as anybody has said: role → process. */
   private readonly leaders = new Map<string, string>()
 
-  constructor(world: ClusterWorld, shape: ClusterShape, weather: Weather) {
+  constructor(world: ClusterWorld, shape: ClusterShape, weather: Weather, operator: Operator | null = null) {
     this.world = world
     this.shape = shape
     this.weather = weather
@@ -63,7 +73,9 @@ export class Cluster {
     this.apiservers = numbered('kube-apiserver', shape.apiservers)
     const planes = Math.max(shape.members, shape.apiservers, shape.controllerManagers, shape.schedulers)
     this.machinesOfControlPlane = numbered('control-plane', planes)
+    this.operators = operator === null ? [] : numbered(operator.name, shape.operators ?? 0)
     this.layOutControlPlane()
+    if (operator !== null) this.layOutOperators(operator)
     this.layOutNodes()
     if (shape.apiservers > 0) {
       this.machine(WORKSTATION)
@@ -96,6 +108,18 @@ export class Cluster {
           machine,
           scheduler({ endpoints, timings, configuration: shape.schedulerConfiguration ?? {} }),
         )
+    }
+  }
+
+  /** As pods would, they run on machines of the control plane, each elected among its peers. */
+  private layOutOperators(operator: Operator): void {
+    const { apiservers: endpoints, shape, machinesOfControlPlane: machines } = this
+    for (const [index, process] of this.operators.entries()) {
+      this.process(process, machines[index % machines.length] as string, (host) => {
+        const first = this.preferred.get(process)
+        const options = { endpoints, timings: shape.timings, lease: operator.name, controllers: operator.controllers(process) }
+        return runControllers(host, first === undefined ? options : { ...options, first })
+      })
     }
   }
 
@@ -254,6 +278,32 @@ export class Cluster {
 
   private tell(process: string, message: Message): void {
     if (this.world.isUp(process) && !this.world.isPaused(process)) this.live.get(process)?.receive('environment', message)
+  }
+
+  /** The caches of an API server, or that of one resource, stand still until the function returned is called. */
+  private freeze(name: string, resource: string | null): (() => void) | null {
+    const process = this.live.get(name)
+    if (!(process instanceof Apiserver) || !this.world.isUp(name)) return null
+    process.freezeCaches(true, resource ?? undefined)
+    return () => {
+      if (this.live.get(name) === process) process.freezeCaches(false, resource ?? undefined)
+    }
+  }
+
+  /** The process of a user's own controller, and an API server it does not use, whose view of a resource stands still from now on. */
+  divert(target: string, resource: string | null): { readonly process: string; readonly server: string; readonly thaw: () => void } | null {
+    const process = this.processFor(target)
+    const own = process === null || !this.world.isUp(process) ? undefined : this.live.get(process)
+    if (process === null || !this.operators.includes(process) || !(own instanceof ControllersProcess)) return null
+    const server = this.apiservers.find((one) => one !== own.endpoint && this.world.isUp(one))
+    const thaw = server === undefined ? null : this.freeze(server, resource)
+    return server === undefined || thaw === null ? null : { process, server, thaw }
+  }
+
+  /** Where a process of a user's own controller connects first when it starts. Null: anywhere. */
+  prefer(process: string, server: string | null): void {
+    if (server === null) this.preferred.delete(process)
+    else this.preferred.set(process, server)
   }
 
   /** Faults that are of the processes' own making. Returns what ends it, or null when there is no such process. */

@@ -5,7 +5,8 @@
  */
 import { Tinypool } from 'tinypool'
 import type { Bug } from './bugs/bug.ts'
-import type { Job, JobResult, RunReport, SuiteChoice } from './job.ts'
+import { InputError } from './input.ts'
+import type { BadInput, Job, JobResult, RunReport, SuiteChoice } from './job.ts'
 import type { Shrunk } from './shrink.ts'
 
 export interface CampaignOptions {
@@ -70,8 +71,11 @@ export class Workers {
     })
   }
 
-  run(job: Job): Promise<JobResult> {
-    return this.pool.run(job) as Promise<JobResult>
+  /** Throws InputError when what the user brought along is at fault. */
+  async run(job: Job): Promise<Exclude<JobResult, BadInput>> {
+    const result = (await this.pool.run(job)) as JobResult
+    if (result.kind === 'bad input') throw new InputError(result.where, result.problem)
+    return result
   }
 
   async shrink(failure: Failure, seed: string, triesMost: number): Promise<Shrunk> {

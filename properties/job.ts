@@ -1,21 +1,26 @@
 /** What a worker is asked to do: one run of a suite, or the shrinking of one failure. */
 import fc from 'fast-check'
-import type { Pending } from '../model/invariant.ts'
+import type { Invariant, Pending } from '../model/invariant.ts'
 import { INVARIANTS } from '../model/register.ts'
 import type { ClusterShape, Manifest, Plan } from '../model/state/plan.ts'
 import { createHash } from 'node:crypto'
 import { examine, violatedIds } from './examine.ts'
+import { InputError } from './input.ts'
 import type { Verdict } from './judge.ts'
+import { claimsOf } from './plugin/claims.ts'
+import { loadPlugin, type LoadedPlugin } from './plugin/load.ts'
 import { shrink, type Shrunk } from './shrink.ts'
 import { simulated } from './subjects/simulated.ts'
+import { controllerSuite } from './suites/controller.ts'
 import { manifestSuite } from './suites/manifests.ts'
 import { suiteNamed } from './suites/register.ts'
 import type { Suite } from './suites/suite.ts'
 
-/** Which suite: one of the register, or the user's manifests on a cluster. */
+/** Which suite: one of the register, the user's manifests on a cluster, or a controller of the user's own in one. */
 export type SuiteChoice =
   | { readonly kind: 'register'; readonly name: string }
   | { readonly kind: 'manifests'; readonly manifests: readonly Manifest[]; readonly cluster: ClusterShape }
+  | { readonly kind: 'controller'; readonly module: string; readonly cluster: ClusterShape }
 
 export interface RunJob {
   readonly kind: 'run'
@@ -61,9 +66,25 @@ export interface ExamineReport {
   readonly kind: 'examine'
   readonly examined: ReturnType<typeof examine>
 }
-export type JobResult = RunReport | Shrunk | ExamineReport
+/** What the user brought along turned out to be wrong. */
+export interface BadInput {
+  readonly kind: 'bad input'
+  readonly where: string
+  readonly problem: string
+}
+export type JobResult = RunReport | Shrunk | ExamineReport | BadInput
 
-export const suiteOf = (choice: SuiteChoice): Suite => {
+/** The module of the user's own controller that a job needs; null: none. */
+const moduleOf = (job: Job): string | null => {
+  if (job.kind === 'examine') return job.plan.controller?.module ?? null
+  return job.suite.kind === 'controller' ? job.suite.module : null
+}
+
+export const suiteOf = (choice: SuiteChoice, own: LoadedPlugin | null): Suite => {
+  if (choice.kind === 'controller') {
+    if (own === null) throw new Error('the suite of a controller needs its module')
+    return controllerSuite(own, choice.cluster)
+  }
   if (choice.kind === 'manifests') return manifestSuite(choice.manifests, choice.cluster)
   const suite = suiteNamed(choice.name)
   if (suite === undefined) throw new Error(`no suite ${choice.name}`)
@@ -83,28 +104,51 @@ export const planOfRun = (suite: Suite, seed: string, index: number): Plan => {
   return plan
 }
 
-export const perform = (job: Job): JobResult => {
-  const subject = simulated()
-  switch (job.kind) {
-    case 'run':
-      return performRun(job)
-    case 'shrink': {
-      const suite = suiteOf(job.suite)
-      const asked = INVARIANTS.filter((invariant) => invariant.id === job.invariant)
-      const fails = (plan: Plan): boolean => violatedIds(examine(plan, subject, asked).verdict).length > 0
-      return shrink(suite.plans, drawing(suite.name, job.seed, job.index), fails, job.triesMost)
-    }
-    case 'examine':
-      return { kind: 'examine', examined: examine(job.plan, subject) }
+export const perform = async (job: Job): Promise<JobResult> => {
+  try {
+    const module = moduleOf(job)
+    return performWith(job, module === null ? null : await loadPlugin(module))
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error
+    return { kind: 'bad input', where: error.where, problem: error.problem }
   }
 }
 
-const performRun = (job: RunJob): RunReport => {
-  const began = performance.now()
-  const suite = suiteOf(job.suite)
+const performWith = (job: Job, own: LoadedPlugin | null): JobResult => {
+  const invariants = own === null ? INVARIANTS : [...claimsOf(own), ...INVARIANTS]
+  switch (job.kind) {
+    case 'run':
+      return performRun(job, own, invariants)
+    case 'shrink':
+      return performShrink(job, own, invariants)
+    case 'examine':
+      return { kind: 'examine', examined: examine(job.plan, simulated(own), invariants) }
+  }
+}
+
+const performShrink = (job: ShrinkJob, own: LoadedPlugin | null, invariants: readonly Invariant[]): Shrunk => {
+  const subject = simulated(own)
+  const suite = suiteOf(job.suite, own)
+  const asked = invariants.filter((invariant) => invariant.id === job.invariant)
   const plan = planOfRun(suite, job.seed, job.index)
-  const examined = examine(plan, simulated())
-  const other = job.twice ? simulated().run(plan).hash : examined.hash
+  const first = own === null ? null : examine(plan, subject, asked)
+  // What hangs costs as long as is waited for it, each time: all that can be said for sure is what came before.
+  const hung = first?.history.find((seen) => seen.kind === 'ProcessEnded' && seen.reason.startsWith('hang'))
+  if (hung !== undefined) {
+    const actions = plan.actions.filter(({ atMs }) => atMs <= hung.atMs)
+    return { kind: 'shrunk', plan: { ...plan, actions }, minimal: false, tries: 1, actionsBefore: plan.actions.length }
+  }
+  const fails = (tried: Plan): boolean => violatedIds(examine(tried, subject, asked).verdict).length > 0
+  return shrink(suite.plans, drawing(suite.name, job.seed, job.index), fails, job.triesMost)
+}
+
+const performRun = (job: RunJob, own: LoadedPlugin | null, invariants: readonly Invariant[]): RunReport => {
+  const began = performance.now()
+  const suite = suiteOf(job.suite, own)
+  const plan = planOfRun(suite, job.seed, job.index)
+  const subject = simulated(own)
+  const examined = examine(plan, subject, invariants)
+  const other = job.twice ? subject.run(plan).hash : examined.hash
   const faults: Record<string, number> = {}
   for (const seen of examined.history) {
     if (seen.kind !== 'FaultChanged' || seen.outcome !== 'begun') continue

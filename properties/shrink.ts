@@ -144,10 +144,13 @@ const fewerNodes: Simplification = (plan) => {
   return spokenOf ? [] : [{ ...plan, cluster: { ...plan.cluster, nodes: plan.cluster.nodes.slice(0, -1) } }]
 }
 
+type Counted = 'members' | 'apiservers' | 'controllerManagers' | 'schedulers' | 'operators' | 'etcdClients'
+const count = (plan: Plan, field: Counted): number => plan.cluster[field] ?? 0
+
 const fewer =
-  (field: 'members' | 'apiservers' | 'controllerManagers' | 'schedulers' | 'etcdClients', least: number, step = 1): Simplification =>
+  (field: Counted, least: number, step = 1): Simplification =>
   (plan) =>
-    plan.cluster[field] - step >= least ? [{ ...plan, cluster: { ...plan.cluster, [field]: plan.cluster[field] - step } }] : []
+    count(plan, field) - step >= least ? [{ ...plan, cluster: { ...plan.cluster, [field]: count(plan, field) - step } }] : []
 
 const calmer: Simplification = (plan) => {
   const { armed: _armed, ...parts } = CALM_WEATHER
@@ -182,6 +185,7 @@ const simpler: readonly Simplification[] = [
   fewer('apiservers', 1),
   fewer('controllerManagers', 1),
   fewer('schedulers', 1),
+  fewer('operators', 1),
   fewer('etcdClients', 1),
   calmer,
   shorterStorm,

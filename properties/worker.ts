@@ -18,4 +18,4 @@ const setup = given as WorkerSetup
 if (setup.bug !== null) plant(setup.bug)
 const { perform } = await import('./job.ts')
 
-export default (job: Job): JobResult => perform(job)
+export default (job: Job): Promise<JobResult> => perform(job)

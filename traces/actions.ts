@@ -162,6 +162,10 @@ export const describeFault = (fault: Fault): string => {
       return `crash ${fault.target} after ${fault.writes} more writes, restart after ${span(fault.restartMs)}`
     case 'FreezeCache':
       return `freeze the watch caches of ${fault.target} for ${span(fault.forMs)}`
+    case 'TimeTravel':
+      return `an apiserver stops seeing ${fault.resource ?? 'anything'}, after ${span(fault.lagMs)} ${fault.target} restarts against it (down for ${span(fault.restartMs)}), and it sees again after ${span(fault.forMs)}`
+    case 'MissEvents':
+      return `${fault.target} misses what happens to ${fault.resource ?? 'everything'} for ${span(fault.forMs)}`
     case 'BreakConnections':
       return `break the connections of ${fault.target}`
     case 'ExpireWatches':

@@ -15,6 +15,8 @@ import type { ApiClient, Creation, ListOptions, ObjectName, Result } from './api
 export interface ClientOptions {
   readonly endpoints: readonly string[]
   readonly timeoutMs: number
+  /** The endpoint it connects to first; absent: any. */
+  readonly first?: string
 }
 
 export interface WatchRequest {
@@ -58,7 +60,8 @@ export class Client implements ApiClient {
   constructor(host: ClusterHost, options: ClientOptions) {
     this.host = host
     this.options = options
-    this.place = host.random('endpoint').below(options.endpoints.length)
+    const drawn = host.random('endpoint').below(options.endpoints.length)
+    this.place = options.first === undefined ? drawn : Math.max(0, options.endpoints.indexOf(options.first))
   }
 
   /** The apiserver it uses, or tries next. */

@@ -16,6 +16,8 @@ export interface ControllersOptions {
   /** Name of the Lease they are elected by; null: every process works. */
   readonly lease: string | null
   readonly controllers: readonly Controller[]
+  /** The endpoint it connects to first; absent: any. */
+  readonly first?: string
   /** Watch only what this selects, by resource. */
   readonly fieldSelectors?: Readonly<Record<string, string>>
 }
@@ -38,7 +40,8 @@ export class ControllersProcess implements ClusterProcess {
   constructor(host: ClusterHost, options: ControllersOptions) {
     this.host = host
     this.options = options
-    this.client = new Client(host, { endpoints: options.endpoints, timeoutMs: TIMEOUT_MS })
+    const { endpoints, first } = options
+    this.client = new Client(host, { endpoints, timeoutMs: TIMEOUT_MS, ...(first === undefined ? {} : { first }) })
   }
 
   start(): void {
@@ -55,6 +58,11 @@ export class ControllersProcess implements ClusterProcess {
 
   accept(): never {
     throw new Error('nobody connects to a controller')
+  }
+
+  /** The API server it talks to. */
+  get endpoint(): string {
+    return this.client.endpoint
   }
 
   /** Its informers, or that of one resource, miss what happens until the function returned is called. Null: it has none. */

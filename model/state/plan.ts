@@ -74,6 +74,8 @@ export interface ClusterShape {
   readonly apiservers: number
   readonly controllerManagers: number
   readonly schedulers: number
+  /** Processes of the user's own controller. Absent: none. */
+  readonly operators?: number
   readonly nodes: readonly NodeShape[]
   /** A KubeSchedulerConfiguration for every scheduler. Absent: the default profile. */
   readonly schedulerConfiguration?: unknown
@@ -148,6 +150,20 @@ export type Fault =
   | { readonly kind: 'CrashBetweenWrites'; readonly target: Target; readonly writes: number; readonly restartMs: number }
   /** The apiserver's watch caches stop following the store while it goes on serving. */
   | { readonly kind: 'FreezeCache'; readonly target: Target; readonly forMs: number }
+  /**
+   * An API server that the process does not use stops seeing a resource (null: any); after so long the process restarts,
+   * against that server: its caches begin in the past. After `forMs` more the server sees again.
+   */
+  | {
+      readonly kind: 'TimeTravel'
+      readonly target: Target
+      readonly resource: string | null
+      readonly lagMs: number
+      readonly restartMs: number
+      readonly forMs: number
+    }
+  /** The process's informers of a resource (null: all) miss what happens; then they list, and see only how it ended. */
+  | { readonly kind: 'MissEvents'; readonly target: Target; readonly resource: string | null; readonly forMs: number }
   /** All API connections of a process break at once: every informer must resume or relist. */
   | { readonly kind: 'BreakConnections'; readonly target: Target }
   /**
@@ -256,6 +272,18 @@ export interface Plan {
   readonly calmMs: number
   /** How long no write but heartbeats may follow convergence; the run ends after it. */
   readonly quietMs: number
+  /** The user's own controller that runs in this cluster. Absent: none. */
+  readonly controller?: ControllerModule
+}
+
+/** Where a controller of one's own comes from. */
+export interface ControllerModule {
+  /** Its processes are '<name>-0' and so on, their Lease is called so. */
+  readonly name: string
+  /** Path of the module, as it was given. */
+  readonly module: string
+  /** Over its sources, 16 hex digits. */
+  readonly hash: string
 }
 
 /** An object as a user writes it: not yet defaulted. Validated against the kind's schema before it gets here. */

@@ -14,6 +14,9 @@ export interface Targets {
   readonly durable: readonly Target[]
   /** Clients of the API that write. */
   readonly writers: readonly Target[]
+  /** Processes of the user's own controller, and the resources it watches. */
+  readonly operators?: readonly Target[]
+  readonly watched?: readonly string[]
   /** Zones that may be lost as a whole, for longer than the loss of a node goes unnoticed. */
   readonly zones?: readonly string[]
 }
@@ -98,6 +101,22 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
       restartMs: span(10, 10_000),
     }),
   FreezeCache: ({ apiservers }) => fc.record({ kind: fc.constant('FreezeCache'), target: from(apiservers), forMs: span(500, 40_000) }),
+  TimeTravel: ({ operators = [], watched = [] }) =>
+    fc.record({
+      kind: fc.constant('TimeTravel'),
+      target: from(operators),
+      resource: fc.constantFrom(null, ...watched),
+      lagMs: span(1_000, 30_000),
+      restartMs: span(10, 2_000),
+      forMs: span(2_000, 30_000),
+    }),
+  MissEvents: ({ operators = [], watched = [] }) =>
+    fc.record({
+      kind: fc.constant('MissEvents'),
+      target: from(operators),
+      resource: fc.constantFrom(null, ...watched),
+      forMs: span(1_000, 60_000),
+    }),
   BreakConnections: ({ writers }) => fc.record({ kind: fc.constant('BreakConnections'), target: from(writers) }),
   ExpireWatches: ({ writers }) => fc.record({ kind: fc.constant('ExpireWatches'), target: from(writers), forMs: span(500, 20_000) }),
   TimeTravel: ({ writers }) =>

@@ -101,6 +101,8 @@ const FAULT_KINDS: ReadonlySet<string> = new Set<FaultKind>([
   'DeposeElected',
   'CrashBetweenWrites',
   'FreezeCache',
+  'TimeTravel',
+  'MissEvents',
   'BreakConnections',
   'ExpireWatches',
   'TimeTravel',

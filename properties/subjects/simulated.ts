@@ -3,7 +3,7 @@
  *
  * A run ends when the cluster has converged and stayed quiet for as long as the plan asks, or when its time is up.
  */
-import { Cluster } from '../../impl/cluster.ts'
+import { Cluster, type Operator } from '../../impl/cluster.ts'
 import type { Message, Sighting } from '../../impl/wire.ts'
 import { Fold } from '../../model/fold.ts'
 import type { Pending } from '../../model/invariant.ts'
@@ -16,16 +16,32 @@ import type { Cluster as State } from '../../model/state/cluster.ts'
 import { FaultDriver, type FaultReport, type Group, type WorldFault } from '../../sim/faults.ts'
 import { World } from '../../sim/world.ts'
 import { isFault } from '../generators/plan.ts'
+import { pendingOf } from '../plugin/claims.ts'
+import { Activity, guarded } from '../plugin/guard.ts'
+import type { LoadedPlugin } from '../plugin/load.ts'
+import { ends, HANG_MS } from '../plugin/watchdog.ts'
 import { Recorder } from './recorder.ts'
 import type { Run, Subject } from './subject.ts'
+
+/** Faults that are of the processes' own making, or take more than one step. */
+type OfProcesses = 'FreezeCache' | 'BreakConnections' | 'MissEvents' | 'TimeTravel' | 'DeposeElected'
 
 /** How often the calm phase looks whether anything still waits. */
 const LOOK_MS = 1_000
 
-export const simulated = (): Subject => ({ name: 'the reference implementation, simulated', run: (plan) => new Simulation(plan).run() })
+export const simulated = (own: LoadedPlugin | null = null, hangMs: number = HANG_MS): Subject => ({
+  name: 'the reference implementation, simulated',
+  run: (plan) => new Simulation(plan, own, hangMs).run(),
+})
+
+/** A user's own controller gave up: nothing that follows would say more. */
+class Stopped extends Error {}
 
 class Simulation {
   private readonly plan: Plan
+  private readonly own: LoadedPlugin | null
+  private readonly hangMs: number
+  private readonly activity = new Activity()
   private readonly recorder = new Recorder()
   private readonly fold = new Fold()
   private readonly world: World<Message, Sighting>
@@ -41,8 +57,10 @@ class Simulation {
   /** Told of each entry that a member comes to know committed. */
   private readonly commitWatchers = new Set<(member: string) => void>()
 
-  constructor(plan: Plan) {
+  constructor(plan: Plan, own: LoadedPlugin | null, hangMs: number) {
     this.plan = plan
+    this.own = own
+    this.hangMs = hangMs
     const { weather } = plan
     this.world = new World<Message, Sighting>({
       seed: plan.seed,
@@ -52,22 +70,16 @@ class Simulation {
       lifeChanged: (atMs, process, machine, started, reason) =>
         this.see(atMs, { kind: started ? 'ProcessStarted' : 'ProcessEnded', process, machine, reason }),
     })
-    this.cluster = new Cluster(this.world, plan.cluster, weather)
+    const operator: Operator | null =
+      own === null ? null : { name: own.plugin.name, controllers: (process) => guarded(process, own.plugin.controllers, this.activity) }
+    this.cluster = new Cluster(this.world, plan.cluster, weather, operator)
     this.faults = new FaultDriver(this.world, this.budget(), isWrite, isSaying)
   }
 
   run(): Run {
     const { plan, world } = this
-    this.see(0, { kind: 'PhaseBegan', phase: 'storm' })
-    this.cluster.start()
-    for (const { atMs, do: action } of plan.actions) world.at(Math.min(atMs, plan.stormMs), () => this.act(action))
-    world.runUntil(plan.stormMs)
-    for (const end of [...this.strikes]) end()
-    this.faults.healAll()
-    this.cluster.settle()
-    this.see(world.now, { kind: 'PhaseBegan', phase: 'calm' })
-    this.calm()
-    this.see(world.now, { kind: 'PhaseBegan', phase: 'end' })
+    if (this.own === null) this.phases()
+    else if (!ends(() => this.phases(), this.hangMs)) this.hung()
     if (this.failed !== null) throw this.failed.error
     return {
       history: this.recorder.history,
@@ -79,12 +91,44 @@ class Simulation {
     }
   }
 
+  private phases(): void {
+    try {
+      this.stormAndCalm()
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error
+    }
+  }
+
+  /** It was in the middle of something that has no end. */
+  private hung(): void {
+    const { current } = this.activity
+    if (current === null) throw new Error(`a run did not come to its end within ${this.hangMs} ms`)
+    const machine = this.world.machineOf(current.process)
+    const reason = `hang: ${current.doing}: it did not come to its end`
+    this.see(this.world.now, { kind: 'ProcessEnded', process: current.process, machine, reason })
+  }
+
+  private stormAndCalm(): void {
+    const { plan, world } = this
+    this.see(0, { kind: 'PhaseBegan', phase: 'storm' })
+    this.cluster.start()
+    for (const { atMs, do: action } of plan.actions) world.at(Math.min(atMs, plan.stormMs), () => this.act(action))
+    world.runUntil(plan.stormMs)
+    for (const end of [...this.strikes]) end()
+    this.faults.healAll()
+    this.cluster.settle()
+    this.see(world.now, { kind: 'PhaseBegan', phase: 'calm' })
+    this.calm()
+    this.see(world.now, { kind: 'PhaseBegan', phase: 'end' })
+  }
+
   private get asksConvergence(): boolean {
     return this.plan.cluster.apiservers > 0
   }
 
   private waiting(): readonly Pending[] {
-    return pending(this.fold.context.cluster)
+    const { cluster } = this.fold.context
+    return [...(this.own === null ? [] : pendingOf(this.own, cluster)), ...pending(cluster)]
   }
 
   private calm(): void {
@@ -124,7 +168,7 @@ class Simulation {
     try {
       this.take(atMs, sighting)
     } catch (error) {
-      this.failed ??= { error }
+      if (!(error instanceof Stopped)) this.failed ??= { error }
       throw error
     }
   }
@@ -185,6 +229,30 @@ class Simulation {
     const resolved = this.resolve(fault)
     if (resolved.length === 0) report('skipped', 'no such process or machine now')
     for (const one of resolved) this.faults.apply(one, (outcome, detail) => report(outcome, detail || targetOf(one)))
+  }
+
+  /** An API server's view is held back, and when it lags the process starts anew from it. */
+  private travel(fault: Fault & { kind: 'TimeTravel' }, report: FaultReport): void {
+    const { cluster, world } = this
+    const diverted = cluster.divert(fault.target, fault.resource)
+    if (diverted === null) {
+      report('skipped', `no ${fault.target} now, or no second API server`)
+      return
+    }
+    const { process, server, thaw } = diverted
+    report('begun', `${process}, ${server}`)
+    let over = false
+    world.at(world.now + fault.lagMs, () => {
+      if (over) return
+      cluster.prefer(process, server)
+      this.faults.apply({ kind: 'CrashProcess', target: process, restartMs: fault.restartMs }, () => {})
+    })
+    this.until(fault.lagMs + fault.restartMs + fault.forMs, () => {
+      over = true
+      thaw()
+      cluster.prefer(process, null)
+      report('ended', '')
+    })
   }
 
   /** Calls `end` after that time, or when the storm ends if that comes first. */
