@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Bug } from '../properties/bugs/bug.ts'
 import { campaign, Workers, type Failure } from '../properties/campaign.ts'
+import { InputError } from '../properties/input.ts'
 import { SUITES } from '../properties/suites/register.ts'
 import { makeFolder } from '../reports/folder.ts'
 import { columns } from '../reports/table.ts'
@@ -60,6 +61,7 @@ const hunt = async (bug: Bug, options: BugsOptions, progress: Progress, signal: 
     name,
     weight,
   }))
+  if (suites.length === 0) throw new InputError(`bug ${bug.id}`, `suites: expected some of ${SUITES.map(({ name }) => name).join(', ')}`)
   let done = 0
   const expected = (failure: Failure): string | undefined => failure.run.violated.find((id) => bug.invariants.includes(id))
   const enough = (failures: readonly Failure[]): boolean =>

@@ -7,6 +7,10 @@ import type { RunReport, SuiteChoice } from '../properties/job.ts'
 import { nameOf, readManifests, type ReadManifests } from '../properties/manifests/read.ts'
 import { refusals } from '../properties/preflight.ts'
 import { manifestSuite } from '../properties/suites/manifests.ts'
+import { claimsOf } from '../properties/plugin/claims.ts'
+import { loadPlugin, type LoadedPlugin } from '../properties/plugin/load.ts'
+import { definitionOf, resourceOf } from '../properties/plugin/plugin.ts'
+import { controllerSuite } from '../properties/suites/controller.ts'
 import type { Suite } from '../properties/suites/suite.ts'
 import type { ClusterShape } from '../model/state/plan.ts'
 import { makeFolder } from '../reports/folder.ts'
@@ -19,6 +23,8 @@ import { Progress } from './progress.ts'
 
 export interface CheckOptions {
   readonly paths: readonly string[]
+  /** Module of a controller of the user's own, to be checked instead. */
+  readonly controller: string | null
   readonly suites: readonly Suite[]
   readonly seed: string
   readonly runsMost: number
@@ -38,6 +44,7 @@ interface Subjects {
   readonly choices: CampaignOptions['suites']
   readonly suites: readonly Suite[]
   readonly read: ReadManifests | null
+  readonly own: LoadedPlugin | null
 }
 
 const TWICE_EVERY = 10
@@ -45,7 +52,8 @@ const TWICE_EVERY = 10
 /** Returns the exit code. */
 export const check = async (options: CheckOptions, signal: AbortSignal): Promise<number> => {
   const began = performance.now()
-  const subjects = subjectsOf(options)
+  const subjects = options.controller === null ? subjectsOf(options) : await controllerOf(options.controller, options.cluster)
+  const { own } = subjects
   makeFolder(options.folder)
   if (!options.json) for (const line of opening(options, subjects)) console.log(line)
   const progress = new Progress(process.stderr)
@@ -59,11 +67,12 @@ export const check = async (options: CheckOptions, signal: AbortSignal): Promise
       command: options.command,
       seed: options.seed,
       bug: options.bug?.id ?? null,
-      manifests: subjects.read !== null,
+      manifests: subjects.read !== null || subjects.own !== null,
       workers: options.workers,
       wallMs: performance.now() - began,
       twiceEvery: TWICE_EVERY,
       suites: subjects.suites,
+      own: own === null ? null : { name: own.plugin.name, module: own.module, claims: claimsOf(own) },
       result,
       failures,
       notes: subjects.read?.notes ?? [],
@@ -82,7 +91,7 @@ const subjectsOf = (options: CheckOptions): Subjects => {
       name: suite.name,
       weight: suite.weight,
     }))
-    return { choices, suites: options.suites, read: null }
+    return { choices, suites: options.suites, read: null, own: null }
   }
   const read = readManifests(options.paths)
   if (read.manifests.length === 0)
@@ -91,7 +100,17 @@ const subjectsOf = (options: CheckOptions): Subjects => {
   if (refused !== undefined) throw new InputError(placeOf(read, refused.object), `the API server refuses it: ${refused.message}`)
   const choice: SuiteChoice = { kind: 'manifests', manifests: read.manifests, cluster: options.cluster }
   const suite = manifestSuite(read.manifests, options.cluster)
-  return { choices: [{ choice, name: suite.name, weight: 1 }], suites: [suite], read }
+  return { choices: [{ choice, name: suite.name, weight: 1 }], suites: [suite], read, own: null }
+}
+
+const controllerOf = async (module: string, cluster: ClusterShape): Promise<Subjects> => {
+  const own = await loadPlugin(module)
+  const { plugin } = own
+  const [refused] = refusals([...plugin.kinds.map(definitionOf), ...plugin.manifests], cluster)
+  if (refused !== undefined)
+    throw new InputError(module, `plugin.manifests: ${refused.object}: the API server refuses it: ${refused.message}`)
+  const suite = controllerSuite(own, cluster)
+  return { choices: [{ choice: { kind: 'controller', module, cluster }, name: suite.name, weight: 1 }], suites: [suite], read: null, own }
 }
 
 const placeOf = (read: ReadManifests, object: string): string => {
@@ -99,8 +118,9 @@ const placeOf = (read: ReadManifests, object: string): string => {
   return place === undefined ? object : `${place[1]}: ${place[0]}`
 }
 
-const opening = ({ cluster, runsMost, workers, seed }: CheckOptions, { suites, read }: Subjects): readonly string[] => {
+const opening = ({ cluster, runsMost, workers, seed }: CheckOptions, { suites, read, own }: Subjects): readonly string[] => {
   const budget = `up to ${runsMost} runs on ${workers} worker${workers === 1 ? '' : 's'}, seed ${seed}`
+  if (own !== null) return controllerLines(own, budget)
   if (read === null) return [`Checking the reference implementation: ${suites.map((suite) => suite.name).join(', ')}; ${budget}.`]
   const [node] = cluster.nodes
   const shape = `${cluster.nodes.length} nodes of ${node?.cpu} CPUs and ${node?.memory}`
@@ -109,6 +129,12 @@ const opening = ({ cluster, runsMost, workers, seed }: CheckOptions, { suites, r
     ...appliedLines(read),
   ]
 }
+
+const controllerLines = ({ plugin, module }: LoadedPlugin, budget: string): readonly string[] => [
+  `Checking the controller ${plugin.name} of ${module}, two processes of it, beside Kubernetes' own and two API servers; ${budget}.`,
+  `  serves: ${plugin.kinds.map((own) => `${own.kind} (${resourceOf(own)})`).join(', ') || 'no kinds of its own'}`,
+  `  applied: ${plugin.manifests.map(nameOf).join(', ') || 'nothing'}`,
+]
 
 /** What is applied, a line a kind; what is not, or not wholly, has a note of its own. */
 const appliedLines = ({ manifests }: ReadManifests): readonly string[] =>

@@ -4,6 +4,7 @@ import type { Bug } from '../properties/bugs/bug.ts'
 import type { Failure, Workers } from '../properties/campaign.ts'
 import type { FailureRow } from '../reports/report.ts'
 import { printDigest } from '../traces/print.ts'
+import { judgedBy } from '../properties/plugin/claims.ts'
 import { record } from '../traces/record.ts'
 
 export interface ExplainOptions {
@@ -22,12 +23,13 @@ export const explainFailure = async (workers: Workers, failure: Failure, options
   const answer = await workers.run({ kind: 'examine', plan: shrunk.plan })
   if (answer.kind !== 'examine') throw new Error('an examine job answers with what it examined')
   const { examined } = answer
-  const trace = record(shrunk.plan, examined, {
+  const about = {
     evenkeel: options.version,
     bug: options.bug?.id ?? null,
     found: options.command,
     shrinking: { minimal: shrunk.minimal, tries: shrunk.tries, actionsBefore: shrunk.actionsBefore },
-  })
+  }
+  const trace = record(shrunk.plan, examined, about, await judgedBy(shrunk.plan))
   const asked = (violation: { readonly invariant: string }): number => Number(violation.invariant === failure.invariant)
   const violations = trace.violations.toSorted((one, other) => asked(other) - asked(one))
   const file = join('traces', `${failure.run.suite}-${failure.run.index}-${failure.invariant}.json`)

@@ -50,6 +50,7 @@ interface CompareArguments {
 }
 
 interface CheckArguments {
+  readonly controller?: string
   readonly suite?: readonly Suite[]
   readonly runs?: number
   readonly time?: number
@@ -105,6 +106,7 @@ program
   .command('check', { isDefault: true })
   .description('run the suites against the reference implementation, or shake the manifests given')
   .argument('[paths...]', 'files and folders of Kubernetes manifests')
+  .option('--controller <module>', 'a controller of your own: a folder or file with its module, see examples/controller')
   .option('--suite <names>', `suites, separated by commas: ${SUITES.map((suite) => suite.name).join(', ')} (default: all)`, suiteList)
   .option(
     '--runs <number>',
@@ -126,13 +128,16 @@ program
   .action(async (paths: string[], options: CheckArguments) => {
     if (paths.length > 0 && options.suite !== undefined)
       throw new InputError('--suite', 'expected no suites beside manifests: those have a suite of their own')
+    if (options.controller !== undefined && (paths.length > 0 || options.suite !== undefined))
+      throw new InputError('--controller', 'expected neither manifests nor suites beside it: its module says what is there')
     const runs = options.runs ?? runsFromEnvironment()
     const bug = options.bug === undefined ? null : bugNamed(options.bug)
-    const ownRuns = bug !== null ? BUG_RUNS : paths.length > 0 ? MANIFEST_RUNS : RUNS
+    const ownRuns = bug !== null ? BUG_RUNS : paths.length > 0 || options.controller !== undefined ? MANIFEST_RUNS : RUNS
     const defaultRuns = options.time === undefined ? ownRuns : NO_LIMIT
     exitCode = await check(
       {
         paths,
+        controller: options.controller ?? null,
         suites: options.suite ?? suitesFor(bug),
         seed: options.seed,
         runsMost: runs ?? defaultRuns,

@@ -3,6 +3,8 @@ import { loadBugs, type Bug } from '../properties/bugs/bug.ts'
 import { Workers } from '../properties/campaign.ts'
 import type { Examined } from '../properties/examine.ts'
 import { InputError } from '../properties/input.ts'
+import { judgedBy } from '../properties/plugin/claims.ts'
+import { loadPlugin } from '../properties/plugin/load.ts'
 import { describe, printHistory } from '../traces/print.ts'
 import { departure, record } from '../traces/record.ts'
 import { readTrace, type Trace } from '../traces/trace.ts'
@@ -17,8 +19,10 @@ export interface ReplayOptions {
 /** Returns the exit code: 0 nothing is violated, 1 the trace's violation was seen again, 3 the run departed from the trace. */
 export const replay = async (options: ReplayOptions): Promise<number> => {
   const trace = readTrace(options.file)
+  const changed = await sourcesChanged(trace)
+  if (changed !== null) console.error(changed)
   const examined = await runAgain(trace, bugOf(trace, options))
-  const again = record(trace.plan, examined, trace)
+  const again = record(trace.plan, examined, trace, await judgedBy(trace.plan))
   if (options.json) console.log(JSON.stringify({ hash: again.hash, same: again.hash === trace.hash, violations: again.violations }))
   else if (!options.quiet) {
     const { lines, quiet } = printHistory(trace.plan, examined.history, again.violations)
@@ -39,6 +43,14 @@ export const replay = async (options: ReplayOptions): Promise<number> => {
   }
   if (!options.json) console.log(`history hash ${examined.hash}: the same as in the trace, ${examined.history.length} observations`)
   return again.violations.length > 0 ? 1 : 0
+}
+
+/** Null: the controller that the trace was made with, if any, is there and the same. */
+const sourcesChanged = async ({ plan: { controller } }: Trace): Promise<string | null> => {
+  if (controller === undefined) return null
+  const { hash } = await loadPlugin(controller.module)
+  if (hash === controller.hash) return null
+  return `? the controller differs: the sources of ${controller.module} have the hash ${hash}, those of the trace had ${controller.hash}`
 }
 
 /** In a worker of its own, whose implementation has the bug that the trace was made with. */

@@ -139,7 +139,13 @@ const performShrink = (job: ShrinkJob, own: LoadedPlugin | null, invariants: rea
     return { kind: 'shrunk', plan: { ...plan, actions }, minimal: false, tries: 1, actionsBefore: plan.actions.length }
   }
   const fails = (tried: Plan): boolean => violatedIds(examine(tried, subject, asked).verdict).length > 0
-  return shrink(suite.plans, drawing(suite.name, job.seed, job.index), fails, job.triesMost)
+  return shrink(
+    suite.plans,
+    drawing(suite.name, job.seed, job.index),
+    fails,
+    job.triesMost,
+    asked.some(({ kind }) => kind === 'convergence'),
+  )
 }
 
 const performRun = (job: RunJob, own: LoadedPlugin | null, invariants: readonly Invariant[]): RunReport => {

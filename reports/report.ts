@@ -1,7 +1,7 @@
 /** What a campaign found, as data: the source of the HTML, Markdown, JUnit and JSON reports and of the table printed. */
 import { createHash } from 'node:crypto'
-import { INVARIANTS } from '../model/register.ts'
 import type { Invariant } from '../model/invariant.ts'
+import { INVARIANTS } from '../model/register.ts'
 import type { History } from '../model/state/history.ts'
 import type { CampaignResult } from '../properties/campaign.ts'
 import type { RunReport } from '../properties/job.ts'
@@ -82,6 +82,15 @@ export interface Report {
   readonly pending: readonly PendingRow[]
   /** One line for each object of the user's that was not simulated, or not wholly. */
   readonly notes: readonly string[]
+  /** A controller of the user's own was checked. */
+  readonly controller?: ControllerSummary
+}
+
+export interface ControllerSummary {
+  readonly name: string
+  readonly module: string
+  /** Ids of the invariants that are about it alone. */
+  readonly claims: readonly string[]
 }
 
 export interface ReportParts {
@@ -94,12 +103,15 @@ export interface ReportParts {
   readonly wallMs: number
   readonly twiceEvery: number
   readonly suites: readonly Pick<SuiteRow, 'name' | 'sentence' | 'concerns'>[]
+  /** The user's own controller, and what is judged of it alone; null: none. */
+  readonly own: (Omit<ControllerSummary, 'claims'> & { readonly claims: readonly Invariant[] }) | null
   readonly result: CampaignResult
   readonly failures: readonly FailureRow[]
   readonly notes: readonly string[]
 }
 
 export const reportOf = (parts: ReportParts): Report => {
+  const { own } = parts
   const { runs } = parts.result
   const twice = parts.twiceEvery === 0 ? [] : runs.filter((run) => run.index % parts.twiceEvery === 0)
   return {
@@ -115,7 +127,8 @@ export const reportOf = (parts: ReportParts): Report => {
     cut: parts.result.cut,
     determinism: { twice: twice.length, differed: runs.filter((run) => run.otherHash !== null).length },
     suites: parts.suites.map((suite) => suiteRow(suite, runs)),
-    invariants: invariantRows(runs),
+    invariants: invariantRows(runs, [...(own?.claims ?? []), ...INVARIANTS]),
+    ...(own === null ? {} : { controller: { ...own, claims: own.claims.map(({ id }) => id) } }),
     faults: sumFaults(runs),
     failures: parts.failures,
     pending: pendingRows(runs),
@@ -137,9 +150,9 @@ const suiteRow = (suite: Pick<SuiteRow, 'name' | 'sentence' | 'concerns'>, runs:
   }
 }
 
-const invariantRows = (runs: readonly RunReport[]): readonly InvariantRow[] => {
+const invariantRows = (runs: readonly RunReport[], invariants: readonly Invariant[]): readonly InvariantRow[] => {
   const merged = new Map(mergeVerdicts(runs.map((run) => run.verdict)).invariants.map((entry) => [entry.id, entry]))
-  return INVARIANTS.map((invariant) => {
+  return invariants.map((invariant) => {
     const entry = merged.get(invariant.id)
     return {
       id: invariant.id,

@@ -31,6 +31,7 @@ export const summaryLines = (report: Report): readonly string[] => [
   ...noteLines(report),
   ...suiteTable(report),
   '',
+  ...controllerTable(report),
   ...invariantLines(report),
   ...failureLines(report),
   ...pendingLines(report),
@@ -46,6 +47,26 @@ const suiteTable = ({ suites }: Report): readonly string[] => {
     return [suite.name, suite.runs, suite.failed, duration(suite.simulatedMs), level, suite.hash]
   })
   return columns([head, ...rows])
+}
+
+/** What is judged of the user's own controller, and how often the faults that such controllers break under struck it. */
+const controllerTable = ({ controller, invariants, faults, runs }: Report): readonly string[] => {
+  if (controller === undefined) return []
+  const rows = controller.claims.flatMap((id) => invariants.filter((row) => row.id === id))
+  const head = [`${controller.name} promises`, 'judged', 'in the interesting case', 'violated in', 'what it says']
+  const struck = Object.entries(PATTERN_WORDS).map(([kind, words]) => `${words} ${faults[kind] ?? 0} times`)
+  return [
+    ...columns([head, ...rows.map((row) => [row.id, row.nonVacuous, row.notable, `${row.runsViolated} of ${runs} runs`, row.sentence])]),
+    `Meanwhile processes of the cluster, ${controller.name} among them, were ${struck.join(', ')}.`,
+    '',
+  ]
+}
+
+/** Fault kind → what it does to a controller. */
+const PATTERN_WORDS: Readonly<Record<string, string>> = {
+  CrashBetweenWrites: 'crashed between two writes',
+  TimeTravel: 'restarted against a lagging API server',
+  MissEvents: 'kept from seeing events',
 }
 
 const invariantLines = ({ invariants: rows, manifests, suites }: Report): readonly string[] => {
@@ -117,7 +138,7 @@ const verdictLine = (report: Report): string => {
       return `✗ cannot converge: ${runs}`
     case 'inconclusive': {
       if (report.determinism.differed > 0)
-        return `? inconclusive: ${report.determinism.differed} of ${report.determinism.twice} runs made twice differed, a defect of evenkeel itself: ${runs}`
+        return `? inconclusive: ${report.determinism.differed} of ${report.determinism.twice} runs made twice differed, ${report.controller === undefined ? 'a defect of evenkeel itself' : `which its own draws do not explain: does ${report.controller.module} keep state outside its controllers, or ask for the time?`}: ${runs}`
       if (report.runs === 0) return `? inconclusive: no run was finished: ${runs}`
       return `? inconclusive: never judged: ${missed.join(', ')}: ${runs}`
     }

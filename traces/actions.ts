@@ -1,5 +1,6 @@
 /** Actions and faults in one line each, as a person would say them. */
-import type { Action, EtcdClientAction, Fault, Plan, UserAction } from '../model/state/plan.ts'
+import type { Action, EtcdClientAction, Fault, Manifest, Plan, UserAction } from '../model/state/plan.ts'
+import { resourceOfKind } from '../model/state/resources.ts'
 import type { AuthRequest } from '../model/state/auth.ts'
 import type { EtcdRequest } from '../model/state/keyspace.ts'
 
@@ -32,7 +33,7 @@ const isUser = (action: Action): action is UserAction => USER_KINDS.has(action.k
 const describeUser = (action: UserAction): string => {
   switch (action.kind) {
     case 'Apply':
-      return `apply ${action.object.kind} ${action.object.metadata.namespace ?? 'default'}/${action.object.metadata.name}`
+      return `apply ${nameOfManifest(action.object)}`
     case 'Scale':
       return `scale ${action.resource}/${action.name} to ${action.replicas}`
     case 'SetImage':
@@ -62,6 +63,15 @@ const describeUser = (action: UserAction): string => {
     case 'Etcd':
       return `${action.client === 'each' ? 'each etcd client' : `etcd client ${action.client}`}: ${describeRequest(action.request)}`
   }
+}
+
+/** 'Deployment default/web'; of a kind that is not Kubernetes' own with what its spec says in one word. */
+const nameOfManifest = ({ kind, metadata: { namespace = 'default', name }, ...rest }: Manifest): string => {
+  const known = resourceOfKind(kind)
+  if (known !== undefined) return `${kind} ${known.namespaced ? `${namespace}/` : ''}${name}`
+  const fields = Object.entries((rest['spec'] ?? {}) as Readonly<Record<string, unknown>>).filter(([, value]) => typeof value !== 'object')
+  const said = fields.map(([field, value]) => `${field} ${value as string | number | boolean}`)
+  return `${kind} ${namespace}/${name}${said.length === 0 ? '' : ` (${said.join(', ')})`}`
 }
 
 export const describeRequest = (request: EtcdClientAction | EtcdRequest): string => {

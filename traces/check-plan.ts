@@ -44,7 +44,12 @@ export function checkPlan(value: unknown, path: string): asserts value is Plan {
     for (const end of range) whole(end, `.weather.${field}`)
   }
   if (weather['membersOut'] !== 'minority' && weather['membersOut'] !== 'any') fail('.weather.membersOut', "'minority' or 'any'")
-  const names = namesIn(cluster as unknown as ClusterShape)
+  const controller = plan['controller'] === undefined ? null : record(plan['controller'], '.controller')
+  for (const field of ['name', 'module', 'hash']) {
+    if (controller !== null && typeof controller[field] !== 'string') fail(`.controller.${field}`, 'a text')
+  }
+  const own = controller === null ? null : (controller['name'] as string)
+  const names = namesIn(cluster as unknown as ClusterShape, own)
   let before = 0
   for (const [index, entry] of list(plan['actions'], '.actions').entries()) {
     const field = `.actions[${index}]`
@@ -63,7 +68,7 @@ interface Names {
   readonly all: ReadonlySet<string>
 }
 
-const namesIn = (cluster: ClusterShape): Names => {
+const namesIn = (cluster: ClusterShape, controller: string | null): Names => {
   const each = (count: number, name: (index: number) => string): string[] => Array.from({ length: count }, (_, index) => name(index))
   const nodes = cluster.nodes.map((node) => node.name)
   const planes = Math.max(cluster.members, cluster.apiservers, cluster.controllerManagers, cluster.schedulers)
@@ -77,6 +82,8 @@ const namesIn = (cluster: ClusterShape): Names => {
     ...each(cluster.schedulers, (index) => `kube-scheduler-${index}`),
     ...each(cluster.etcdClients, (index) => `client-${index}`),
     ...each(cluster.etcdClients, (index) => `etcd-client-${index}`),
+    // Also where a plan that was shrunk has fewer of them.
+    ...(controller === null ? [] : [`${controller}:leader`, `${controller}-0`, `${controller}-1`]),
     'workstation',
     'user-0',
   ]

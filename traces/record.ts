@@ -1,6 +1,7 @@
 /** Makes a trace of a run that was examined, and holds a later run against it. */
 import type { Observation } from '../model/state/history.ts'
 import type { Plan } from '../model/state/plan.ts'
+import type { Invariant } from '../model/invariant.ts'
 import { INVARIANTS } from '../model/register.ts'
 import type { Examined } from '../properties/examine.ts'
 import { fold } from '../properties/subjects/recorder.ts'
@@ -18,8 +19,8 @@ export const marksOf = (history: readonly Observation[]): string => {
   return marks
 }
 
-export const violationsOf = (examined: Examined): readonly TraceViolation[] => {
-  const sentences = new Map(INVARIANTS.map((invariant) => [invariant.id, invariant]))
+const violationsOf = (examined: Examined, claims: readonly Claim[]): readonly TraceViolation[] => {
+  const sentences = new Map(claims.map((invariant) => [invariant.id, invariant]))
   return examined.verdict.invariants
     .flatMap((entry) =>
       entry.violations.map((violation) => ({
@@ -32,11 +33,19 @@ export const violationsOf = (examined: Examined): readonly TraceViolation[] => {
     .toSorted((one, other) => one.step - other.step)
 }
 
-export const record = (plan: Plan, examined: Examined, about: Pick<Trace, 'evenkeel' | 'bug' | 'found' | 'shrinking'>): Trace => ({
+type Claim = Pick<Invariant, 'id' | 'sentence' | 'source'>
+
+/** `claims`: what it was judged by. */
+export const record = (
+  plan: Plan,
+  examined: Examined,
+  about: Pick<Trace, 'evenkeel' | 'bug' | 'found' | 'shrinking'>,
+  claims: readonly Claim[] = INVARIANTS,
+): Trace => ({
   format: TRACE_FORMAT,
   ...about,
   plan,
-  violations: violationsOf(examined),
+  violations: violationsOf(examined, claims),
   hash: examined.hash,
   marks: marksOf(examined.history),
 })

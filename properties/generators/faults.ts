@@ -14,9 +14,11 @@ export interface Targets {
   readonly durable: readonly Target[]
   /** Clients of the API that write. */
   readonly writers: readonly Target[]
-  /** Processes of the user's own controller, and the resources it watches. */
+  /** Processes of the user's own controller. */
   readonly operators?: readonly Target[]
-  readonly watched?: readonly string[]
+  /** The resources of its own kinds, and others that it watches. */
+  readonly ownResources?: readonly string[]
+  readonly otherResources?: readonly string[]
   /** Zones that may be lost as a whole, for longer than the loss of a node goes unnoticed. */
   readonly zones?: readonly string[]
 }
@@ -101,20 +103,22 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
       restartMs: span(10, 10_000),
     }),
   FreezeCache: ({ apiservers }) => fc.record({ kind: fc.constant('FreezeCache'), target: from(apiservers), forMs: span(500, 40_000) }),
-  TimeTravel: ({ operators = [], watched = [] }) =>
+  // What it wants done stands in its own kinds: an old view of those does most harm.
+  TimeTravel: ({ operators = [], ownResources = [], otherResources = [] }) =>
     fc.record({
       kind: fc.constant('TimeTravel'),
       target: from(operators),
-      resource: fc.constantFrom(null, ...watched),
+      resource: fc.constantFrom(null, ...ownResources, ...ownResources, ...otherResources),
       lagMs: span(1_000, 30_000),
       restartMs: span(10, 2_000),
       forMs: span(2_000, 30_000),
     }),
-  MissEvents: ({ operators = [], watched = [] }) =>
+  // What came of it is heard from the others.
+  MissEvents: ({ operators = [], ownResources = [], otherResources = [] }) =>
     fc.record({
       kind: fc.constant('MissEvents'),
       target: from(operators),
-      resource: fc.constantFrom(null, ...watched),
+      resource: fc.constantFrom(null, ...ownResources, ...otherResources, ...otherResources),
       forMs: span(1_000, 60_000),
     }),
   BreakConnections: ({ writers }) => fc.record({ kind: fc.constant('BreakConnections'), target: from(writers) }),

@@ -1,8 +1,11 @@
 /** What is judged of a controller of one's own: what it claims itself, and what holds of every controller. */
-import type { Context, Invariant, Judgement, Watcher } from '../../model/invariant.ts'
+import type { Context, Invariant, Judgement, Pending, Watcher } from '../../model/invariant.ts'
+import { pending } from '../../model/pending.ts'
+import { INVARIANTS } from '../../model/register.ts'
 import type { Observation } from '../../model/state/history.ts'
+import type { Plan } from '../../model/state/plan.ts'
 import { InputError } from '../input.ts'
-import type { LoadedPlugin } from './load.ts'
+import { loadPlugin, type LoadedPlugin } from './load.ts'
 
 const CONTROLLERS = 'https://kubernetes.io/docs/concepts/architecture/controller/'
 
@@ -12,6 +15,10 @@ export const claimsOf = (loaded: LoadedPlugin): readonly Invariant[] => {
   const own = plugin.invariants.map((invariant) => blamed(loaded, invariant))
   return [comesToItsEnd(loaded), isTaken(loaded), ...own, converges(loaded)]
 }
+
+/** All that a run of a plan is judged by. */
+export const judgedBy = async ({ controller }: Plan): Promise<readonly Invariant[]> =>
+  controller === undefined ? INVARIANTS : [...claimsOf(await loadPlugin(controller.module)), ...INVARIANTS]
 
 const isOf = ({ plugin }: LoadedPlugin, process: string): boolean =>
   process.startsWith(`${plugin.name}-`) && /^\d+$/.test(process.slice(plugin.name.length + 1))
@@ -26,7 +33,7 @@ class LastAction {
     if (next.kind === 'FaultChanged' && next.outcome === 'begun') this.said = `last before it: ${next.fault.kind} ${next.detail}, ${at}`
   }
 
-  toString(): string {
+  get words(): string {
     return this.said
   }
 }
@@ -50,7 +57,7 @@ const comesToItsEnd = (loaded: LoadedPlugin): Invariant => ({
         if (next.kind === 'ProcessStarted') return next.reason === 'restart' ? 'notable' : 'holds'
         const [kind = '', ...why] = next.reason.split(': ')
         if (kind !== 'panic' && kind !== 'hang') return 'vacuous'
-        return { why: `${next.process}, ${why.join(': ')} (${last})` }
+        return { why: `${next.process}, ${why.join(': ')} (${last.words})` }
       },
     }
   },
@@ -84,7 +91,7 @@ const isTaken = (loaded: LoadedPlugin): Invariant => ({
         if (write === undefined) return 'vacuous'
         if (next.outcome.kind !== 'refused') return 'holds'
         if (!REFUSED.has(next.outcome.code ?? 0)) return 'notable'
-        return { why: `${next.process}, ${write}: ${next.outcome.reason} (${last})` }
+        return { why: `${next.process}, ${write}: ${next.outcome.reason} (${last.words})` }
       },
     }
   },
@@ -120,8 +127,8 @@ const converges = ({ plugin, module }: LoadedPlugin): Invariant => ({
 export const pendingOf = (
   { plugin, module }: Pick<LoadedPlugin, 'plugin' | 'module'>,
   cluster: Context['cluster'],
-): ReturnType<LoadedPlugin['plugin']['convergence']['pending']> =>
-  blame(module, 'convergence.pending', () => plugin.convergence.pending(cluster))
+  others: readonly Pending[] = pending(cluster),
+): readonly Pending[] => blame(module, 'convergence.pending', () => plugin.convergence.pending(cluster, others))
 
 const blame = <T>(module: string, what: string, run: () => T): T => {
   try {

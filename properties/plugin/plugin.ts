@@ -41,8 +41,11 @@ export interface ControllerPlugin {
     /** Id and sentence under which it is reported. */
     readonly id: string
     readonly sentence: string
-    /** What still waits, for what, in words its users understand. Empty: it has converged. */
-    pending(cluster: Cluster): readonly Pending[]
+    /**
+     * What still waits, for what, in words its users understand. Empty: it has converged. `others`: what Kubernetes' own
+     * objects wait for; what waits for one of them that is blocked is blocked too.
+     */
+    pending(cluster: Cluster, others: readonly Pending[]): readonly Pending[]
   }
 }
 

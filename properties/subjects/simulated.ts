@@ -128,7 +128,8 @@ class Simulation {
 
   private waiting(): readonly Pending[] {
     const { cluster } = this.fold.context
-    return [...(this.own === null ? [] : pendingOf(this.own, cluster)), ...pending(cluster)]
+    const others = pending(cluster)
+    return this.own === null ? others : [...pendingOf(this.own, cluster, others), ...others]
   }
 
   private calm(): void {
