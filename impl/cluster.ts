@@ -5,7 +5,8 @@ import type { ClusterShape, EtcdClientAction, Fault, UserAction, Weather } from 
 import type { World } from '../sim/world.ts'
 import { Apiserver } from './apiserver/server.ts'
 import type { Client } from './client/client.ts'
-import { ControllersProcess } from './client/controller.ts'
+import type { Controller } from './client/api.ts'
+import { ControllersProcess, runControllers } from './client/controller.ts'
 import { MachineContainers } from './container-runtime/containers.ts'
 import { containerRuntime } from './container-runtime/runtime.ts'
 import { controllerManager } from './controller-manager/manager.ts'
@@ -48,7 +49,6 @@ export class Cluster {
   readonly apiservers: readonly string[]
   /** Processes of the user's own controller. */
   readonly operators: readonly string[]
-  private readonly preferred = new Map<string, string>()
   readonly machinesOfControlPlane: readonly string[]
   private readonly world: ClusterWorld
   private readonly shape: ClusterShape
@@ -116,9 +116,8 @@ export class Cluster {
     const { apiservers: endpoints, shape, machinesOfControlPlane: machines } = this
     for (const [index, process] of this.operators.entries()) {
       this.process(process, machines[index % machines.length] as string, (host) => {
-        const first = this.preferred.get(process)
         const options = { endpoints, timings: shape.timings, lease: operator.name, controllers: operator.controllers(process) }
-        return runControllers(host, first === undefined ? options : { ...options, first })
+        return runControllers(host, options)
       })
     }
   }
@@ -280,47 +279,21 @@ export class Cluster {
     if (this.world.isUp(process) && !this.world.isPaused(process)) this.live.get(process)?.receive('environment', message)
   }
 
-  /** The caches of an API server, or that of one resource, stand still until the function returned is called. */
-  private freeze(name: string, resource: string | null): (() => void) | null {
-    const process = this.live.get(name)
-    if (!(process instanceof Apiserver) || !this.world.isUp(name)) return null
-    process.freezeCaches(true, resource ?? undefined)
-    return () => {
-      if (this.live.get(name) === process) process.freezeCaches(false, resource ?? undefined)
-    }
-  }
-
-  /** The process of a user's own controller, and an API server it does not use, whose view of a resource stands still from now on. */
-  divert(target: string, resource: string | null): { readonly process: string; readonly server: string; readonly thaw: () => void } | null {
-    const process = this.processFor(target)
-    const own = process === null || !this.world.isUp(process) ? undefined : this.live.get(process)
-    if (process === null || !this.operators.includes(process) || !(own instanceof ControllersProcess)) return null
-    const server = this.apiservers.find((one) => one !== own.endpoint && this.world.isUp(one))
-    const thaw = server === undefined ? null : this.freeze(server, resource)
-    return server === undefined || thaw === null ? null : { process, server, thaw }
-  }
-
-  /** Where a process of a user's own controller connects first when it starts. Null: anywhere. */
-  prefer(process: string, server: string | null): void {
-    if (server === null) this.preferred.delete(process)
-    else this.preferred.set(process, server)
-  }
-
   /** Faults that are of the processes' own making. Returns what ends it, or null when there is no such process. */
   strike(fault: Fault & { kind: 'FreezeCache' | 'BreakConnections' | 'ExpireWatches' }): (() => void) | null {
     const name = this.processFor(fault.target)
     const process = name === null || !this.world.isUp(name) ? undefined : this.live.get(name)
     if (fault.kind === 'FreezeCache') {
       if (!(process instanceof Apiserver)) return null
-      process.freezeCaches(true)
+      process.freezeCaches(true, fault.resource ?? undefined)
       return () => {
-        if (this.live.get(name as string) === process) process.freezeCaches(false)
+        if (this.live.get(name as string) === process) process.freezeCaches(false, fault.resource ?? undefined)
       }
     }
     const client = clientOf(process)
     if (client === null) return null
     if (fault.kind === 'BreakConnections') client.breakConnection()
-    else client.expireWatches(fault.forMs)
+    else client.expireWatches(fault.forMs, fault.resource ?? null)
     return () => {}
   }
 

@@ -66,7 +66,7 @@ const controllerTable = ({ controller, invariants, faults, runs }: Report): read
 const PATTERN_WORDS: Readonly<Record<string, string>> = {
   CrashBetweenWrites: 'crashed between two writes',
   TimeTravel: 'restarted against a lagging API server',
-  MissEvents: 'kept from seeing events',
+  ExpireWatches: 'kept from seeing events',
 }
 
 const invariantLines = ({ invariants: rows, manifests, suites }: Report): readonly string[] => {

@@ -171,19 +171,19 @@ export const describeFault = (fault: Fault): string => {
     case 'CrashBetweenWrites':
       return `crash ${fault.target} after ${fault.writes} more writes, restart after ${span(fault.restartMs)}`
     case 'FreezeCache':
-      return `freeze the watch caches of ${fault.target} for ${span(fault.forMs)}`
-    case 'TimeTravel':
-      return `an apiserver stops seeing ${fault.resource ?? 'anything'}, after ${span(fault.lagMs)} ${fault.target} restarts against it (down for ${span(fault.restartMs)}), and it sees again after ${span(fault.forMs)}`
-    case 'MissEvents':
-      return `${fault.target} misses what happens to ${fault.resource ?? 'everything'} for ${span(fault.forMs)}`
+      return `freeze ${cachesOf(fault)} of ${fault.target} for ${span(fault.forMs)}`
     case 'BreakConnections':
       return `break the connections of ${fault.target}`
     case 'ExpireWatches':
-      return `expire the watches of ${fault.target}, and refuse its lists for ${span(fault.forMs)}`
+      return `expire the watches of ${fault.target}${onlyOf(fault)}, and refuse its lists for ${span(fault.forMs)}`
     case 'TimeTravel':
-      return `freeze for ${span(fault.forMs)} the watch caches of an apiserver that ${fault.target} does not use, crash it after ${span(fault.afterMs)}, restart it there after ${span(fault.restartMs)}`
+      return `freeze for ${span(fault.forMs)} ${cachesOf(fault)} of an apiserver that ${fault.target} does not use, crash it after ${span(fault.afterMs)}, restart it there after ${span(fault.restartMs)}`
   }
 }
+
+const cachesOf = ({ resource = null }: { readonly resource?: string | null }): string =>
+  resource === null ? 'the watch caches' : `the watch cache of ${resource}`
+const onlyOf = ({ resource = null }: { readonly resource?: string | null }): string => (resource === null ? '' : ` for ${resource}`)
 
 const many = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 

@@ -15,8 +15,6 @@ import type { ApiClient, Creation, ListOptions, ObjectName, Result } from './api
 export interface ClientOptions {
   readonly endpoints: readonly string[]
   readonly timeoutMs: number
-  /** The endpoint it connects to first; absent: any. */
-  readonly first?: string
 }
 
 export interface WatchRequest {
@@ -40,6 +38,8 @@ const RECONNECT_LEAST_MS = 200
 const RECONNECT_MOST_MS = 5_000
 const failure = (message: string): Status => ({ code: 0, reason: 'ConnectionLost', message })
 
+/** Not the name of a resource. */
+const ALL = '*'
 const EXPIRED: Status = { code: 410, reason: 'Expired', message: 'too old resource version' }
 const TOO_MANY_REQUESTS: Status = { code: 429, reason: 'TooManyRequests', message: 'too many requests, please try again later' }
 
@@ -51,17 +51,17 @@ export class Client implements ApiClient {
   private place: number
   private connection: Connection<Message> | null = null
   private readonly pending = new Map<number, Pending>()
-  private readonly watches = new Map<number, ApiWatchHandler>()
+  private readonly watches = new Map<number, { readonly resource: string; readonly handler: ApiWatchHandler }>()
   private ids = 0
   private dialling = false
   private backOffMs = RECONNECT_LEAST_MS
-  private refusedUntilMs = 0
+  /** Resource, or all → until when its lists are refused. */
+  private readonly refusedUntilMs = new Map<string, number>()
 
   constructor(host: ClusterHost, options: ClientOptions) {
     this.host = host
     this.options = options
-    const drawn = host.random('endpoint').below(options.endpoints.length)
-    this.place = options.first === undefined ? drawn : Math.max(0, options.endpoints.indexOf(options.first))
+    this.place = host.random('endpoint').below(options.endpoints.length)
   }
 
   /** The apiserver it uses, or tries next. */
@@ -95,14 +95,14 @@ export class Client implements ApiClient {
     this.lost(connection, 'broken')
   }
 
-  /** Every watch is too old to go on, and for a while lists are refused. */
-  expireWatches(forMs: number): void {
-    this.refusedUntilMs = this.host.elapsed() + forMs
-    const watches = [...this.watches]
-    this.watches.clear()
-    for (const [watch, handler] of watches) {
+  /** Every watch, or each of one resource, is too old to go on, and for a while its lists are refused. */
+  expireWatches(forMs: number, resource: string | null): void {
+    this.refusedUntilMs.set(resource ?? ALL, this.host.elapsed() + forMs)
+    for (const [watch, open] of [...this.watches]) {
+      if (resource !== null && open.resource !== resource) continue
+      this.watches.delete(watch)
       this.connection?.send({ kind: 'ApiWatchCancel', watch })
-      handler.ended(EXPIRED)
+      open.handler.ended(EXPIRED)
     }
   }
 
@@ -121,7 +121,7 @@ export class Client implements ApiClient {
     this.pending.clear()
     this.watches.clear()
     for (const resume of pending) resume({ code: 0, status: failure(reason) })
-    for (const watch of watches) watch.ended(failure(reason))
+    for (const { handler } of watches) handler.ended(failure(reason))
   }
 
   private received(message: ApiServerMessage): void {
@@ -133,12 +133,12 @@ export class Client implements ApiClient {
         return
       }
       case 'ApiEvent':
-        this.watches.get(message.watch)?.event(message.type, message.object)
+        this.watches.get(message.watch)?.handler.event(message.type, message.object)
         return
       case 'ApiWatchEnded': {
         const watch = this.watches.get(message.watch)
         this.watches.delete(message.watch)
-        watch?.ended(message.status ?? null)
+        watch?.handler.ended(message.status ?? null)
       }
     }
   }
@@ -148,7 +148,7 @@ export class Client implements ApiClient {
     const connection = this.connect()
     if (connection === null) return null
     const watch = this.ids++
-    this.watches.set(watch, handler)
+    this.watches.set(watch, { resource: request.resource, handler })
     connection.send({ kind: 'ApiWatch', watch, ...request, allowWatchBookmarks: true, userAgent: this.host.name })
     return {
       endpoint: connection.peer,
@@ -198,7 +198,8 @@ export class Client implements ApiClient {
   }
 
   *list<T extends ApiObject>(resource: string, options: ListOptions = {}): Task<Result<{ items: readonly T[]; resourceVersion: string }>> {
-    if (this.host.elapsed() < this.refusedUntilMs) return { ok: false, status: TOO_MANY_REQUESTS, definite: true }
+    const refusedUntilMs = Math.max(this.refusedUntilMs.get(ALL) ?? 0, this.refusedUntilMs.get(resource) ?? 0)
+    if (this.host.elapsed() < refusedUntilMs) return { ok: false, status: TOO_MANY_REQUESTS, definite: true }
     const reply = yield* this.call({ verb: 'list', resource, ...options })
     if ('items' in reply) return { ok: true, value: { items: reply.items as readonly T[], resourceVersion: reply.resourceVersion } }
     return failed(reply)

@@ -16,8 +16,6 @@ export interface ControllersOptions {
   /** Name of the Lease they are elected by; null: every process works. */
   readonly lease: string | null
   readonly controllers: readonly Controller[]
-  /** The endpoint it connects to first; absent: any. */
-  readonly first?: string
   /** Watch only what this selects, by resource. */
   readonly fieldSelectors?: Readonly<Record<string, string>>
 }
@@ -40,8 +38,7 @@ export class ControllersProcess implements ClusterProcess {
   constructor(host: ClusterHost, options: ControllersOptions) {
     this.host = host
     this.options = options
-    const { endpoints, first } = options
-    this.client = new Client(host, { endpoints, timeoutMs: TIMEOUT_MS, ...(first === undefined ? {} : { first }) })
+    this.client = new Client(host, { endpoints: options.endpoints, timeoutMs: TIMEOUT_MS })
   }
 
   start(): void {
@@ -58,21 +55,6 @@ export class ControllersProcess implements ClusterProcess {
 
   accept(): never {
     throw new Error('nobody connects to a controller')
-  }
-
-  /** The API server it talks to. */
-  get endpoint(): string {
-    return this.client.endpoint
-  }
-
-  /** Its informers, or that of one resource, miss what happens until the function returned is called. Null: it has none. */
-  missEvents(only: string | null): (() => void) | null {
-    const chosen = [...this.informers].filter(([resource]) => only === null || resource === only)
-    if (chosen.length === 0) return null
-    const ends = chosen.map(([, informer]) => informer.miss())
-    return () => {
-      for (const end of ends) end()
-    }
   }
 
   /** Every stream and call breaks at once. */

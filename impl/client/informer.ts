@@ -20,8 +20,6 @@ const BACK_OFF_MOST_MS = 30_000
 const WATCH_LEAST_SECONDS = 300
 const WATCH_MOST_SECONDS = 600
 
-const EXPIRED = 410
-
 type Handler<T> = (before: T | null, after: T | null) => void
 
 export const nameOf = (object: ApiObject): string => {
@@ -46,11 +44,6 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
   private readonly handlers: Handler<T>[] = []
   private readonly onSynced: () => void
   private streams = 0
-  private missing = false
-  /** Ends the watch that is open. */
-  private interrupt: (() => void) | null = null
-  /** Waits for the end of what is missed. */
-  private resumed: (() => void) | null = null
   private backOffMs = BACK_OFF_LEAST_MS
 
   constructor(host: ClusterHost, client: Client, resource: string, fieldSelector: string | undefined, onSynced: () => void) {
@@ -93,32 +86,14 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
       const status = yield this.watchOnce.bind(this) as (resume: (result: never) => void) => void
       const code = status as number
       // 404: a custom resource that is no longer served, or not yet by this server.
-      if (code === EXPIRED || code === 504 || code === 404) return
+      if (code === 410 || code === 504 || code === 404) return
       if (code !== 0) yield* this.backOff()
       else yield* sleep(this.host, BACK_OFF_LEAST_MS)
     }
   }
 
-  /**
-   * From now on it misses what happens, until the function returned is called; then it has to list again, and sees of all
-   * that was in between only how it ended.
-   */
-  miss(): () => void {
-    this.missing = true
-    this.interrupt?.()
-    return () => {
-      this.missing = false
-      this.resumed?.()
-      this.resumed = null
-    }
-  }
-
   private watchOnce(resume: (code: number) => void): void {
     const { host } = this
-    if (this.missing) {
-      this.resumed = () => host.after(0, () => resume(EXPIRED))
-      return
-    }
     const stream = `${host.name}/${this.resource}-${this.streams++}`
     const timeoutSeconds = host.random('watch').between(WATCH_LEAST_SECONDS, WATCH_MOST_SECONDS)
     const startRevision = this.revision
@@ -137,7 +112,6 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
           else this.take(type, object as T)
         },
         ended: (status) => {
-          this.interrupt = null
           host.observe({ kind: 'WatchClosed', ...observed, reason: status?.reason ?? 'ended' })
           host.after(0, () => resume(status?.code ?? 0))
         },
@@ -146,12 +120,6 @@ export class ListWatch<T extends ApiObject> implements Informer<T> {
     if (handle === null) {
       host.after(BACK_OFF_LEAST_MS, () => resume(0))
       return
-    }
-    this.interrupt = () => {
-      this.interrupt = null
-      handle.cancel()
-      host.observe({ kind: 'WatchClosed', ...observed, reason: 'missed' })
-      this.resumed = () => host.after(0, () => resume(EXPIRED))
     }
     host.observe({
       kind: 'WatchOpened',

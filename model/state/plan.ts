@@ -148,34 +148,27 @@ export type Fault =
     }
   /** Between two writes of one reconcile: right after its n-th further write request left. */
   | { readonly kind: 'CrashBetweenWrites'; readonly target: Target; readonly writes: number; readonly restartMs: number }
-  /** The apiserver's watch caches stop following the store while it goes on serving. */
-  | { readonly kind: 'FreezeCache'; readonly target: Target; readonly forMs: number }
+  /** The apiserver's watch caches, or that of one resource, stop following the store while it goes on serving. */
+  | { readonly kind: 'FreezeCache'; readonly target: Target; readonly resource?: string | null; readonly forMs: number }
+  /** All API connections of a process break at once: every informer must resume or relist. */
+  | { readonly kind: 'BreakConnections'; readonly target: Target }
   /**
-   * An API server that the process does not use stops seeing a resource (null: any); after so long the process restarts,
-   * against that server: its caches begin in the past. After `forMs` more the server sees again.
+   * All watches of a process, or those of one resource, expire, and for a while its lists are refused: then each informer sees what there is now, and
+   * nothing of what happened in between, as after a compaction.
+   */
+  | { readonly kind: 'ExpireWatches'; readonly target: Target; readonly resource?: string | null; readonly forMs: number }
+  /**
+   * The caches, or that of one resource, of an apiserver that the process does not use stop following the store; some time later the process crashes,
+   * and begins again with what that one still shows: it had seen more in its life before.
    */
   | {
       readonly kind: 'TimeTravel'
       readonly target: Target
-      readonly resource: string | null
-      readonly lagMs: number
+      readonly resource?: string | null
+      readonly afterMs: number
       readonly restartMs: number
       readonly forMs: number
     }
-  /** The process's informers of a resource (null: all) miss what happens; then they list, and see only how it ended. */
-  | { readonly kind: 'MissEvents'; readonly target: Target; readonly resource: string | null; readonly forMs: number }
-  /** All API connections of a process break at once: every informer must resume or relist. */
-  | { readonly kind: 'BreakConnections'; readonly target: Target }
-  /**
-   * All watches of a process expire, and for a while its lists are refused: then each informer sees what there is now, and
-   * nothing of what happened in between, as after a compaction.
-   */
-  | { readonly kind: 'ExpireWatches'; readonly target: Target; readonly forMs: number }
-  /**
-   * The caches of an apiserver that the process does not use stop following the store; some time later the process crashes,
-   * and begins again with what that one still shows: it had seen more in its life before.
-   */
-  | { readonly kind: 'TimeTravel'; readonly target: Target; readonly afterMs: number; readonly restartMs: number; readonly forMs: number }
 
 /** Resources with the subresource scale. */
 export type Scalable = 'deployments' | 'replicasets' | 'statefulsets' | 'replicationcontrollers'

@@ -14,13 +14,10 @@ export interface Targets {
   readonly durable: readonly Target[]
   /** Clients of the API that write. */
   readonly writers: readonly Target[]
-  /** Processes of the user's own controller. */
-  readonly operators?: readonly Target[]
-  /** The resources of its own kinds, and others that it watches. */
-  readonly ownResources?: readonly string[]
-  readonly otherResources?: readonly string[]
   /** Zones that may be lost as a whole, for longer than the loss of a node goes unnoticed. */
   readonly zones?: readonly string[]
+  /** Resources that faults may be confined to: of a controller's own kinds, and others that it watches. Absent: no fault is. */
+  readonly resources?: { readonly own: readonly string[]; readonly others: readonly string[] }
 }
 
 const from = (targets: readonly Target[]): fc.Arbitrary<Target> => fc.constantFrom(...targets)
@@ -34,6 +31,12 @@ const direction = fc.constantFrom('both' as const, 'both' as const, 'in' as cons
 /** Whether clients of a bare store still reach both parts of what is cut, and at once. */
 const stay = ({ apiservers }: Targets): { clientsStay?: fc.Arbitrary<boolean> } =>
   apiservers.length === 0 ? { clientsStay: fc.boolean() } : {}
+
+/** Confined to one of these resources, or to none. */
+const only = (
+  resources: Targets['resources'],
+  among: (resources: NonNullable<Targets['resources']>) => readonly string[],
+): { resource?: fc.Arbitrary<string | null> } => (resources === undefined ? {} : { resource: fc.constantFrom(null, ...among(resources)) })
 
 const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrary<Fault> } = {
   CrashProcess: ({ processes }) => fc.record({ kind: fc.constant('CrashProcess'), target: from(processes), restartMs: span(10, 20_000) }),
@@ -103,31 +106,22 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
       restartMs: span(10, 10_000),
     }),
   FreezeCache: ({ apiservers }) => fc.record({ kind: fc.constant('FreezeCache'), target: from(apiservers), forMs: span(500, 40_000) }),
-  // What it wants done stands in its own kinds: an old view of those does most harm.
-  TimeTravel: ({ operators = [], ownResources = [], otherResources = [] }) =>
-    fc.record({
-      kind: fc.constant('TimeTravel'),
-      target: from(operators),
-      resource: fc.constantFrom(null, ...ownResources, ...ownResources, ...otherResources),
-      lagMs: span(1_000, 30_000),
-      restartMs: span(10, 2_000),
-      forMs: span(2_000, 30_000),
-    }),
-  // What came of it is heard from the others.
-  MissEvents: ({ operators = [], ownResources = [], otherResources = [] }) =>
-    fc.record({
-      kind: fc.constant('MissEvents'),
-      target: from(operators),
-      resource: fc.constantFrom(null, ...ownResources, ...otherResources, ...otherResources),
-      forMs: span(1_000, 60_000),
-    }),
   BreakConnections: ({ writers }) => fc.record({ kind: fc.constant('BreakConnections'), target: from(writers) }),
-  ExpireWatches: ({ writers }) => fc.record({ kind: fc.constant('ExpireWatches'), target: from(writers), forMs: span(500, 20_000) }),
-  TimeTravel: ({ writers }) =>
+  ExpireWatches: ({ writers, resources }) =>
+    fc.record({
+      kind: fc.constant('ExpireWatches'),
+      target: from(writers),
+      // What came of what it did is heard from others than its own.
+      ...only(resources, ({ own, others }) => [...own, ...others, ...others]),
+      forMs: span(500, resources === undefined ? 20_000 : 60_000),
+    }),
+  TimeTravel: ({ writers, resources }) =>
     fc.record({
       kind: fc.constant('TimeTravel'),
       // Who only reads has nothing to do twice.
       target: from(writers.filter((target) => !target.startsWith('kube-proxy'))),
+      // What is to be done stands in its own: an old view of those does most harm.
+      ...only(resources, ({ own, others }) => [...own, ...own, ...others]),
       afterMs: span(4_000, 25_000),
       restartMs: span(10, 2_000),
       forMs: span(10_000, 60_000),

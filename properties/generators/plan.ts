@@ -101,8 +101,6 @@ const FAULT_KINDS: ReadonlySet<string> = new Set<FaultKind>([
   'DeposeElected',
   'CrashBetweenWrites',
   'FreezeCache',
-  'TimeTravel',
-  'MissEvents',
   'BreakConnections',
   'ExpireWatches',
   'TimeTravel',

@@ -24,7 +24,7 @@ import { Recorder } from './recorder.ts'
 import type { Run, Subject } from './subject.ts'
 
 /** Faults that are of the processes' own making, or take more than one step. */
-type OfProcesses = 'FreezeCache' | 'BreakConnections' | 'MissEvents' | 'TimeTravel' | 'DeposeElected'
+type OfProcesses = 'FreezeCache' | 'BreakConnections' | 'ExpireWatches' | 'TimeTravel' | 'DeposeElected'
 
 /** How often the calm phase looks whether anything still waits. */
 const LOOK_MS = 1_000
@@ -182,7 +182,9 @@ class Simulation {
     if (changesState(seen, this.fold.context.cluster)) this.lastWriteMs = atMs
     if (sighting.kind === 'Elected') for (const watcher of this.electionWatchers) watcher(this.cluster.processOf(sighting.member))
     if (sighting.kind === 'Committed') for (const watcher of this.commitWatchers) watcher(this.cluster.processOf(sighting.member))
-    if (sighting.kind === 'ProcessEnded' && sighting.reason === 'machine crash') this.powerLost(atMs, sighting.machine)
+    if (sighting.kind !== 'ProcessEnded') return
+    if (sighting.reason.startsWith('panic') && this.cluster.operators.includes(sighting.process)) throw new Stopped()
+    if (sighting.reason === 'machine crash') this.powerLost(atMs, sighting.machine)
   }
 
   private powerLost(atMs: number, machine: string): void {
@@ -232,30 +234,6 @@ class Simulation {
     for (const one of resolved) this.faults.apply(one, (outcome, detail) => report(outcome, detail || targetOf(one)))
   }
 
-  /** An API server's view is held back, and when it lags the process starts anew from it. */
-  private travel(fault: Fault & { kind: 'TimeTravel' }, report: FaultReport): void {
-    const { cluster, world } = this
-    const diverted = cluster.divert(fault.target, fault.resource)
-    if (diverted === null) {
-      report('skipped', `no ${fault.target} now, or no second API server`)
-      return
-    }
-    const { process, server, thaw } = diverted
-    report('begun', `${process}, ${server}`)
-    let over = false
-    world.at(world.now + fault.lagMs, () => {
-      if (over) return
-      cluster.prefer(process, server)
-      this.faults.apply({ kind: 'CrashProcess', target: process, restartMs: fault.restartMs }, () => {})
-    })
-    this.until(fault.lagMs + fault.restartMs + fault.forMs, () => {
-      over = true
-      thaw()
-      cluster.prefer(process, null)
-      report('ended', '')
-    })
-  }
-
   /** Calls `end` after that time, or when the storm ends if that comes first. */
   private until(forMs: number, end: () => void): void {
     const finish = (): void => {
@@ -265,11 +243,11 @@ class Simulation {
     this.world.at(this.world.now + forMs, finish)
   }
 
-  private travel({ target, afterMs, restartMs, forMs }: Fault & { kind: 'TimeTravel' }, report: FaultReport): void {
+  private travel({ target, resource = null, afterMs, restartMs, forMs }: Fault & { kind: 'TimeTravel' }, report: FaultReport): void {
     const { cluster } = this
     const process = cluster.processFor(target)
     const apiserver = process === null ? null : cluster.unusedApiserver(process)
-    const thaw = apiserver === null ? null : cluster.strike({ kind: 'FreezeCache', target: apiserver, forMs })
+    const thaw = apiserver === null ? null : cluster.strike({ kind: 'FreezeCache', target: apiserver, resource, forMs })
     if (process === null || thaw === null) {
       report('skipped', `no ${target} now, or no other apiserver`)
       return
@@ -340,9 +318,7 @@ class Simulation {
   }
 
   /** One for each that is meant by it now. */
-  private resolve(
-    fault: Exclude<Fault, { kind: 'FreezeCache' | 'BreakConnections' | 'ExpireWatches' | 'TimeTravel' | 'DeposeElected' }>,
-  ): readonly WorldFault[] {
+  private resolve(fault: Exclude<Fault, { kind: OfProcesses }>): readonly WorldFault[] {
     if (fault.kind === 'Partition') {
       const side = [...new Set(fault.side.flatMap((target) => this.cluster.machinesFor(target)))]
       return side.length === 0 ? [] : [{ ...fault, side, ...this.among(fault) }]

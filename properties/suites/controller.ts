@@ -20,7 +20,7 @@ const PROCESSES = 2
  * between two writes leaves an intermediate state, a lagging API server shows a stale one, a missed event leaves one
  * unobserved. Drawn more often than others.
  */
-export const PATTERNS: readonly FaultKind[] = ['CrashBetweenWrites', 'TimeTravel', 'MissEvents']
+const PATTERNS: readonly FaultKind[] = ['CrashBetweenWrites', 'TimeTravel', 'ExpireWatches']
 
 const targetsOf = ({ name, kinds, watches }: ControllerPlugin, nodes: number): Targets => {
   const shared = clusterTargets(nodes)
@@ -32,9 +32,7 @@ const targetsOf = ({ name, kinds, watches }: ControllerPlugin, nodes: number): T
     expendable: [],
     processes: [...shared.processes, leader, leader, `${name}-0`, `${name}-1`],
     writers: [...shared.writers, ...shared.writers.map(() => leader)],
-    operators: [leader],
-    ownResources: own,
-    otherResources: watches.filter((resource) => !own.includes(resource)),
+    resources: { own, others: watches.filter((resource) => !own.includes(resource)) },
   }
 }
 
@@ -81,7 +79,7 @@ const FINALE_MS = 65_000
 const finale = (plugin: ControllerPlugin, targets: Targets): fc.Arbitrary<Finale | null> =>
   fc.option(
     fc.record({
-      fault: fault(PATTERNS, { ...targets, writers: targets.operators ?? [] }),
+      fault: fault(PATTERNS, { ...targets, writers: [`${plugin.name}:leader`] }),
       user: ownActions(plugin),
       afterMs: fc.integer({ min: 0, max: 3_000 }),
     }),
