@@ -9,7 +9,7 @@ import type { Stored } from '../model/state/keyspace.ts'
 import type { KubernetesObject } from '../model/state/kinds.ts'
 import type { DaemonSet, StatefulSet } from '../model/state/stateful.ts'
 import { groupOf, resourceOfKind } from '../model/state/resources.ts'
-import type { ApiObject, Deployment, EndpointSlice, Node, Pod, ReplicaSet, Service } from '../model/state/objects.ts'
+import type { ApiObject, Deployment, EndpointSlice, Node, Pod, Service } from '../model/state/objects.ts'
 import type { PodDisruptionBudget } from '../model/state/policy.ts'
 
 type Facts = Readonly<Record<string, string>>

@@ -4,7 +4,7 @@ import type { ApiObject } from '../../model/state/objects.ts'
 import type { PodDisruptionBudget } from '../../model/state/policy.ts'
 import type { Service } from '../../model/state/objects.ts'
 import type { StatefulSet } from '../../model/state/stateful.ts'
-import type { CustomKind } from '../../properties/plugin/plugin.ts'
+import type { CustomKind } from '../../properties/plugin/types.ts'
 
 export const GROUP = 'example.com'
 export const DATABASES = `databases.${GROUP}`

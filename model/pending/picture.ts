@@ -1,6 +1,6 @@
 /** What the reasons why something waits are read from, and the words they share. */
 import type { Cluster } from '../state/cluster.ts'
-import type { ApiObject, Condition, Node, Pod, ReplicaSet } from '../state/objects.ts'
+import type { ApiObject, Condition, Node, Pod } from '../state/objects.ts'
 import type { Replicating } from '../state/replication.ts'
 import { prefixOf } from '../state/resources.ts'
 import type { Pending } from '../invariant.ts'
