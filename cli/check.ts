@@ -96,11 +96,13 @@ const subjectsOf = (options: CheckOptions): Subjects => {
   const read = readManifests(options.paths)
   if (read.manifests.length === 0)
     throw new InputError(options.paths.join(', '), `expected an object that is simulated, found none:\n${read.notes.join('\n')}`)
-  const [refused] = refusals(read.manifests, options.cluster)
+  const all = refusals(read.manifests, options.cluster)
+  const refused = all.find(({ forOthers }) => !forOthers)
   if (refused !== undefined) throw new InputError(placeOf(read, refused.object), `the API server refuses it: ${refused.message}`)
+  const notes = [...read.notes, ...all.map(({ object, message }) => `${placeOf(read, object)}: the API server refuses it: ${message}`)]
   const choice: SuiteChoice = { kind: 'manifests', manifests: read.manifests, cluster: options.cluster }
   const suite = manifestSuite(read.manifests, options.cluster)
-  return { choices: [{ choice, name: suite.name, weight: 1 }], suites: [suite], read, own: null }
+  return { choices: [{ choice, name: suite.name, weight: 1 }], suites: [suite], read: { ...read, notes }, own: null }
 }
 
 const controllerOf = async (module: string, cluster: ClusterShape): Promise<Subjects> => {

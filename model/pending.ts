@@ -16,6 +16,8 @@ import { nodesPending } from './pending/nodes.ts'
 import { all, type Waiting } from './pending/picture.ts'
 import { podsPending } from './pending/pods.ts'
 import { setsPending } from './pending/replicasets.ts'
+import { lettingIn } from './pending/refused.ts'
+import { quotasPending } from './pending/quotas.ts'
 import { rulesPending, slicesPending } from './pending/services.ts'
 import { statefulSetsPending } from './pending/statefulsets.ts'
 import type { Cluster } from './state/cluster.ts'
@@ -34,6 +36,7 @@ const ALL: readonly Waiting[] = [
   jobsPending,
   statefulSetsPending,
   daemonSetsPending,
+  quotasPending,
   budgetsPending,
   drainsPending,
   cronJobsPending,
@@ -51,5 +54,7 @@ export const pending = (cluster: Cluster): readonly Pending[] => {
     sets: [...all<ReplicaSet>(cluster, 'replicasets'), ...all<ReplicationController>(cluster, 'replicationcontrollers')],
     blocked: new Map<string, boolean>(),
   }
-  return ALL.flatMap((waiting) => waiting(picture)).map(homeless(cluster))
+  return ALL.flatMap((waiting) => waiting(picture))
+    .map(lettingIn(picture))
+    .map(homeless(cluster))
 }

@@ -18,6 +18,7 @@ import { LEASE } from './invariants/lease.ts'
 import { NODE_HEALTH } from './invariants/node-health.ts'
 import { NAMESPACES } from './invariants/namespaces.ts'
 import { NODES } from './invariants/nodes.ts'
+import { QUOTAS } from './invariants/quotas.ts'
 import { RAFT } from './invariants/raft/register.ts'
 import { REPLICASETS } from './invariants/replicasets.ts'
 import { SCHEDULING } from './invariants/scheduling/register.ts'
@@ -43,6 +44,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...GARBAGE,
   ...NODE_HEALTH,
   ...NAMESPACES,
+  ...QUOTAS,
   ...NODES,
   ...DISRUPTION,
   ...SCHEDULING,

@@ -10,7 +10,7 @@ import type { KubernetesObject } from '../model/state/kinds.ts'
 import type { DaemonSet, StatefulSet } from '../model/state/stateful.ts'
 import { groupOf, resourceOfKind } from '../model/state/resources.ts'
 import type { ApiObject, Deployment, EndpointSlice, Node, Pod, Service } from '../model/state/objects.ts'
-import type { PodDisruptionBudget } from '../model/state/policy.ts'
+import type { PodDisruptionBudget, ResourceQuota } from '../model/state/policy.ts'
 
 type Facts = Readonly<Record<string, string>>
 
@@ -84,6 +84,8 @@ const sliceFacts = (slice: EndpointSlice): Facts => ({
       .join(',') || '-',
 })
 
+const quotaFacts = ({ status }: ResourceQuota): Facts =>
+  Object.fromEntries(Object.entries(status.hard ?? {}).map(([name, hard]) => [name, `${status.used?.[name] ?? 0} of ${hard}`]))
 const budgetFacts = ({ status }: PodDisruptionBudget): Facts => ({
   allowed: String(status.disruptionsAllowed),
   healthy: `${status.currentHealthy ?? 0} of ${status.desiredHealthy ?? 0}`,
@@ -121,6 +123,10 @@ const factsOf = (object: KubernetesObject): Facts => {
       return jobFacts(object)
     case 'CronJob':
       return cronJobFacts(object)
+    case 'ResourceQuota':
+      return quotaFacts(object)
+    case 'LimitRange':
+      return {}
     case 'PodDisruptionBudget':
       return budgetFacts(object)
     case 'Lease':

@@ -8,6 +8,8 @@ export interface Refusal {
   /** 'Deployment default/web' */
   readonly object: string
   readonly message: string
+  /** Only because of what else there is: a quota is used up. */
+  readonly forOthers: boolean
 }
 
 const GAP_MS = 2_000
@@ -35,5 +37,5 @@ export const refusals = (manifests: readonly Manifest[], cluster: ClusterShape):
     .run(calmPlan(manifests, cluster))
     .history.flatMap((seen) => {
       const [object = '', message] = seen.kind === 'UserActed' && seen.action === 'Apply' ? seen.detail.split(': refused: ') : []
-      return message === undefined ? [] : [{ object, message }]
+      return message === undefined ? [] : [{ object, message, forOthers: message.includes('exceeded quota: ') }]
     })

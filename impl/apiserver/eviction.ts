@@ -64,7 +64,7 @@ export class Evictions {
     }
     if (budget === undefined) return yield* this.end(pod, options, author)
     if (isReady(pod) || !mayGoUnready(budget)) {
-      yield* this.takeUnit(budget, pod, author)
+      yield* this.takeUnit(budget, pod)
       return yield* this.end(pod, options, author)
     }
     try {
@@ -82,12 +82,14 @@ export class Evictions {
       .filter(({ spec }) => selects(spec.selector, pod.metadata.labels))
   }
 
-  /** Throws Refusal when the budget has none to give. */
-  private *takeUnit(budget: PodDisruptionBudget, pod: Pod, author: string): Task<void> {
+  /** In the server's own name. Throws Refusal when the budget has none to give. */
+  private *takeUnit(budget: PodDisruptionBudget, pod: Pod): Task<void> {
     const { namespace, name } = budget.metadata
     const key = keyOf('poddisruptionbudgets', namespace, name)
     const now = rfc3339(this.host.now())
-    const taken = yield* this.storage.update(key, budget, author, (held) => granted(held as PodDisruptionBudget, pod.metadata.name, now))
+    const taken = yield* this.storage.update(key, budget, this.host.name, (held) =>
+      granted(held as PodDisruptionBudget, pod.metadata.name, now),
+    )
     if (taken === undefined) throw new Refusal(notFound('poddisruptionbudgets.policy', name))
   }
 

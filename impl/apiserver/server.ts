@@ -14,7 +14,7 @@ import { matcher, type Matcher } from '../selector.ts'
 import { sleep, spawn, wait, type Task } from '../task.ts'
 import { rfc3339 } from '../time.ts'
 import type { ClusterHost, ClusterProcess, Message } from '../wire.ts'
-import { admitted, admittedChange } from './admission/chain.ts'
+import { admitted, admittedAtLast, admittedChange } from './admission/chain.ts'
 import { intoLiveNamespace } from './admission/namespace-lifecycle.ts'
 import type { Asked, Neighbours } from './admission/plugin.ts'
 import { CustomResources } from './custom-resources.ts'
@@ -89,11 +89,13 @@ export class Apiserver implements ClusterProcess {
       return this.delete(pods, keyOf('pods', namespace, name), name, how, author)
     })
     this.neighbours = {
+      ready: (resource) => this.fresh(this.cache(resource), '0'),
       cached: (resource, key) => this.cache(resource).get(key),
       cachedList: (resource, namespace) =>
         this.cache(resource)
           .list(prefixOf(resource, namespace))
           .map(([, object]) => object),
+      update: (key, cached, change) => storage.update(key, cached, host.name, change),
       mayBeEnding: (namespace) => (this.ending.get(namespace) ?? 0) > this.host.elapsed(),
       *read(key, author) {
         return (yield* storage.read(key, author))?.value as ApiObject | undefined
@@ -276,6 +278,7 @@ export class Apiserver implements ClusterProcess {
     const born = prepareCreate(resource, given, name, namespace, { uid: this.uuid(), now: rfc3339(this.host.now()) })
     let object = yield* admitted(this.asked(resource, born, author), this.neighbours)
     validate(resource, object)
+    yield* admittedAtLast(this.asked(resource, object, author), this.neighbours)
     const address = resource.resource === 'services' ? yield* this.clusterIP(object as Service) : null
     if (address !== null) object = { ...object, spec: { ...(object as Service).spec, clusterIP: address } } as Service
     const key = keyOf(resource.resource, namespace, name)

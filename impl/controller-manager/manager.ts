@@ -13,6 +13,7 @@ import { namespaceController } from './namespace.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
 import { replicaSetController, replicationController } from './replicaset.ts'
+import { resourceQuotaController } from './resourcequota.ts'
 import { statefulSetController } from './statefulset.ts'
 import { taintEvictionController } from './taint-eviction.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished.ts'
@@ -49,5 +50,6 @@ export const controllerManager =
         taintEvictionController,
         podGarbageCollector(timings),
         disruptionController,
+        resourceQuotaController,
       ],
     })

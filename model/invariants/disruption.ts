@@ -27,9 +27,9 @@ const podsIn = ({ store }: Cluster): readonly Pod[] => {
   return [...store].flatMap(([key, { value }]) => (key.startsWith(prefix) ? [value as Pod] : []))
 }
 
-/** A unit was taken: the status was changed by others than its controller. */
+/** A unit was taken: the status was changed by a server itself. */
 const grantIn = (seen: Seen<'Commit'>): { readonly was: PodDisruptionBudget; readonly is: PodDisruptionBudget } | null => {
-  if (resourceOfKey(seen.key) !== BUDGETS || isController(seen.author)) return null
+  if (resourceOfKey(seen.key) !== BUDGETS || seen.author !== seen.via) return null
   const was = objectOf<PodDisruptionBudget>(seen.before)
   const is = objectOf<PodDisruptionBudget>(seen.after)
   return was === undefined || is === undefined || sameValue(was.status, is.status) ? null : { was, is }

@@ -2,7 +2,6 @@
 import type { Pending } from '../invariant.ts'
 import type { Deployment } from '../state/objects.ts'
 import { all, beingDeleted, controllerOf, isEnding, isLost, label, type Waiting } from './picture.ts'
-import { refused } from './refused.ts'
 
 const surgeOf = ({ spec }: Deployment): number => {
   const { maxSurge = 0 } = spec.strategy.rollingUpdate ?? {}
@@ -18,7 +17,7 @@ export const deploymentsPending: Waiting = (picture) =>
     if (isEnding(deployment)) return [beingDeleted(picture, deployment, pods)]
     const waitsForPods =
       pods.some((pod) => picture.blocked.get(pod.metadata.uid) === true) ||
-      own.some((set) => set.spec.replicas > 0 && refused(picture, set.spec.template) !== null)
+      own.some((set) => picture.blocked.get(set.metadata.uid) === true)
     const stuck = pods.find((pod) => isEnding(pod) && isLost(picture, pod.spec.nodeName ?? ''))
     const waitsForNode = (spec.podReplacementPolicy === 'TerminationComplete' || spec.strategy.type === 'Recreate') && stuck !== undefined
     const row = (waitsFor: string): readonly Pending[] => [

@@ -11,7 +11,7 @@ export interface Picture {
   readonly nodes: ReadonlyMap<string, Node>
   /** ReplicaSets and ReplicationControllers. */
   readonly sets: readonly Replicating[]
-  /** Pods that wait, by uid, and whether the specification sees no way out; filled as pods are looked at, before their owners. */
+  /** Pods that wait, and owners whose pods are refused, by uid, and whether the specification sees no way out; filled as pods are looked at, before their owners. */
   readonly blocked: Map<string, boolean>
 }
 

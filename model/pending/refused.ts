@@ -1,11 +1,71 @@
 /** Pods that the API server refuses to make: whoever wants them waits until somebody changes what they ask for. */
-import type { PodTemplateSpec } from '../state/objects.ts'
-import { keyOf } from '../state/resources.ts'
-import type { Picture } from './picture.ts'
+import { inScope, unmet, usageIn, usageOf } from '../components/quota.ts'
+import { brokenBy } from '../components/limit-range.ts'
+import type { ApiObject, Pod, PodTemplateSpec } from '../state/objects.ts'
+import type { LimitRange, ResourceQuota } from '../state/policy.ts'
+import { keyOf, resourceOfKind } from '../state/resources.ts'
+import { thousandths } from '../state/quantity.ts'
+import type { Pending } from '../invariant.ts'
+import { all, isEnding, isLost, isTerminal, podsOf, type Picture } from './picture.ts'
 
-/** Null: nothing here has to be there first. */
-export const refused = ({ cluster }: Picture, { spec }: PodTemplateSpec): string | null => {
-  const { priorityClassName = '' } = spec
-  if (priorityClassName === '' || cluster.store.has(keyOf('priorityclasses', undefined, priorityClassName))) return null
-  return `the PriorityClass ${priorityClassName}, which is not there: its pods are refused`
+/** Null: nothing here has to be there first, or to go. */
+export const refused = (picture: Picture, template: PodTemplateSpec, owner: ApiObject): string | null => {
+  const { cluster } = picture
+  const { priorityClassName = '' } = template.spec
+  if (priorityClassName !== '' && !cluster.store.has(keyOf('priorityclasses', undefined, priorityClassName)))
+    return `the PriorityClass ${priorityClassName}, which is not there: its pods are refused`
+  const namespace = owner.metadata.namespace ?? ''
+  const ranges = all<LimitRange>(cluster, 'limitranges').filter(({ metadata }) => metadata.namespace === namespace)
+  const { pod, broken } = brokenBy(ranges, podOf(template, owner))
+  if (broken !== null) return `the LimitRange of ${namespace} to allow its pods: ${broken}`
+  return overQuota(picture, namespace, pod)
 }
+
+const podOf = ({ metadata, spec }: PodTemplateSpec, owner: ApiObject): Pod => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { ...owner.metadata, ...metadata, ownerReferences: [] },
+  spec,
+  status: { phase: 'Pending' },
+})
+
+const overQuota = (picture: Picture, namespace: string, pod: Pod): string | null => {
+  const quotas = all<ResourceQuota>(picture.cluster, 'resourcequotas').filter(({ metadata }) => metadata.namespace === namespace)
+  for (const quota of quotas.filter((one) => inScope(one, pod))) {
+    const { hard = {} } = quota.spec
+    const name = `the quota ${namespace}/${quota.metadata.name}`
+    const silent = unmet(quota, pod)
+    if (silent !== null) return `${name} to allow its pods: they have to say their ${silent}`
+    const more = usageOf('pods', pod)
+    const over = Object.keys(hard).find(
+      (resource) =>
+        (more.get(resource) ?? 0) > 0 &&
+        usageIn(picture.cluster.store, quota, resource) + (more.get(resource) ?? 0) > thousandths(hard[resource] ?? '0'),
+    )
+    if (over === undefined) continue
+    // What is on its way out gives back what it has.
+    const leaving = picture.pods.some(
+      (one) => one.metadata.namespace === namespace && isEnding(one) && !isLost(picture, one.spec.nodeName ?? ''),
+    )
+    if (!leaving) return `${name} to allow its pods: ${hard[over]} ${over} are used up`
+  }
+  return null
+}
+
+interface Templated extends ApiObject {
+  readonly spec: { readonly template: PodTemplateSpec; readonly replicas?: number; readonly parallelism?: number }
+}
+
+/** Of those that do not look themselves: what they wait for is that their pods are let in. */
+export const lettingIn =
+  (picture: Picture) =>
+  (row: Pending): Pending => {
+    const [, kind = '', namespace, name = ''] = /^(StatefulSet|Job|DaemonSet) ([^/ ]+)\/(\S+)$/.exec(row.object) ?? []
+    const key = keyOf(resourceOfKind(kind)?.resource ?? '', namespace, name)
+    const owner = picture.cluster.store.get(key)?.value as Templated | undefined
+    if (row.blocked || owner === undefined) return row
+    const own = podsOf(picture, owner).filter((pod) => !isTerminal(pod) && !isEnding(pod))
+    if (own.length >= (owner.spec.replicas ?? owner.spec.parallelism ?? Infinity)) return row
+    const why = refused(picture, owner.spec.template, owner)
+    return why === null ? row : { ...row, waitsFor: why, blocked: true }
+  }

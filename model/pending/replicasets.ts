@@ -11,7 +11,8 @@ export const setsPending: Waiting = (picture) =>
     const waitsForPods = own.some((pod) => picture.blocked.get(pod.metadata.uid) === true)
     const ready = own.filter(isReady).length
     const row = (waitsFor: string): readonly Pending[] => [{ object: label(set), waitsFor, blocked: waitsForPods, derived: waitsForPods }]
-    const why = own.length < spec.replicas ? refused(picture, spec.template) : null
+    const why = own.length < spec.replicas ? refused(picture, spec.template, set) : null
+    if (why !== null) picture.blocked.set(metadata.uid, true)
     if (why !== null) return [{ object: label(set), waitsFor: why, blocked: true }]
     if (own.length !== spec.replicas) return row(`${spec.replicas} pods: it has ${own.length}`)
     if ((status.observedGeneration ?? 0) < (metadata.generation ?? 0)) return row('its controller to see its latest change')

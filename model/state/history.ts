@@ -140,6 +140,8 @@ export type Choice =
       readonly absentMs: number
     }
   | { readonly kind: 'WriteEndpoints'; readonly service: ObjectRef; readonly slice: string }
+  /** What of a quota is used, as far as its controller sees. */
+  | { readonly kind: 'CountQuota'; readonly quota: ObjectRef }
   /** What a budget allows, from the pods that the disruption controller sees. disrupted: evicted ones that it counts as gone. */
   | {
       readonly kind: 'CountBudget'

@@ -19,7 +19,7 @@ import type {
 import type { ReplicationController } from './replication.ts'
 import type { ControllerRevision, DaemonSet, StatefulSet } from './stateful.ts'
 import type { CustomResourceDefinition } from './custom.ts'
-import type { PodDisruptionBudget } from './policy.ts'
+import type { LimitRange, PodDisruptionBudget, ResourceQuota } from './policy.ts'
 
 export type KubernetesObject =
   | Pod
@@ -43,4 +43,6 @@ export type KubernetesObject =
   | StorageClass
   | PlainObject
   | PodDisruptionBudget
+  | ResourceQuota
+  | LimitRange
   | PodGroup

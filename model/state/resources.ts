@@ -62,6 +62,8 @@ export const RESOURCES: readonly Resource[] = [
   row('apps/v1', 'StatefulSet', 'statefulsets', { status: true, generation: true }),
   row('apps/v1', 'DaemonSet', 'daemonsets', { status: true, generation: true }),
   row('apps/v1', 'ControllerRevision', 'controllerrevisions'),
+  row('v1', 'ResourceQuota', 'resourcequotas', { status: true }),
+  row('v1', 'LimitRange', 'limitranges'),
   row('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets', { status: true, generation: true }),
   row('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices', { generation: true }),
   row('coordination.k8s.io/v1', 'Lease', 'leases'),

@@ -44,6 +44,8 @@ const choiceText = (choice: Choice): string => {
       return `GiveUpNode ${choice.node}`
     case 'MarkUnknown':
       return `MarkUnknown ${choice.node}`
+    case 'CountQuota':
+      return `CountQuota ${choice.quota.name}`
     case 'CountBudget':
       return `CountBudget ${choice.budget.name} allows ${choice.disruptionsAllowed}`
     case 'WriteEndpoints':

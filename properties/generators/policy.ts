@@ -33,21 +33,61 @@ export const drain = (nodeNames: readonly string[]): fc.Arbitrary<UserAction> =>
 
 const TENANT = 'shop'
 
-/** Somebody with a namespace of his own, who may leave; none in half of the runs. */
+/** Quotas that the tenant meets, the most in each of them about what he asks for. */
+const QUOTAS = [
+  { pods: '3' },
+  { pods: '5', 'requests.cpu': '400m' },
+  { 'limits.memory': '512Mi', 'count/pods': '6' },
+  { 'requests.memory': '192Mi' },
+]
+/** With defaults for those who do not say, and bounds for those who do. */
+const RANGE = {
+  type: 'Container',
+  default: { cpu: '500m', memory: '128Mi' },
+  defaultRequest: { cpu: '100m', memory: '64Mi' },
+  max: { cpu: '500m', memory: '256Mi' },
+  min: { memory: '32Mi' },
+}
+
+const inTenant = (object: Manifest): Manifest => ({ ...object, metadata: { ...object.metadata, namespace: TENANT } })
+const application = (name: string, replicas: number, graceSeconds: number, cpu: string): Manifest =>
+  deployment(name, {
+    replicas,
+    cpu,
+    graceSeconds,
+    minReadySeconds: 0,
+    strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 1 } },
+    podReplacementPolicy: 'TerminationStarted',
+  })
+const bare = (name: string): Manifest => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name },
+  spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'main', image: 'registry.example/till:1' }] },
+})
+
+/** Somebody with a namespace of his own, within limits, who may leave; none in half of the runs. */
 export const tenant: fc.Arbitrary<readonly Manifest[]> = fc
-  .record({ there: fc.boolean(), replicas: fc.integer({ min: 1, max: 3 }), graceSeconds: fc.constantFrom(1, 5, 30) })
-  .map(({ there, replicas, graceSeconds }) => {
+  .record({
+    there: fc.boolean(),
+    replicas: fc.integer({ min: 1, max: 3 }),
+    graceSeconds: fc.constantFrom(1, 5, 30),
+    cpu: fc.constantFrom('100m', '100m', '600m'),
+    hard: fc.option(fc.constantFrom(...QUOTAS), { freq: 3 }),
+    isRanged: fc.constantFrom(true, true, false),
+  })
+  .map(({ there, replicas, graceSeconds, cpu, hard, isRanged }) => {
     if (!there) return []
-    const cart = deployment('cart', {
-      replicas,
-      cpu: '100m',
-      graceSeconds,
-      minReadySeconds: 0,
-      strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 1 } },
-      podReplacementPolicy: 'TerminationStarted',
-    })
-    const here = [cart, service('cart')].map((object) => ({ ...object, metadata: { ...object.metadata, namespace: TENANT } }))
-    return [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: TENANT } }, ...here]
+    const limits = isRanged ? [{ apiVersion: 'v1', kind: 'LimitRange', metadata: { name: 'usual' }, spec: { limits: [RANGE] } }] : []
+    const quotas = hard === null ? [] : [{ apiVersion: 'v1', kind: 'ResourceQuota', metadata: { name: 'share' }, spec: { hard } }]
+    const here = [
+      ...limits,
+      ...quotas,
+      application('cart', replicas, graceSeconds, '100m'),
+      service('cart'),
+      application('search', 2, 1, cpu),
+    ]
+    return [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: TENANT } }, ...[...here, bare('till')].map(inTenant)]
   })
 
 /** The tenant leaves, comes back, grows. */
@@ -62,13 +102,13 @@ export const tenantAction = (manifests: readonly Manifest[]): fc.Arbitrary<UserA
         propagation: fc.constant('Background'),
       }),
     },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('Apply'), object: fc.constantFrom(...manifests) }) },
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('Apply'), object: fc.constantFrom(...manifests) }) },
     {
-      weight: 1,
+      weight: 3,
       arbitrary: fc.record({
         kind: fc.constant('Scale'),
         resource: fc.constant('deployments'),
-        name: fc.constant(`${TENANT}/cart`),
+        name: fc.constantFrom(`${TENANT}/cart`, `${TENANT}/search`),
         replicas: fc.integer({ min: 0, max: 4 }),
       }),
     },

@@ -35,6 +35,8 @@ const KINDS_IN_ORDER = [
   'Namespace',
   'PriorityClass',
   'ServiceAccount',
+  'LimitRange',
+  'ResourceQuota',
   'ConfigMap',
   'Secret',
   'StorageClass',

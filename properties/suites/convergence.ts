@@ -39,7 +39,7 @@ export const convergence: Suite = {
   name: 'convergence',
   sentence: 'applications under users, lost nodes, partitions and leader loss; then calm, and everything must come back level',
   weight: 2,
-  concerns: ['CL-', 'NODE-', 'KUBELET-', 'EPS-', 'GC-', 'PROXY-', 'PDB-', 'DRAIN-', 'NS-'],
+  concerns: ['CL-', 'NODE-', 'KUBELET-', 'EPS-', 'GC-', 'PROXY-', 'PDB-', 'DRAIN-', 'NS-', 'QUOTA-', 'LR-'],
   plans: fc
     .tuple(deploymentKnobs, deploymentKnobs, fc.option(disruptionBudget('web'), { freq: 2 }), tenant)
     .chain(([web, db, budget, shop]) =>

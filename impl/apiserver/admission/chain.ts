@@ -3,19 +3,23 @@ import type { ApiObject } from '../../../model/state/objects.ts'
 import type { Task } from '../../task.ts'
 import { defaultStorageClass } from './default-storage-class.ts'
 import { defaultTolerationSeconds } from './default-tolerations.ts'
+import { limitRanger } from './limit-ranger.ts'
 import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import type { AdmissionPlugin, Asked, Neighbours } from './plugin.ts'
 import { priority } from './priority.ts'
+import { resourceQuota } from './resource-quota.ts'
 import { storageObjectInUseProtection } from './storage-protection.ts'
 import { taintNodesByCondition } from './taint-nodes.ts'
 
 const CHAIN: readonly AdmissionPlugin[] = [
   namespaceLifecycle,
+  limitRanger,
   taintNodesByCondition,
   priority,
   defaultTolerationSeconds,
   defaultStorageClass,
   storageObjectInUseProtection,
+  resourceQuota,
 ]
 
 /** Throws Refusal. */
@@ -26,6 +30,11 @@ export function* admitted(asked: Asked, neighbours: Neighbours): Task<ApiObject>
     object = 'metadata' in made ? made : yield* made
   }
   return object
+}
+
+/** Throws Refusal. */
+export function* admittedAtLast(asked: Asked, neighbours: Neighbours): Task<void> {
+  for (const plugin of CHAIN) if (plugin.last !== undefined) yield* plugin.last(asked, neighbours)
 }
 
 /** Throws Refusal. */

@@ -20,11 +20,15 @@ export interface Asked {
 
 /** What plugins may look at. */
 export interface Neighbours {
+  /** Once this server has a copy of the resource at all. Throws Refusal. */
+  ready(resource: ResourceName): Task<void>
   /** From the watch cache: perhaps not the latest. */
   cached(resource: ResourceName, key: Key): ApiObject | undefined
   cachedList(resource: ResourceName, namespace?: string): readonly ApiObject[]
   /** This server was asked a short while ago to delete that namespace. */
   mayBeEnding(namespace: string): boolean
+  /** A guarded write of another object, of the server's own, computed from `cached` first; undefined: there is none. */
+  update(key: Key, cached: ApiObject, change: (held: ApiObject) => ApiObject): Task<ApiObject | undefined>
   /** As it is now, by a linearizable read. */
   read(key: Key, author: string): Task<ApiObject | undefined>
 }
@@ -34,6 +38,8 @@ export interface AdmissionPlugin {
   readonly name: string
   /** The object as it shall be created. Throws Refusal. */
   create(asked: Asked, neighbours: Neighbours): ApiObject | Task<ApiObject>
+  /** What is left to do once the object is known to be valid, just before it is created. Throws Refusal. */
+  last?(asked: Asked, neighbours: Neighbours): Task<void>
   /** Judges what an update would make of an object. Throws Refusal. */
   update?(asked: Asked, neighbours: Neighbours): void
 }

@@ -6,6 +6,7 @@ import { customResourceDefinition } from './custom-resource-definition.ts'
 import { disruptionBudget } from './disruption-budget.ts'
 import { cronJob, job } from './batch.ts'
 import type { Kind } from './kind.ts'
+import { limitRange, resourceQuota } from './limits.ts'
 import { namespace } from './namespace.ts'
 import { node } from './node.ts'
 import { pod } from './pod.ts'
@@ -24,6 +25,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Deployment: deployment,
   Job: job,
   Lease: asItIs,
+  LimitRange: limitRange,
   Namespace: namespace,
   Node: node,
   Pod: pod,
@@ -33,6 +35,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   PodDisruptionBudget: disruptionBudget,
   ReplicaSet: replicaSet,
   ReplicationController: replicationController,
+  ResourceQuota: resourceQuota,
   Service: service,
   StatefulSet: statefulSet,
   StorageClass: storageClass,

@@ -1,0 +1,247 @@
+/** Quotas and limit ranges: nothing beyond them is let in. SEMANTICS 2.3. */
+import { broken } from '../components/limit-range.ts'
+import { inScope, usageIn, usageOf } from '../components/quota.ts'
+import type { Context, Invariant, Judgement } from '../invariant.ts'
+import type { Cluster, StoreHistory } from '../state/cluster.ts'
+import type { Seen } from '../state/history.ts'
+import type { Key } from '../state/keyspace.ts'
+import type { ApiObject, Pod, ResourceList } from '../state/objects.ts'
+import type { LimitRange, ResourceQuota } from '../state/policy.ts'
+import { thousandths } from '../state/quantity.ts'
+import { prefixOf, resourceOfKey } from '../state/resources.ts'
+import { sameValue } from '../components/objects.ts'
+import { eachCommit, had, isRegistry, objectOf, safety, settles, watching } from './define.ts'
+
+const ADMISSION = 'k8s.io/apiserver pkg/admission/plugin/resourcequota/controller.go'
+const QUOTA = 'resourcequotas'
+/** A server's copy of a quota or range lags no longer than this: while it is frozen, and then to catch up. */
+const LAG_MS = 60_000
+/** What was charged for a request is used within its deadline. */
+const DEADLINE_MS = 60_000
+
+const amount = (list: ResourceList | undefined, name: string): number => thousandths(list?.[name] ?? '0')
+
+interface Charge {
+  readonly atMs: number
+  readonly via: string
+  readonly amounts: ReadonlyMap<string, number>
+}
+
+/** What admission charged: the status was changed by a server itself. */
+const chargeIn = (seen: Seen<'Commit'>): { readonly is: ResourceQuota; readonly charge: Charge } | null => {
+  if (resourceOfKey(seen.key) !== QUOTA || seen.author !== seen.via) return null
+  const was = objectOf<ResourceQuota>(seen.before)
+  const is = objectOf<ResourceQuota>(seen.after)
+  if (was === undefined || is === undefined || sameValue(was.status, is.status)) return null
+  const names = Object.keys(is.status.hard ?? {})
+  const amounts = new Map(names.map((name) => [name, amount(is.status.used, name) - amount(was.status.used, name)]))
+  return { is, charge: { atMs: seen.atMs, via: seen.via, amounts } }
+}
+
+/** Charges that no object has been made for yet, by quota. */
+class Charges {
+  private readonly open = new Map<Key, Charge[]>()
+
+  add(key: Key, charge: Charge): void {
+    this.open.set(key, [...this.left(key, charge.atMs), charge])
+  }
+
+  left(key: Key, nowMs: number): readonly Charge[] {
+    return (this.open.get(key) ?? []).filter(({ atMs }) => nowMs - atMs < DEADLINE_MS)
+  }
+
+  /** The one for what this write made; false: there is none. */
+  claim(key: Key, { atMs, via }: Seen<'Commit'>, usage: ReadonlyMap<string, number>): boolean {
+    const left = this.left(key, atMs)
+    const fits = (charge: Charge): boolean =>
+      charge.via === via && [...charge.amounts].every(([name, held]) => held === (usage.get(name) ?? 0))
+    const index = left.findIndex(fits)
+    this.open.set(key, left.toSpliced(index, index < 0 ? 0 : 1))
+    return index >= 0
+  }
+
+  sum(key: Key, nowMs: number, name: string): number {
+    return this.left(key, nowMs).reduce((sum, charge) => sum + (charge.amounts.get(name) ?? 0), 0)
+  }
+}
+
+const quotasOf = ({ store }: Cluster, object: ApiObject): readonly (readonly [Key, ResourceQuota])[] => {
+  const prefix = prefixOf(QUOTA, object.metadata.namespace)
+  return [...store].flatMap(([key, { value }]) =>
+    key.startsWith(prefix) && inScope(value as ResourceQuota, object) ? [[key, value as ResourceQuota] as const] : [],
+  )
+}
+
+/** The quota has had its limits for so long that every server has seen it. */
+const isKnown = (history: StoreHistory, key: Key, quota: ResourceQuota, nowMs: number): boolean => {
+  const last = history.versions(key).findLast(({ after, atMs }) => {
+    const version = objectOf<ResourceQuota>(after)
+    return nowMs - atMs >= LAG_MS && (version !== undefined || after === null)
+  })
+  const then = objectOf<ResourceQuota>(last?.after)
+  return then?.metadata.uid === quota.metadata.uid && sameValue(then.spec, quota.spec) && sameValue(then.status.hard, quota.status.hard)
+}
+
+const counted = (quota: ResourceQuota, usage: ReadonlyMap<string, number>): readonly string[] =>
+  Object.keys(quota.status.hard ?? {}).filter((name) => (usage.get(name) ?? 0) > 0)
+
+const chargedFirst: Invariant = watching(
+  {
+    id: 'QUOTA-S1',
+    sentence: 'what counts under a quota is charged to it before it is made, over all API servers, and no charge goes beyond what there is',
+    source: ADMISSION,
+    sometimes: 'what is made had been charged',
+    allows: ['ALLOW-9'],
+    ...safety,
+    kind: 'history',
+  },
+  ['Commit'],
+  () => {
+    const charges = new Charges()
+    let any = false
+    return {
+      observe(next, { cluster, history }) {
+        const seen = next as Seen<'Commit'>
+        const { key, before, after, atMs, revision } = seen
+        const charged = chargeIn(seen)
+        if (charged !== null) {
+          const { is, charge } = charged
+          charges.add(key, charge)
+          const over = [...charge.amounts].find(([name, more]) => more > 0 && amount(is.status.used, name) > amount(is.status.hard, name))
+          if (over !== undefined)
+            return {
+              why: `${seen.via} charges ${key} at revision ${revision} with ${is.status.used?.[over[0]]} ${over[0]}, ${is.status.hard?.[over[0]]} are allowed`,
+            }
+          const fewer = [...charge.amounts].find(([, more]) => more < 0)
+          if (fewer !== undefined || ![...charge.amounts.values()].some((more) => more > 0))
+            return { why: `${seen.via} charges ${key} at revision ${revision}, and nothing is added: what another had charged is lost` }
+          return 'holds'
+        }
+        if (resourceOfKey(key) === QUOTA) any = true
+        const object = objectOf(after)
+        if (!any || !isRegistry(key) || before !== null || object?.metadata.namespace === undefined) return 'vacuous'
+        const usage = usageOf(resourceOfKey(key) ?? '', object)
+        let verdict = 'vacuous' as Judgement
+        for (const [place, quota] of quotasOf(cluster, object)) {
+          if (place === key || counted(quota, usage).length === 0) continue
+          if (charges.claim(place, seen, usage)) verdict = 'notable'
+          else if (isKnown(history, place, quota, atMs))
+            return { why: `${seen.via} makes ${key} at revision ${revision}, which was not charged to ${place}` }
+        }
+        return verdict
+      },
+    }
+  },
+)
+
+const withinHard: Invariant = watching(
+  {
+    id: 'QUOTA-S2',
+    sentence: 'while a quota and its count had been right, there is never more than it allows',
+    source: 'https://kubernetes.io/docs/concepts/policy/resource-quotas/',
+    sometimes: 'all that it allows is there',
+    // A count of an older view than the quota it replaces misses what was charged meanwhile.
+    allows: ['ALLOW-9'],
+    ...safety,
+    kind: 'history',
+  },
+  ['Commit'],
+  () => {
+    const charges = new Charges()
+    /** Quotas that have counted all there was, and all that was charged, ever since. */
+    const right = new Set<Key>()
+    const recount = (key: Key, quota: ResourceQuota | undefined, atMs: number, { cluster }: Context): void => {
+      const { hard, used } = quota?.status ?? {}
+      const complete =
+        quota !== undefined &&
+        hard !== undefined &&
+        sameValue(hard, quota.spec.hard) &&
+        Object.keys(hard).every((name) => amount(used, name) >= usageIn(cluster.store, quota, name) + charges.sum(key, atMs, name)) &&
+        Object.keys(hard).every((name) => usageIn(cluster.store, quota, name) <= amount(hard, name))
+      if (complete) right.add(key)
+      else right.delete(key)
+    }
+    return {
+      observe(next, context) {
+        const seen = next as Seen<'Commit'>
+        const { key, before, after, atMs, revision } = seen
+        const { cluster, history } = context
+        if (resourceOfKey(key) === QUOTA) {
+          const charged = chargeIn(seen)
+          if (charged !== null) charges.add(key, charged.charge)
+          else recount(key, objectOf<ResourceQuota>(after), atMs, context)
+          return 'vacuous'
+        }
+        const object = objectOf(after)
+        if (right.size === 0 || !isRegistry(key) || before !== null || object?.metadata.namespace === undefined) return 'vacuous'
+        const usage = usageOf(resourceOfKey(key) ?? '', object)
+        let verdict = 'vacuous' as Judgement
+        for (const [place, quota] of quotasOf(cluster, object)) {
+          const names = counted(quota, usage)
+          if (names.length === 0) continue
+          const charged = charges.claim(place, seen, usage)
+          // A server that had not seen the quota yet.
+          if (!charged && !isKnown(history, place, quota, atMs)) right.delete(place)
+          if (!right.has(place)) continue
+          const full = names.map((name) => usageIn(cluster.store, quota, name) - amount(quota.status.hard, name))
+          const over = names[full.findIndex((excess) => excess > 0)]
+          if (over !== undefined)
+            return {
+              why: `with ${key} at revision ${revision} there is more ${over} than the ${quota.status.hard?.[over]} that ${place} allows`,
+            }
+          verdict = full.includes(0) || verdict === 'notable' ? 'notable' : 'holds'
+        }
+        return verdict
+      },
+    }
+  },
+)
+
+const withinRange = eachCommit(
+  {
+    id: 'LR-S1',
+    sentence: 'no pod is let in that breaks a limit range which its server has seen',
+    source: 'https://kubernetes.io/docs/concepts/policy/limit-range/',
+    sometimes: 'a container asks for what the range gives it by default',
+    ...safety,
+  },
+  'pods',
+  ({ key, before, after, atMs, revision }, { cluster, history }) => {
+    const pod = before === null ? objectOf<Pod>(after) : undefined
+    if (pod === undefined) return 'vacuous'
+    const prefix = prefixOf('limitranges', pod.metadata.namespace)
+    const ranges = [...cluster.store].flatMap(([place, { value }]) => {
+      if (!place.startsWith(prefix)) return []
+      const then = history.versions(place).findLast((version) => atMs - version.atMs >= LAG_MS)
+      const range = value as LimitRange
+      return sameValue(objectOf<LimitRange>(then?.after)?.spec, range.spec) ? [range] : []
+    })
+    if (ranges.length === 0) return 'vacuous'
+    const items = ranges.flatMap(({ spec }) => spec.limits)
+    const why = broken(items, pod)
+    if (why !== null) return { why: `${key} was let in at revision ${revision}: it asks for ${why}` }
+    const given = items.some(({ defaultRequest = {} }) =>
+      pod.spec.containers.some(({ resources }) =>
+        Object.entries(defaultRequest).some(([name, quantity]) => resources?.requests?.[name] === quantity),
+      ),
+    )
+    return given ? 'notable' : 'holds'
+  },
+)
+
+export const QUOTAS: readonly Invariant[] = [
+  chargedFirst,
+  withinHard,
+  withinRange,
+  settles(
+    {
+      id: 'QUOTA-L1',
+      sentence: 'what a quota says is used comes to be what there is',
+      source: 'kubernetes pkg/controller/resourcequota',
+      sometimes: 'there was a quota',
+      allows: ['ALLOW-9'],
+    },
+    (object) => object.startsWith('ResourceQuota '),
+    had(QUOTA),
+  ),
+]
