@@ -9,6 +9,7 @@ import { conditionOf, withCondition } from '../objects.ts'
 import { availableOf, bounds, isComplete, sum } from './rollout.ts'
 
 const NO_DEADLINE = 2_147_483_647
+const AVAILABLE = 'NewReplicaSetAvailable'
 
 export const statusOf = (
   deployment: Deployment,
@@ -32,6 +33,7 @@ export const statusOf = (
   }
   const now = rfc3339(nowMs)
   let conditions = withCondition(counts.conditions, availability(deployment, available, now))
+  if (!hasDeadline(deployment)) return { ...counts, conditions: conditions.filter(({ type }) => type !== 'Progressing') }
   const progress = progressing(deployment, counts, newSet, nowMs)
   if (progress !== null) conditions = withCondition(conditions, progress)
   return { ...counts, conditions }
@@ -65,6 +67,19 @@ const progressed = (before: Deployment['status'], now: Deployment['status']): bo
   )
 }
 
+type Says = (status: Condition['status'], reason: string, message: string) => Condition
+const progressingAt =
+  (now: string): Says =>
+  (status, reason, message) => ({ type: 'Progressing', status, reason, message, lastTransitionTime: now, lastUpdateTime: now })
+
+/** While it is paused no deadline runs; that it had missed one already is not unsaid. Null: the condition stays as it is. */
+const pausing = ({ spec }: Deployment, before: Condition | undefined, says: Says): Condition | null => {
+  if (before?.reason === 'ProgressDeadlineExceeded') return null
+  const isPaused = before?.reason === 'DeploymentPaused'
+  if (spec.paused === true) return isPaused ? null : says('Unknown', 'DeploymentPaused', 'Deployment is paused')
+  return isPaused ? says('Unknown', 'DeploymentResumed', 'Deployment is resumed') : null
+}
+
 /** Null: the condition stays as it is. */
 const progressing = (
   deployment: Deployment,
@@ -73,39 +88,31 @@ const progressing = (
   nowMs: number,
 ): Condition | null => {
   const before = conditionOf(deployment.status.conditions, 'Progressing')
-  const now = rfc3339(nowMs)
-  const make = (status: Condition['status'], reason: string, message: string): Condition => ({
-    type: 'Progressing',
-    status,
-    reason,
-    message,
-    lastTransitionTime: now,
-    lastUpdateTime: now,
-  })
-  const { name } = deployment.metadata
-  const set = newSet?.metadata.name ?? ''
-  if (deployment.spec.paused === true) {
-    return before?.reason === 'DeploymentPaused' ? null : make('Unknown', 'DeploymentPaused', 'Deployment is paused')
-  }
-  if (before?.reason === 'DeploymentPaused') return make('Unknown', 'DeploymentResumed', 'Deployment is resumed')
-  if (isComplete(deployment, counts)) {
-    const reason = 'NewReplicaSetAvailable'
-    return before?.reason === reason ? null : make('True', reason, `ReplicaSet "${set}" has successfully progressed.`)
-  }
-  if (before === undefined || progressed(deployment.status, counts)) {
-    const reason = before === undefined ? 'NewReplicaSetCreated' : 'ReplicaSetUpdated'
-    return make('True', reason, before === undefined ? `Created new replica set "${set}"` : `ReplicaSet "${set}" is progressing.`)
-  }
-  if (before.reason === 'NewReplicaSetAvailable') return make('True', 'ReplicaSetUpdated', `ReplicaSet "${set}" is progressing.`)
-  if (before.reason !== 'ProgressDeadlineExceeded' && deadlineLeftMs(deployment, before, nowMs) <= 0) {
-    return make('False', 'ProgressDeadlineExceeded', `ReplicaSet "${set}" has timed out progressing. (${name})`)
-  }
-  return null
+  const says = progressingAt(rfc3339(nowMs))
+  const set = `ReplicaSet "${newSet?.metadata.name ?? ''}"`
+  const paused = pausing(deployment, before, says)
+  if (paused !== null || deployment.spec.paused === true) return paused
+  // All pods are of the newest template, and once they were all there: what befalls them now is no rollout.
+  if (before?.reason === AVAILABLE && counts.replicas === counts.updatedReplicas) return null
+  if (isComplete(deployment, counts)) return says('True', AVAILABLE, `${set} has successfully progressed.`)
+  if (before === undefined) return says('True', 'NewReplicaSetCreated', `Created new replica set "${newSet?.metadata.name ?? ''}"`)
+  if (progressed(deployment.status, counts)) return says('True', 'ReplicaSetUpdated', `${set} is progressing.`)
+  const isLate =
+    before.reason !== AVAILABLE && before.reason !== 'ProgressDeadlineExceeded' && deadlineLeftMs(deployment, before, nowMs) <= 0
+  return isLate ? says('False', 'ProgressDeadlineExceeded', `${set} has timed out progressing.`) : null
 }
+
+/** A rollout to a new set begins: its deadline runs from now. */
+export const begun = (deployment: Deployment, setName: string, nowMs: number): Deployment['status'] => {
+  if (!hasDeadline(deployment) || deployment.spec.paused === true) return deployment.status
+  const condition = progressingAt(rfc3339(nowMs))('True', 'NewReplicaSetCreated', `Created new replica set "${setName}"`)
+  return { ...deployment.status, conditions: withCondition(deployment.status.conditions, condition) }
+}
+
+const hasDeadline = ({ spec }: Deployment): boolean => spec.progressDeadlineSeconds !== NO_DEADLINE
 
 const deadlineLeftMs = (deployment: Deployment, condition: Condition, nowMs: number): number => {
   const seconds = deployment.spec.progressDeadlineSeconds ?? 600
-  if (seconds === NO_DEADLINE) return Infinity
   return epochMs(condition.lastUpdateTime ?? '1970-01-01T00:00:00Z') + seconds * 1000 - nowMs
 }
 
@@ -113,7 +120,6 @@ const deadlineLeftMs = (deployment: Deployment, condition: Condition, nowMs: num
 export const deadlineInMs = (deployment: Deployment, status: Deployment['status'], nowMs: number): number | null => {
   const condition = conditionOf(status.conditions, 'Progressing')
   if (condition === undefined || deployment.spec.paused === true) return null
-  if (condition.reason === 'NewReplicaSetAvailable' || condition.reason === 'ProgressDeadlineExceeded') return null
-  const left = deadlineLeftMs(deployment, condition, nowMs)
-  return left === Infinity ? null : Math.max(1_000, left + 1_000)
+  if (condition.reason === AVAILABLE || condition.reason === 'ProgressDeadlineExceeded') return null
+  return Math.max(1_000, deadlineLeftMs(deployment, condition, nowMs) + 1_000)
 }

@@ -10,14 +10,13 @@ import { nameOf } from '../client/informer.ts'
 import { same } from '../equal.ts'
 import { selects } from '../selector.ts'
 import type { Task } from '../task.ts'
-import { deadlineInMs, statusOf } from './deployment-status.ts'
+import { begun, deadlineInMs, statusOf } from './deployment-status.ts'
 import { hashLetters } from './hash.ts'
 import { controllerOf, controllerRef, isDeleting, isTerminal, refOf } from '../objects.ts'
 import * as rollout from './rollout.ts'
 
 const WORKERS = 5
 const RETRIES_MOST = 15
-const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
 export const deploymentController: Controller = (context) => {
   const controller = new Deployments(context)
@@ -30,7 +29,8 @@ class WriteFailed extends Error {}
 /** One sync: what it works on, and what had been seen when it began. */
 interface Round {
   readonly key: string
-  readonly deployment: Deployment
+  /** As it was when the sync began, but for its status where that was written on the way. */
+  deployment: Deployment
   /** Kept up to date with what it writes. */
   readonly sets: ReplicaSet[]
   view: View
@@ -108,6 +108,7 @@ class Deployments {
     if (deployment.spec.paused === true || rollout.isScaling(deployment, sets)) {
       const newSet = yield* this.syncNewSet(round, false)
       yield* this.scale(round, newSet)
+      if (deployment.spec.paused === true) yield* this.cleanUp(round, newSet)
       yield* this.writeStatus(round, newSet)
       return
     }
@@ -156,15 +157,27 @@ class Deployments {
     const created = yield* this.createSet(round, revision)
     sets.push(created)
     yield* this.mirrorRevision(deployment, revision)
+    yield* this.begin(round, created)
     return created
+  }
+
+  private *begin(round: Round, set: ReplicaSet): Task<void> {
+    const latest = this.written.get(round.deployment) ?? round.deployment
+    const status = begun(latest, set.metadata.name, this.context.now())
+    if (status === latest.status) return
+    const reply = yield* this.context.client.updateStatus<Deployment>('deployments', { ...latest, status })
+    if (!reply.ok) throw new WriteFailed()
+    round.deployment = reply.value
   }
 
   /** A set that comes back into use gets the next number, and remembers its former ones. */
   private *numbered(deployment: Deployment, set: ReplicaSet, revision: number): Task<ReplicaSet> {
     const had = rollout.revisionOf(set)
     const minReadySeconds = deployment.spec.minReadySeconds ?? 0
-    if (had >= revision && (set.spec.minReadySeconds ?? 0) === minReadySeconds) return set
-    const annotations = { ...set.metadata.annotations }
+    const copied = rollout.copiedAnnotations(deployment)
+    const annotations = { ...set.metadata.annotations, ...copied }
+    if (had >= revision && (set.spec.minReadySeconds ?? 0) === minReadySeconds && same(annotations, set.metadata.annotations ?? {}))
+      return set
     if (had < revision) {
       annotations[rollout.REVISION] = String(revision)
       if (had > 0) {
@@ -344,7 +357,6 @@ const place = (object: Deployment | ReplicaSet): { namespace: string | undefined
 const setOf = (deployment: Deployment, name: string, hash: string, replicas: number, revision: number) => {
   const { template, selector, minReadySeconds, replicas: desired } = deployment.spec
   const labels = { ...template.metadata.labels, [rollout.HASH_LABEL]: hash }
-  const { [LAST_APPLIED]: _applied, ...annotations } = deployment.metadata.annotations ?? {}
   return {
     apiVersion: 'apps/v1',
     kind: 'ReplicaSet' as const,
@@ -353,7 +365,7 @@ const setOf = (deployment: Deployment, name: string, hash: string, replicas: num
       ...(deployment.metadata.namespace === undefined ? {} : { namespace: deployment.metadata.namespace }),
       labels,
       annotations: {
-        ...annotations,
+        ...rollout.copiedAnnotations(deployment),
         [rollout.REVISION]: String(revision),
         [rollout.DESIRED]: String(desired),
         [rollout.MAX_REPLICAS]: String(desired + rollout.bounds(deployment).surge),

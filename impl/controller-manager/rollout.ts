@@ -12,6 +12,17 @@ export const REVISION_HISTORY = 'deployment.kubernetes.io/revision-history'
 export const DESIRED = 'deployment.kubernetes.io/desired-replicas'
 export const MAX_REPLICAS = 'deployment.kubernetes.io/max-replicas'
 
+const OWN: ReadonlySet<string> = new Set([
+  'kubectl.kubernetes.io/last-applied-configuration',
+  REVISION,
+  REVISION_HISTORY,
+  DESIRED,
+  MAX_REPLICAS,
+])
+/** What a set is told of its Deployment, such as why it was changed: all but what each of them keeps for itself. */
+export const copiedAnnotations = (deployment: Deployment): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(deployment.metadata.annotations ?? {}).filter(([name]) => !OWN.has(name)))
+
 const share = (value: IntOrPercent, total: number, up: boolean): number => {
   if (typeof value === 'number') return value
   const exact = (Number(value.slice(0, -1)) * total) / 100
@@ -125,7 +136,8 @@ export const proportional = (deployment: Deployment, sets: readonly ReplicaSet[]
   const sizes = new Map<ReplicaSet, number>()
   let added = 0
   for (const set of order) {
-    const part = change === 0 ? 0 : clip(fraction(deployment, set), change - added)
+    const left = change - added
+    const part = left === 0 ? 0 : change > 0 ? Math.min(fraction(deployment, set), left) : Math.max(fraction(deployment, set), left)
     sizes.set(set, set.spec.replicas + part)
     added += part
   }
@@ -139,11 +151,10 @@ export const proportional = (deployment: Deployment, sets: readonly ReplicaSet[]
 const fraction = (deployment: Deployment, set: ReplicaSet): number => {
   if (deployment.spec.replicas === 0) return -set.spec.replicas
   const most = deployment.spec.replicas + bounds(deployment).surge
-  const annotated = Number(set.metadata.annotations?.[MAX_REPLICAS] ?? 0) || deployment.spec.replicas
+  const annotated = Number(set.metadata.annotations?.[MAX_REPLICAS] ?? 0) || (deployment.status.replicas ?? 0)
+  if (annotated === 0) return 0
   return Math.round((set.spec.replicas * most) / annotated) - set.spec.replicas
 }
-
-const clip = (part: number, left: number): number => (left > 0 ? Math.min(part, left) : Math.max(part, left))
 
 /** All replicas are of the current template and available, and no pod of another is left. */
 export const isComplete = (deployment: Deployment, status: Deployment['status']): boolean =>

@@ -1,10 +1,12 @@
 /** Deployments: one set a template, history kept, pauses kept, the spec left alone. SEMANTICS 2.5. */
-import { notToCleanUp } from '../components/deployment.ts'
+import { notToCleanUp, revisionOf } from '../components/deployment.ts'
 import type { Invariant } from '../invariant.ts'
 import type { Deployment, ReplicaSet } from '../state/objects.ts'
-import { controllerOf, sameValue } from '../components/objects.ts'
-import { deciding, eachCommit, has, objectOf, safety, settles, viewed } from './define.ts'
-import { setsOf, templateOf } from '../components/template.ts'
+import { matchesLabels } from '../state/selector.ts'
+import { controllerOf, isDeleting, sameValue } from '../components/objects.ts'
+import { deciding, eachCommit, has, listed, objectOf, safety, settles, viewed } from './define.ts'
+import { limits, setsOf, templateOf } from '../components/template.ts'
+import { REVISIONS } from './deployment-revisions.ts'
 import { ROLLOUT } from './rollout.ts'
 
 const oneSetATemplate = eachCommit(
@@ -33,7 +35,7 @@ const oneSetATemplate = eachCommit(
 const cleansUpOld = deciding(
   {
     id: 'DEP-S6',
-    sentence: 'clean-up takes only old ReplicaSets of which nothing is left',
+    sentence: 'clean-up takes only old ReplicaSets of which nothing is left, the oldest, beyond those that are to be kept',
     source: 'kubernetes pkg/controller/deployment/sync.go',
     sometimes: 'a set is taken',
     ...safety,
@@ -43,7 +45,21 @@ const cleansUpOld = deciding(
     const set = viewed<ReplicaSet>(history, view, choice.replicaSet)
     const deployment = viewed<Deployment>(history, view, choice.owner)
     if (set === undefined || deployment === undefined) return 'vacuous'
-    const reason = notToCleanUp(deployment, set)
+    // Those that it adopts count too.
+    const isItsOwn = (other: ReplicaSet): boolean => {
+      const owner = controllerOf(other)
+      return owner === undefined ? matchesLabels(deployment.spec.selector, other.metadata.labels) : owner === choice.owner.uid
+    }
+    const newer = listed<ReplicaSet>(history, view, 'replicasets').filter(
+      (other) =>
+        isItsOwn(other) &&
+        other.metadata.uid !== set.metadata.uid &&
+        !isDeleting(other) &&
+        templateOf(other.spec.template) !== templateOf(deployment.spec.template) &&
+        revisionOf(other) >= revisionOf(set),
+    ).length
+    const kept = deployment.spec.revisionHistoryLimit ?? 10
+    const reason = notToCleanUp(deployment, set) ?? (newer < kept ? `is one of the newest ${newer + 1}, ${kept} are to be kept` : null)
     return reason === null ? 'notable' : { why: `${process} cleans up ${choice.replicaSet.name}, which ${reason}` }
   },
 )
@@ -51,17 +67,30 @@ const cleansUpOld = deciding(
 const pausedStays = deciding(
   {
     id: 'DEP-S7',
-    sentence: 'a paused Deployment gets no ReplicaSet for a new template',
+    sentence: 'a paused Deployment gets no ReplicaSet for a new template, and none of its sets grows at the cost of another',
     source: 'https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#pausing-and-resuming-a-deployment',
-    sometimes: 'a set is made for one that is not paused',
+    sometimes: 'a paused one of several templates is resized',
     ...safety,
   },
-  ['CreateReplicaSet'],
+  ['CreateReplicaSet', 'ScaleReplicaSet'],
   ({ choice, view, process }, { history }) => {
     const deployment = viewed<Deployment>(history, view, choice.owner)
     if (deployment === undefined) return 'vacuous'
-    return deployment.spec.paused === true
-      ? { why: `${process} makes ${choice.name} for ${choice.owner.name}, which is paused` }
+    if (deployment.spec.paused !== true) return 'holds'
+    if (choice.kind === 'CreateReplicaSet') return { why: `${process} makes ${choice.name} for ${choice.owner.name}, which is paused` }
+    const active = setsOf(listed<ReplicaSet>(history, view, 'replicasets'), choice.owner.uid).filter((set) => set.spec.replicas > 0)
+    const total = active.reduce((sum, set) => sum + set.spec.replicas, 0)
+    const { replicas } = deployment.spec
+    const saturated = active.some(({ spec, status }) => spec.replicas === replicas && status.availableReplicas === replicas)
+    if (active.length < 2 || (choice.to === 0 && saturated)) return 'holds'
+    const { most } = limits(deployment)
+    const grows = choice.to > choice.from
+    // With room for more all grow, with too many all shrink, each by its share.
+    const wrong = grows ? total >= most : total <= most && replicas > 0
+    return wrong
+      ? {
+          why: `${process} resizes ${choice.replicaSet.name} from ${choice.from} to ${choice.to} of ${total} for ${choice.owner.name}, which is paused`,
+        }
       : 'notable'
   },
 )
@@ -87,6 +116,7 @@ const specIsTheUsers = eachCommit(
 
 export const DEPLOYMENTS: readonly Invariant[] = [
   ...ROLLOUT,
+  ...REVISIONS,
   oneSetATemplate,
   cleansUpOld,
   pausedStays,

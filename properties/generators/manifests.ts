@@ -24,6 +24,9 @@ export interface DeploymentKnobs {
   /** A container that runs before the others. */
   readonly init?: boolean
   readonly tolerations?: readonly Toleration[]
+  readonly deadlineSeconds?: number
+  /** Reads a ConfigMap that is not there: it never becomes ready. */
+  readonly broken?: boolean
 }
 
 export const deploymentKnobs: fc.Arbitrary<DeploymentKnobs> = fc
@@ -35,6 +38,7 @@ export const deploymentKnobs: fc.Arbitrary<DeploymentKnobs> = fc
     policy: fc.constantFrom('TerminationStarted' as const, 'TerminationComplete' as const),
     historyLimit: fc.constantFrom(10, 0, 1),
     init: fc.constantFrom(false, false, true),
+    deadlineSeconds: fc.constantFrom(600, 600, 20),
     strategy: fc.oneof(
       fc.constant({ type: 'Recreate' as const }),
       ...[
@@ -73,6 +77,7 @@ export const deployment = (name: string, knobs: DeploymentKnobs): Manifest => ({
     replicas: knobs.replicas,
     minReadySeconds: knobs.minReadySeconds,
     podReplacementPolicy: knobs.podReplacementPolicy,
+    ...(knobs.deadlineSeconds === undefined ? {} : { progressDeadlineSeconds: knobs.deadlineSeconds }),
     ...(knobs.historyLimit === undefined ? {} : { revisionHistoryLimit: knobs.historyLimit }),
     selector: { matchLabels: { app: name } },
     strategy: knobs.strategy,
@@ -91,6 +96,7 @@ export const deployment = (name: string, knobs: DeploymentKnobs): Manifest => ({
             image: `registry.example/${name}:1`,
             ports: [{ containerPort: 8080, name: 'http' }],
             resources: { requests: { cpu: knobs.cpu, memory: '64Mi' } },
+            ...(knobs.broken === true ? { envFrom: [{ configMapRef: { name: 'absent' } }] } : {}),
           },
         ],
       },

@@ -36,6 +36,8 @@ export const rollout: Suite = {
       users: fc.oneof(
         { weight: 10, arbitrary: workloadAction(['web'], NODE_NAMES) },
         { weight: 1, arbitrary: deletedAndMadeAgain([deployment('web', knobs)]) },
+        { weight: 1, arbitrary: fc.constant({ kind: 'Apply' as const, object: deployment('web', { ...knobs, broken: true }) }) },
+        { weight: 1, arbitrary: fc.constant({ kind: 'Rollback' as const, deployment: 'default/web', revision: 0 }) },
       ),
       usersMost: 12,
       faultKinds: FAULTS,
