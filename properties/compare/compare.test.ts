@@ -89,13 +89,32 @@ test('an unknown plugin of a configuration is told with the nearest name', async
   )
 })
 
-test('a plugin of the user that scores out of bounds is caught by name', async () => {
-  const path = file(
-    'mine.ts',
-    "export const policies = [{ name: 'mine', plugins: () => [{ plugin: { name: 'Mine', score: () => 101 } }] }]\n",
-  )
-  const job = { ...OPTIONS, policy: `${path}#mine`, index: 0 }
-  await expect(performRun(job)).rejects.toThrow(/mine\.ts: plugin Mine: score: expected a whole number from 0 to 100, found 101/)
+// Each: what a module exports, and the one line it gives.
+test.for<readonly [string, string, RegExp]>([
+  [
+    'a score out of bounds',
+    '[{ plugin: { name: "Mine", score: () => 101 } }]',
+    /plugin Mine: score: expected a whole number from 0 to 100, found 101/,
+  ],
+  [
+    'normalized out of bounds',
+    '[{ plugin: { name: "Mine", score: () => 1, normalize: (c, p, all) => all.fill(-1) } }]',
+    /Mine: normalize: .* found -1/,
+  ],
+  [
+    'a plugin that throws',
+    '[{ plugin: { name: "Mine", reserve: () => { throw new Error("no") } } }]',
+    /mine\.ts: plugin Mine: reserve threw: no/,
+  ],
+  ['plugins that cannot be made', '(() => { throw new Error("no") })()', /mine\.ts: policy mine: plugins threw: no/],
+])('%s is told as the fault of the module', async ([, plugins, expected]) => {
+  const path = file('mine.ts', `export const policies = [{ name: 'mine', plugins: () => ${plugins} }]\n`)
+  await expect(performRun({ ...OPTIONS, policy: `${path}#mine`, index: 0 })).rejects.toThrow(expected)
+})
+
+test('a node of a manifest without allocatable is told with its place', () => {
+  const path = file('nodes.yaml', 'apiVersion: v1\nkind: Node\nmetadata: { name: a }\n')
+  expect(() => readNodes(path)).toThrow(/nodes\.yaml:1: Node a: status\.allocatable: expected what the node offers/)
 })
 
 test('an interval holds the difference that was put in, and not zero', () => {

@@ -44,8 +44,8 @@ const readYaml = (path: string, text: string): readonly PlacedObject[] => {
   })
 }
 
-export const readObjects = <T extends ApiObject>(path: string, kind: T['kind']): readonly T[] => {
-  const found = readPlacedObjects(path).flatMap(({ object }) => (object.kind === kind ? [object as T] : []))
+export const readOfKind = (path: string, kind: string): readonly PlacedObject[] => {
+  const found = readPlacedObjects(path).filter(({ object }) => object.kind === kind)
   if (found.length === 0) throw new InputError(path, `expected at least one ${kind}, found none`)
   return found
 }

@@ -8,7 +8,8 @@ import { pathToFileURL } from 'node:url'
 import { parseDocument } from 'yaml'
 import { ConfigurationError } from '../../impl/scheduler/config-fields.ts'
 import { profilesOf, type Profile, type Registry, type SchedulerConfiguration } from '../../impl/scheduler/config.ts'
-import type { Plugin } from '../../impl/scheduler/framework.ts'
+import { SCORE_MOST, type Plugin } from '../../impl/scheduler/framework.ts'
+import type { NodeInfo } from '../../impl/scheduler/node-info.ts'
 import type { Node, Pod } from '../../model/state/objects.ts'
 import type { Random } from '../../sim/random.ts'
 import { InputError } from '../input.ts'
@@ -156,13 +157,25 @@ const moduleSources = async (path: string, chosen: string | undefined, ties: Tie
   if (!Array.isArray(policies) || policies.length === 0)
     throw new InputError(path, "expected an export 'policies': an array of policies, found none")
   const all = policies as readonly UserPolicy[]
+  for (const [index, { name, plugins }] of (all as readonly Partial<UserPolicy>[]).entries()) {
+    if (typeof name !== 'string') throw new InputError(path, `policies[${index}].name: expected a text`)
+    if (typeof plugins !== 'function') throw new InputError(path, `policies[${index}].plugins: expected a function that makes plugins`)
+  }
   const kept = chosen === undefined ? all : all.filter(({ name }) => name === chosen)
   if (kept.length === 0) throw new InputError(path, `expected one of ${all.map(({ name }) => name).join(', ')}, found '${chosen}'`)
   return kept.map((policy) => ({ name: policy.name, make: (setting) => fromModule(path, policy, setting, ties) }))
 }
 
+const pluginsOf = (path: string, policy: UserPolicy, setting: PolicySetting): ReturnType<UserPolicy['plugins']> => {
+  try {
+    return policy.plugins(setting)
+  } catch (error) {
+    throw blamed(path, `policy ${policy.name}: plugins`, error)
+  }
+}
+
 const fromModule = (path: string, policy: UserPolicy, setting: PolicySetting, ties: Ties | null): Policy => {
-  const own = policy.plugins(setting)
+  const own = pluginsOf(path, policy, setting)
   const registry: Registry = Object.fromEntries(own.map(({ plugin }) => [plugin.name, () => guarded(path, plugin)]))
   const enabled = [
     ...Object.entries(policy.defaults ?? {}).map(([name, weight]) => ({ name, weight })),
@@ -175,27 +188,50 @@ const fromModule = (path: string, policy: UserPolicy, setting: PolicySetting, ti
   return { name: policy.name, profile: profileOf(path, configuration, registry), ties: ties ?? policy.ties ?? 'random' }
 }
 
+type AnyMember = (one: unknown, two: unknown, three: unknown, four: unknown) => unknown
+
 /** What a user's plugin throws, or scores out of bounds, is said to be its own. */
 const guarded = (path: string, plugin: Plugin): Plugin => {
-  const guard = { ...plugin }
-  if (plugin.filter !== undefined)
-    guard.filter = (cycle, pod, node) => blamed(path, plugin.name, 'filter', () => plugin.filter?.(cycle, pod, node) ?? null)
-  if (plugin.score !== undefined)
-    guard.score = (cycle, pod, node) => {
-      const value = blamed(path, plugin.name, 'score', () => plugin.score?.(cycle, pod, node))
-      if (value !== undefined && (plugin.normalize !== undefined || (Number.isInteger(value) && value >= 0 && value <= 100))) return value
-      throw new InputError(
-        path,
-        `plugin ${plugin.name}: score: expected a whole number from 0 to 100, found ${value} for node ${node.name}`,
-      )
+  const members = Object.entries(plugin).map(([point, member]: [string, unknown]) => {
+    if (typeof member !== 'function') return [point, member]
+    const call = (member as AnyMember).bind(plugin)
+    const guard: AnyMember = (one, two, three, four) => {
+      try {
+        return call(one, two, three, four)
+      } catch (error) {
+        throw blamed(path, `plugin ${plugin.name}: ${point}`, error)
+      }
     }
-  return guard
+    return [point, guard]
+  })
+  return inBounds(path, Object.fromEntries(members))
 }
 
-const blamed = <T>(path: string, plugin: string, point: string, call: () => T): T => {
-  try {
-    return call()
-  } catch (error) {
-    throw new InputError(path, `plugin ${plugin}: ${point} threw: ${(error as Error).message}`)
+/** Scores are whole numbers from 0 to 100 in the end: once normalized, where the plugin does that. */
+const inBounds = (path: string, plugin: Plugin): Plugin => {
+  const check = (point: string, value: number, node: NodeInfo | undefined): void => {
+    if (Number.isInteger(value) && value >= 0 && value <= SCORE_MOST) return
+    const expected = `expected a whole number from 0 to ${SCORE_MOST}, found ${value} for node ${node?.name}`
+    throw new InputError(path, `plugin ${plugin.name}: ${point}: ${expected}`)
+  }
+  if (plugin.normalize !== undefined)
+    return {
+      ...plugin,
+      normalize: (cycle, pod, scores, nodes) => {
+        plugin.normalize?.(cycle, pod, scores, nodes)
+        for (const [index, value] of scores.entries()) check('normalize', value, nodes[index])
+      },
+    }
+  if (plugin.score === undefined) return plugin
+  return {
+    ...plugin,
+    score: (cycle, pod, node) => {
+      const value = plugin.score?.(cycle, pod, node) ?? Number.NaN
+      check('score', value, node)
+      return value
+    },
   }
 }
+
+const blamed = (path: string, what: string, error: unknown): InputError =>
+  error instanceof InputError ? error : new InputError(path, `${what} threw: ${(error as Error).message}`)

@@ -10,7 +10,8 @@ import type { Node, Pod } from '../../model/state/objects.ts'
 import type { Random } from '../../sim/random.ts'
 import { InputError } from '../input.ts'
 import { amountOf, requestsOf } from '../../impl/scheduler/request.ts'
-import { readObjects } from './objects.ts'
+import { nodeOf as checkedNode, podOf as checkedPod } from '../schedule/read.ts'
+import { readOfKind } from './objects.ts'
 
 export interface Arrival {
   readonly atMs: number
@@ -93,7 +94,7 @@ const columnOf = (path: string, line: number, row: Row, column: string, most = N
 }
 
 export const readNodes = (path: string): readonly Node[] => {
-  if (!path.endsWith('.csv')) return readObjects<Node>(path, 'Node')
+  if (!path.endsWith('.csv')) return readOfKind(path, 'Node').map(checkedNode)
   return rowsOf(path).map(({ row, line }) => {
     const gpus = columnOf(path, line, row, 'gpu', GPUS_MOST)
     const name = row['sn'] ?? ''
@@ -124,7 +125,7 @@ const podsOfCsv = (path: string): readonly Pod[] =>
 
 /** Manifests or CSV: as many copies, drawn one by one, as make up the load; shuffled, a second apart. They stay. */
 export const readWorkload = (path: string): Workload => {
-  const typical = path.endsWith('.csv') ? podsOfCsv(path) : readObjects<Pod>(path, 'Pod')
+  const typical = path.endsWith('.csv') ? podsOfCsv(path) : readOfKind(path, 'Pod').map((one) => checkedPod(one, []))
   if (typical.length === 0) throw new InputError(path, 'expected at least one pod, found none')
   return {
     name: path,

@@ -108,7 +108,8 @@ const quantities = (one: PlacedObject, field: string, list: Parameters<typeof am
   }
 }
 
-const nodeOf = (one: PlacedObject): Node => {
+/** Throws InputError. */
+export const nodeOf = (one: PlacedObject): Node => {
   check(one)
   const node = one.object as Node
   const status = (node.status ?? {}) as Partial<Node['status']>
@@ -125,7 +126,8 @@ const nodeOf = (one: PlacedObject): Node => {
   }
 }
 
-const podOf = (one: PlacedObject, classes: readonly PriorityClass[]): Pod => {
+/** As the API server would have completed it. Throws InputError. */
+export const podOf = (one: PlacedObject, classes: readonly PriorityClass[]): Pod => {
   check(one)
   const pod = one.object as Pod
   const spec = defaultPodSpec(pod.spec ?? {})
