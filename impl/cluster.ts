@@ -57,6 +57,8 @@ export class Cluster {
   private readonly live = new Map<string, ClusterProcess>()
   private readonly containers = new Map<string, MachineContainers>()
   private readonly boots = new Map<string, number>()
+  /** What the pods of a workload have to do, in thousandths of a core; null: nobody measures it. */
+  private readonly loads = new Map<string, number | null>()
   /** Process → the apiserver that it begins its next life with. */
   private readonly steered = new Map<string, string>()
   /** Who leads, as far as anybody has said: role → process. */
@@ -101,7 +103,11 @@ export class Cluster {
         this.process(`kube-apiserver-${index}`, machine, (host) => new Apiserver(host, { etcd: startingAt(members, index), timings }))
       const endpoints = apiservers
       if (index < shape.controllerManagers)
-        this.process(`kube-controller-manager-${index}`, machine, controllerManager({ endpoints, timings }))
+        this.process(
+          `kube-controller-manager-${index}`,
+          machine,
+          controllerManager({ endpoints, timings, usage: (uid) => this.usage(uid) }),
+        )
       if (index < shape.schedulers)
         this.process(
           `kube-scheduler-${index}`,
@@ -185,6 +191,23 @@ export class Cluster {
     return false
   }
 
+  /** What a pod uses of the CPU: its even share of the load, from when it runs. Null: there is no sample of it. */
+  private usage(uid: string): number | null {
+    const running = [...this.containers.values()].flatMap((machine) => {
+      const runs = new Set([...machine.containers.values()].filter((one) => one.state === 'RUNNING').map((one) => one.sandbox))
+      return [...machine.sandboxes.values()].filter((one) => runs.has(one.sandbox))
+    })
+    const own = running.find((one) => one.pod === uid)
+    if (own === undefined) return null
+    const ownName = `${own.namespace}/${own.name}`
+    for (const [workload, load] of this.loads) {
+      if (!ownName.startsWith(`${workload}-`)) continue
+      const sharing = running.filter((one) => `${one.namespace}/${one.name}`.startsWith(`${workload}-`)).length
+      return load === null ? null : Math.floor(load / sharing)
+    }
+    return 0
+  }
+
   /** Power loss on a node: its containers are gone. Returns what ran. */
   powerLost(machine: string): readonly { readonly id: string; readonly pod: string; readonly container: string }[] {
     this.boots.set(machine, (this.boots.get(machine) ?? 0) + 1)
@@ -239,6 +262,9 @@ export class Cluster {
         return this.askEtcd(action.client, action.request)
       case 'Connect':
         this.tell(`kube-proxy-${action.node}`, { kind: 'ConnectAll' })
+        return null
+      case 'SetLoad':
+        this.loads.set(action.workload, action.milliCpu)
         return null
       case 'ExitContainer':
         return this.exitContainer(action.nth, action.exitCode)

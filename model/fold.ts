@@ -59,6 +59,7 @@ class State implements Cluster {
   readonly store = new Map<Key, Stored>()
   readonly running = new Map<string, RunningContainer>()
   readonly rules = new Map<string, Rules>()
+  readonly loads = new Map<string, number | null>()
   readonly machinesDown = new Set<string>()
   readonly processesDown = new Set<string>()
   readonly drains = new Map<string, readonly string[]>()
@@ -83,6 +84,9 @@ export class Fold {
       }
       case 'ContainerExited':
         state.running.delete(next.id)
+        return
+      case 'LoadSet':
+        state.loads.set(next.workload, next.milliCpu)
         return
       case 'RulesSwapped':
         state.rules.set(next.node, next.rules)

@@ -9,6 +9,7 @@ import { claimsPending, volumesPending } from './pending/claims.ts'
 import { daemonSetsPending } from './pending/daemonsets.ts'
 import { deploymentsPending } from './pending/deployments.ts'
 import { budgetsPending, drainsPending } from './pending/disruption.ts'
+import { autoscalersPending } from './pending/hpa.ts'
 import { cronJobsPending, jobsPending } from './pending/jobs.ts'
 import { containersPending, leftoversPending } from './pending/leftovers.ts'
 import { homeless, namespacesPending } from './pending/namespaces.ts'
@@ -40,6 +41,7 @@ const ALL: readonly Waiting[] = [
   budgetsPending,
   drainsPending,
   cronJobsPending,
+  autoscalersPending,
   leftoversPending,
   containersPending,
   slicesPending,

@@ -11,6 +11,7 @@ import { ENDINGS } from './invariants/endings.ts'
 import { ETCD } from './invariants/etcd/register.ts'
 import { GANGS } from './invariants/gangs.ts'
 import { GARBAGE } from './invariants/garbage.ts'
+import { AUTOSCALERS } from './invariants/hpa.ts'
 import { JOBS } from './invariants/jobs.ts'
 import { KUBELET } from './invariants/kubelet.ts'
 import { LEADER_ELECTION } from './invariants/leader-election.ts'
@@ -41,6 +42,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...STATEFULSETS,
   ...DAEMONSETS,
   ...CRONJOBS,
+  ...AUTOSCALERS,
   ...GARBAGE,
   ...NODE_HEALTH,
   ...NAMESPACES,

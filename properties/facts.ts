@@ -3,6 +3,7 @@
  *
  * A kind shows what its readers look for first; everything else is told apart by its revision alone.
  */
+import type { HorizontalPodAutoscaler } from '../model/state/autoscaling.ts'
 import type { CronJob, Job } from '../model/state/batch.ts'
 import type { Replicating } from '../model/state/replication.ts'
 import type { Stored } from '../model/state/keyspace.ts'
@@ -54,6 +55,12 @@ const jobFacts = ({ spec, status }: Job): Facts => {
     is: (status.conditions ?? []).flatMap(({ type, status: held }) => (held === 'True' ? [type] : [])).join(',') || '-',
   }
 }
+const autoscalerFacts = ({ spec, status }: HorizontalPodAutoscaler): Facts => ({
+  bounds: `${spec.minReplicas}–${spec.maxReplicas}`,
+  replicas: String(status.currentReplicas ?? '-'),
+  wants: String(status.desiredReplicas ?? '-'),
+  used: status.currentUtilization === undefined ? '-' : `${status.currentUtilization} %`,
+})
 const cronJobFacts = ({ spec, status }: CronJob): Facts => ({
   schedule: `${spec.schedule}${spec.suspend ? ', suspended' : ''}`,
   active: String((status.active ?? []).length),
@@ -121,6 +128,8 @@ const factsOf = (object: KubernetesObject): Facts => {
       return sliceFacts(object)
     case 'Job':
       return jobFacts(object)
+    case 'HorizontalPodAutoscaler':
+      return autoscalerFacts(object)
     case 'CronJob':
       return cronJobFacts(object)
     case 'ResourceQuota':

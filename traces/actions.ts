@@ -25,6 +25,7 @@ const USER_KINDS: ReadonlySet<string> = new Set<UserAction['kind']>([
   'Taint',
   'Own',
   'ExitContainer',
+  'SetLoad',
   'Connect',
   'Etcd',
 ])
@@ -56,6 +57,8 @@ const describeUser = (action: UserAction): string => {
       return `put ${action.resource}/${action.name} under ${action.owner.resource}/${action.owner.name}${action.blocks ? ', which waits for it' : ''}`
     case 'Taint':
       return `taint nodes/${action.node} ${action.taints.map(({ key, effect }) => `${key}:${effect}${action.remove ? '-' : ''}`).join(' ')}`
+    case 'SetLoad':
+      return `load of ${action.workload} ${action.milliCpu === null ? 'is not measured' : `is ${action.milliCpu} m of CPU`}`
     case 'ExitContainer':
       return `container number ${action.nth} exits with ${action.exitCode}`
     case 'Connect':

@@ -26,6 +26,8 @@ export const describe = (seen: Observation): readonly string[] => {
   switch (seen.kind) {
     case 'UserActed':
       return [line(seen.atMs, 'user', `${seen.action} ${seen.detail}`)]
+    case 'LoadSet':
+      return [line(seen.atMs, 'load', `${seen.workload} ${seen.milliCpu === null ? 'is not measured' : `${seen.milliCpu} m of CPU`}`)]
     case 'DrainChanged':
       return [line(seen.atMs, 'user', `Drain ${seen.node} ${seen.outcome}${seen.detail === '' ? '' : `: ${seen.detail}`}`)]
     case 'FaultChanged':

@@ -8,6 +8,7 @@ import { deploymentController } from './deployment.ts'
 import { disruptionController } from './disruption.ts'
 import { endpointSliceController } from './endpointslice.ts'
 import { garbageCollector } from './garbage-collector.ts'
+import { horizontalPodAutoscaler, type PodUsage } from './hpa.ts'
 import { jobController } from './job.ts'
 import { namespaceController } from './namespace.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
@@ -23,10 +24,12 @@ import { volumeProtection } from './volume-protection.ts'
 export interface ManagerOptions {
   readonly endpoints: readonly string[]
   readonly timings: Timings
+  /** What pods use, as the metrics API would tell. */
+  readonly usage: PodUsage
 }
 
 export const controllerManager =
-  ({ endpoints, timings }: ManagerOptions) =>
+  ({ endpoints, timings, usage }: ManagerOptions) =>
   (host: ClusterHost): ControllersProcess =>
     runControllers(host, {
       endpoints,
@@ -41,6 +44,7 @@ export const controllerManager =
         statefulSetController,
         daemonSetController,
         cronJobController,
+        horizontalPodAutoscaler(usage),
         volumeBinder,
         volumeProtection,
         endpointSliceController,

@@ -1,6 +1,9 @@
 /** Deployments: one set a template, history kept, pauses kept, the spec left alone. SEMANTICS 2.5. */
 import { notToCleanUp, revisionOf } from '../components/deployment.ts'
 import type { Invariant } from '../invariant.ts'
+import type { HorizontalPodAutoscaler } from '../state/autoscaling.ts'
+import type { Cluster } from '../state/cluster.ts'
+import { prefixOf } from '../state/resources.ts'
 import type { Deployment, ReplicaSet } from '../state/objects.ts'
 import { matchesLabels } from '../state/selector.ts'
 import { controllerOf, isDeleting, sameValue } from '../components/objects.ts'
@@ -95,6 +98,14 @@ const pausedStays = deciding(
   },
 )
 
+/** Its number of replicas is that of its autoscaler, which is another controller of the same process. */
+const isAutoscaled = ({ store }: Cluster, { kind, metadata }: Deployment): boolean =>
+  [...store].some(([key, { value }]) => {
+    if (!key.startsWith(prefixOf('horizontalpodautoscalers', metadata.namespace))) return false
+    const { scaleTargetRef } = (value as HorizontalPodAutoscaler).spec
+    return scaleTargetRef.kind === kind && scaleTargetRef.name === metadata.name
+  })
+
 const specIsTheUsers = eachCommit(
   {
     id: 'DEP-S8',
@@ -104,10 +115,12 @@ const specIsTheUsers = eachCommit(
     ...safety,
   },
   'deployments',
-  ({ before, after, author, revision, key }) => {
+  ({ before, after, author, revision, key }, { cluster }) => {
     const was = objectOf<Deployment>(before)
     const is = objectOf<Deployment>(after)
     if (was === undefined || is === undefined || !author.startsWith('kube-controller-manager')) return 'vacuous'
+    const resized = was.spec.replicas !== is.spec.replicas && sameValue({ ...was.spec, replicas: is.spec.replicas }, is.spec)
+    if (resized && isAutoscaled(cluster, is)) return 'vacuous'
     return sameValue(was.spec, is.spec) ? 'notable' : { why: `${author} changed the spec of ${key} at revision ${revision}` }
   },
 )

@@ -34,6 +34,8 @@ export interface Cluster {
   readonly running: ReadonlyMap<string, RunningContainer>
   /** Rules of each node: 'namespace/service:port' → backends. */
   readonly rules: ReadonlyMap<string, Readonly<Record<string, { readonly clusterIP: string; readonly backends: readonly string[] }>>>
+  /** What the pods of a workload ('namespace/name') have to do, in thousandths of a core; null: nobody measures it. */
+  readonly loads: ReadonlyMap<string, number | null>
   /** Machines that are down now (crashed and not restarted). */
   readonly machinesDown: ReadonlySet<string>
   readonly processesDown: ReadonlySet<string>

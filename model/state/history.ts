@@ -4,6 +4,7 @@
  * A history is an array of observations in the order of virtual time. It holds no functions and no
  * cycles: it can be written as JSON lines. Times are milliseconds since the start of the run.
  */
+import type { Usage } from './autoscaling.ts'
 import type { ObjectRef } from './cluster.ts'
 import type { Configuration, EtcdError, EtcdRequest, EtcdResponse, Key, KeyRange, LeaseId, Revision, Stored, Value } from './keyspace.ts'
 import type { AlarmMember } from './maintenance.ts'
@@ -94,6 +95,17 @@ export type Choice =
       readonly pod: ObjectRef
       readonly because: 'excess' | 'suspended' | 'finished'
     }
+  /** An autoscaler looked: replicas null when no metric could be told. The view: of the target the version that it read. */
+  | {
+      readonly kind: 'Recommend'
+      readonly owner: ObjectRef
+      readonly target: ObjectRef
+      readonly current: number
+      readonly replicas: number | null
+      readonly usage: Usage
+      readonly nowMs: number
+    }
+  | { readonly kind: 'Autoscale'; readonly owner: ObjectRef; readonly target: ObjectRef; readonly from: number; readonly to: number }
   /** A CronJob starts a Job. The view: of the CronJob the version that was read last. nowMs: by the controller's clock, since 1970. */
   | { readonly kind: 'StartJob'; readonly owner: ObjectRef; readonly name: string; readonly dueMs: number; readonly nowMs: number }
   /** A CronJob deletes a Job that still runs, to start the next. */
@@ -366,6 +378,8 @@ export type Observation = { readonly atMs: number } &
         readonly reason: string
       }
     | { readonly kind: 'FaultChanged'; readonly fault: Fault; readonly outcome: FaultOutcome; readonly detail: string }
+    /** What a workload's pods have to do in all, in thousandths of a core; null: nobody measures it. */
+    | { readonly kind: 'LoadSet'; readonly workload: string; readonly milliCpu: number | null }
     | { readonly kind: 'UserActed'; readonly action: string; readonly detail: string }
     /** A user empties a node, of these pods. abandoned: it cannot go on, for what `detail` says. */
     | {

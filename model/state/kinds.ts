@@ -1,5 +1,6 @@
 /** Every kind the simulated API serves, as one type. */
 import type { PodGroup } from './pod-group.ts'
+import type { HorizontalPodAutoscaler } from './autoscaling.ts'
 import type { CronJob, Job } from './batch.ts'
 import type {
   Deployment,
@@ -28,6 +29,7 @@ export type KubernetesObject =
   | ReplicaSet
   | ReplicationController
   | Deployment
+  | HorizontalPodAutoscaler
   | Job
   | CronJob
   | StatefulSet

@@ -206,6 +206,11 @@ export type UserAction =
   | { readonly kind: 'Taint'; readonly node: string; readonly taints: readonly Taint[]; readonly remove: boolean }
   /** The program in the n-th running container ends by itself. */
   | { readonly kind: 'ExitContainer'; readonly nth: number; readonly exitCode: number }
+  /**
+   * What the pods of a workload ('namespace/name': those whose names begin with it) have to do in all from now on, in
+   * thousandths of a core, evenly shared; null: nobody measures it. Without it they are idle.
+   */
+  | { readonly kind: 'SetLoad'; readonly workload: string; readonly milliCpu: number | null }
   /** A connection to every service port from a node's own rules. */
   | { readonly kind: 'Connect'; readonly node: string }
   /** A request of the n-th etcd client (modulo their number), or of each, sent to the member it is connected to. */

@@ -54,6 +54,7 @@ export const RESOURCES: readonly Resource[] = [
   row('apps/v1', 'Deployment', 'deployments', { status: true, generation: true }),
   row('v1', 'ReplicationController', 'replicationcontrollers', { status: true, generation: true }),
   row('apps/v1', 'ReplicaSet', 'replicasets', { status: true, generation: true }),
+  row('autoscaling/v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers', { status: true, generation: true }),
   row('batch/v1', 'Job', 'jobs', { status: true, generation: true }),
   row('batch/v1', 'CronJob', 'cronjobs', { status: true, generation: true }),
   row('v1', 'PersistentVolume', 'persistentvolumes', { namespaced: false, status: true }),

@@ -132,5 +132,6 @@ export const clusterOf = ({ keyspace, running, rules, machinesDown }: System): C
   rules,
   machinesDown,
   processesDown: new Set(),
+  loads: new Map(),
   drains: new Map(),
 })

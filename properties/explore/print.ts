@@ -26,6 +26,10 @@ const choiceText = (choice: Choice): string => {
     case 'EvictPod':
     case 'ForceDeletePod':
       return `${choice.kind} ${choice.pod.name}`
+    case 'Recommend':
+      return `Recommend ${choice.replicas ?? 'nothing'} for ${choice.target.name}`
+    case 'Autoscale':
+      return `Autoscale ${choice.target.name} ${choice.from} → ${choice.to}`
     case 'StartJob':
       return `StartJob ${choice.name}`
     case 'ReplaceJob':

@@ -21,6 +21,8 @@ export const notSimulated = (object: Manifest): readonly string[] => {
       return ofJob(spec)
     case 'CronJob':
       return ofJob(tree(tree(spec['jobTemplate'])['spec']))
+    case 'HorizontalPodAutoscaler':
+      return ofAutoscaler(spec)
     case 'Service':
       return ofService(spec)
     default:
@@ -37,6 +39,11 @@ const ofPodSpec = (spec: Tree): readonly string[] => {
     [spec['hostNetwork'] === true, 'the host network is not simulated: its pods get addresses of their own'],
   ]
   return rows.flatMap(([applies, text]) => (applies ? [text] : []))
+}
+
+const ofAutoscaler = (spec: Tree): readonly string[] => {
+  const others = list(spec['metrics']).filter((metric) => metric['type'] !== 'Resource' || tree(metric['resource'])['name'] !== 'cpu')
+  return others.length === 0 ? [] : ['only the use of CPU is measured here: its other metrics count as missing']
 }
 
 const ofJob = (spec: Tree): readonly string[] => {

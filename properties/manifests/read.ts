@@ -52,6 +52,7 @@ const KINDS_IN_ORDER = [
   'DaemonSet',
   'Job',
   'CronJob',
+  'HorizontalPodAutoscaler',
 ]
 /** There from the beginning. */
 const NAMESPACES: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-public', 'kube-node-lease'])

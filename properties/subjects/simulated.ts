@@ -201,7 +201,11 @@ class Simulation {
       return
     }
     const problem = this.cluster.act(action)
-    const through = action.kind === 'Connect' || action.kind === 'ExitContainer'
+    if (action.kind === 'SetLoad') {
+      const { workload, milliCpu } = action
+      this.see(this.world.now, { kind: 'LoadSet', workload, milliCpu })
+    }
+    const through = action.kind === 'Connect' || action.kind === 'SetLoad' || action.kind === 'ExitContainer'
     if (problem !== null || through) this.see(this.world.now, { kind: 'UserActed', action: action.kind, detail: problem ?? '' })
   }
 

@@ -9,6 +9,7 @@ import { applied } from '../generators/manifests.ts'
 import { daemonSets } from '../generators/daemonset.ts'
 import { planOf } from '../generators/plan.ts'
 import { cronJobs } from '../generators/cronjob.ts'
+import { autoscaled } from '../generators/hpa.ts'
 import { jobs } from '../generators/job.ts'
 import { replicaSets } from '../generators/replicaset.ts'
 import { clusterTargets, nodes, standardShape } from '../generators/shapes.ts'
@@ -24,6 +25,7 @@ const KINDS: readonly { readonly weight: number; readonly generator: WorkloadGen
   { weight: 2, generator: statefulSets },
   { weight: 2, generator: daemonSets },
   { weight: 1, generator: cronJobs },
+  { weight: 1, generator: autoscaled },
 ]
 
 const NODES = 3
@@ -70,7 +72,7 @@ export const workloads: Suite = {
   name: 'workloads',
   sentence: 'one or two workloads of any kind with their users, while controllers crash, hand over, and see late what they did',
   weight: 2,
-  concerns: ['RS-', 'STS-', 'DS-', 'VOL-', 'JOB-', 'TTL-', 'CJ-'],
+  concerns: ['RS-', 'STS-', 'DS-', 'VOL-', 'JOB-', 'TTL-', 'CJ-', 'HPA-'],
   plans: fc.tuple(workload('one'), fc.option(workload('two'))).chain(([one, two]) => {
     const drawn = two === null ? [one] : [one, two]
     return planOf({

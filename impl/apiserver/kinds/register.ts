@@ -4,6 +4,7 @@ import { daemonSet } from './daemonset.ts'
 import { customKind } from './custom.ts'
 import { customResourceDefinition } from './custom-resource-definition.ts'
 import { disruptionBudget } from './disruption-budget.ts'
+import { horizontalPodAutoscaler } from './autoscaling.ts'
 import { cronJob, job } from './batch.ts'
 import type { Kind } from './kind.ts'
 import { limitRange, resourceQuota } from './limits.ts'
@@ -23,6 +24,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   CronJob: cronJob,
   DaemonSet: daemonSet,
   Deployment: deployment,
+  HorizontalPodAutoscaler: horizontalPodAutoscaler,
   Job: job,
   Lease: asItIs,
   LimitRange: limitRange,
