@@ -200,9 +200,9 @@ export class Cluster {
     const own = running.find((one) => one.pod === uid)
     if (own === undefined) return null
     const ownName = `${own.namespace}/${own.name}`
-    for (const [workload, load] of this.loads) {
-      if (!ownName.startsWith(`${workload}-`)) continue
-      const sharing = running.filter((one) => `${one.namespace}/${one.name}`.startsWith(`${workload}-`)).length
+    for (const [name, load] of this.loads) {
+      if (!ownName.startsWith(`${name}-`)) continue
+      const sharing = running.filter((one) => `${one.namespace}/${one.name}`.startsWith(`${name}-`)).length
       return load === null ? null : Math.floor(load / sharing)
     }
     return 0

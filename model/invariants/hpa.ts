@@ -2,7 +2,7 @@
 import { limitOf, recommended, type Change } from '../components/hpa.ts'
 import type { Context, Invariant } from '../invariant.ts'
 import type { HorizontalPodAutoscaler } from '../state/autoscaling.ts'
-import type { Observation, Seen } from '../state/history.ts'
+import type { Observation } from '../state/history.ts'
 import type { Deployment, Pod } from '../state/objects.ts'
 import { selectorOf } from '../state/replication.ts'
 import { matchesLabels } from '../state/selector.ts'
@@ -73,7 +73,7 @@ const withinBounds: Invariant = watching(
           return 'vacuous'
         }
         if (next.kind === 'Commit') {
-          const { before, after, author, key, atMs } = next as Seen<'Commit'>
+          const { before, after, author, key, atMs } = next
           if (!author.startsWith('kube-controller-manager') || before === null || after === null) return 'vacuous'
           const by = (objectOf<Deployment>(after)?.spec?.replicas ?? 0) - (objectOf<Deployment>(before)?.spec?.replicas ?? 0)
           if (by !== 0 && Number.isFinite(by)) changes.set(`${author}/${key}`, [...(changes.get(`${author}/${key}`) ?? []), { atMs, by }])
