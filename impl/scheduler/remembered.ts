@@ -58,7 +58,7 @@ export class Remembered {
   }
 }
 
-const SPECS_MOST = 32
+const SPECS_MOST = 256
 
 export class Memory {
   private readonly bySpec = new Map<number, Remembered>()

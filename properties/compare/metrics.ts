@@ -69,7 +69,8 @@ export class Metrics {
 
   dropped(statuses: ReadonlyMap<string, Status>): void {
     this.drops++
-    const heard = new Set([...statuses.values()].flatMap(({ reasons }) => reasons))
+    const heard = new Set<string>()
+    for (const { reasons } of statuses.values()) for (const reason of reasons) heard.add(reason)
     for (const reason of heard) this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + 1)
   }
 
