@@ -18,6 +18,7 @@ import { nodeLifecycle } from './components/node-lifecycle.ts'
 import { replicaSet } from './components/replicaset.ts'
 import { scheduler } from './components/scheduler.ts'
 import { informers } from './components/view.ts'
+import { namespaceDefaults } from './components/namespace-defaults.ts'
 import { namespaces } from './components/namespace.ts'
 import type { KubernetesObject } from './state/kinds.ts'
 import type { Action, Budget, Component, System, UserStep } from './state/system.ts'
@@ -35,6 +36,7 @@ export const COMPONENTS = {
   nodeLifecycle,
   garbageCollector,
   namespaces,
+  namespaceDefaults,
   endpointSlices,
   disruption,
   kubelet,

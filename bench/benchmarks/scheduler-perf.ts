@@ -95,6 +95,8 @@ const pod = (index: number, { labels, spec }: Kind): Pod =>
     },
   }) as unknown as Pod
 
+const ACCOUNT = { apiVersion: 'v1', kind: 'ServiceAccount' as const, metadata: { name: 'default', namespace: 'default' } }
+
 /** A cluster without machines for pods, and a client that fills it. */
 class Bench {
   private readonly world: World<Message, Sighting>
@@ -128,6 +130,8 @@ class Bench {
     )
     cluster.start()
     this.world.runUntil(10_000)
+    // Nobody else is there to make the account that pods run as.
+    this.fill(1, (loader) => loader.create('serviceaccounts', ACCOUNT))
   }
 
   addNodes(count: number): void {

@@ -96,6 +96,7 @@ export class Apiserver implements ClusterProcess {
           .list(prefixOf(resource, namespace))
           .map(([, object]) => object),
       update: (key, cached, change) => storage.update(key, cached, host.name, change),
+      pause: (ms) => sleep(host, ms),
       mayBeEnding: (namespace) => (this.ending.get(namespace) ?? 0) > this.host.elapsed(),
       *read(key, author) {
         return (yield* storage.read(key, author))?.value as ApiObject | undefined

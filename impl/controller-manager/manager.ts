@@ -10,6 +10,7 @@ import { endpointSliceController } from './endpointslice.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { horizontalPodAutoscaler, type PodUsage } from './hpa.ts'
 import { jobController } from './job.ts'
+import { namespaceDefaults } from './namespace-defaults.ts'
 import { namespaceController } from './namespace.ts'
 import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
@@ -50,6 +51,7 @@ export const controllerManager =
         endpointSliceController,
         garbageCollector,
         namespaceController,
+        namespaceDefaults,
         nodeLifecycleController(timings),
         taintEvictionController,
         podGarbageCollector(timings),

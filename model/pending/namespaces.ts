@@ -1,4 +1,5 @@
-/** Namespaces that are being deleted: what is still in them. */
+/** Namespaces: what they still have to get, and what is still in those that are being deleted. */
+import { missingIn } from '../components/namespace-defaults.ts'
 import { contentsOf } from '../components/namespace.ts'
 import type { Pending } from '../invariant.ts'
 import type { Cluster } from '../state/cluster.ts'
@@ -12,7 +13,10 @@ const TAKEN_AWAY =
 
 export const namespacesPending: Waiting = (picture) =>
   all<Namespace>(picture.cluster, 'namespaces').flatMap((namespace) => {
-    if (!isEnding(namespace)) return []
+    if (!isEnding(namespace)) {
+      const [missing] = missingIn(namespace, (key) => picture.cluster.store.has(key))
+      return missing === undefined ? [] : [{ object: label(namespace), waitsFor: `its ${missing.kind} ${missing.name}`, blocked: false }]
+    }
     const contents = contentsOf(picture.cluster.store, namespace.metadata.name).map(({ value }) => value)
     const object = label(namespace)
     const [first] = contents

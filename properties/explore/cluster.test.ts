@@ -22,7 +22,7 @@ const PINNED: Readonly<Record<keyof typeof INSTANCES, { readonly size: string; r
   background: { size: '16 states, depth 10, 2 at rest', reaches: ['GC-S1', 'API-S8'] },
   foreground: { size: '96 states, depth 12, 2 at rest', reaches: ['GC-S1', 'GC-S3'] },
   orphan: { size: '1254 states, depth 18, 4 at rest', reaches: ['API-S8'] },
-  namespace: { size: '26 states, depth 9, 2 at rest', reaches: ['NS-S1'] },
+  namespace: { size: '98 states, depth 11, 2 at rest', reaches: ['NS-S1'] },
   job: { size: '284 states, depth 36, 7 at rest', reaches: ['JOB-S1', 'JOB-S2', 'JOB-S3'] },
   indexed: { size: '1090 states, depth 43, 21 at rest', reaches: ['JOB-S6'] },
   parallel: { size: '64 states, depth 18, 4 at rest', reaches: ['JOB-S4'] },

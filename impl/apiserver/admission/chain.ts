@@ -8,12 +8,14 @@ import { namespaceLifecycle } from './namespace-lifecycle.ts'
 import type { AdmissionPlugin, Asked, Neighbours } from './plugin.ts'
 import { priority } from './priority.ts'
 import { resourceQuota } from './resource-quota.ts'
+import { serviceAccount } from './service-account.ts'
 import { storageObjectInUseProtection } from './storage-protection.ts'
 import { taintNodesByCondition } from './taint-nodes.ts'
 
 const CHAIN: readonly AdmissionPlugin[] = [
   namespaceLifecycle,
   limitRanger,
+  serviceAccount,
   taintNodesByCondition,
   priority,
   defaultTolerationSeconds,

@@ -29,6 +29,7 @@ export interface Neighbours {
   mayBeEnding(namespace: string): boolean
   /** A guarded write of another object, of the server's own, computed from `cached` first; undefined: there is none. */
   update(key: Key, cached: ApiObject, change: (held: ApiObject) => ApiObject): Task<ApiObject | undefined>
+  pause(ms: number): Task<void>
   /** As it is now, by a linearizable read. */
   read(key: Key, author: string): Task<ApiObject | undefined>
 }
