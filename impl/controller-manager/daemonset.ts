@@ -187,8 +187,9 @@ class DaemonSets {
     if (set.spec.updateStrategy.type === 'OnDelete') return { create: [], remove: [] }
     const wanted = nodes.filter((node) => daemon.wants(set, node).run).map(({ metadata }) => metadata.name)
     const { surge, unavailable } = daemon.limits(set, wanted.length)
-    const places = [...new Set([...round.pods.keys(), ...wanted])].toSorted()
-    return surge === 0 ? this.replace(round, places, unavailable) : this.surge(round, places, surge)
+    // Upstream surges on nodes of any pods there are, also on those that are gone: what it makes for these it takes away at once.
+    if (surge > 0) return this.surge(round, wanted, surge)
+    return this.replace(round, [...new Set([...round.pods.keys(), ...wanted])].toSorted(), unavailable)
   }
 
   /** Old pods that are not available go at once; of the others as many as may be unavailable besides. */

@@ -9,6 +9,7 @@ import type { Controller, ControllerContext, Informer, WorkQueue } from '../clie
 import { nameOf } from '../client/informer.ts'
 import { same } from '../equal.ts'
 import { isDeleting } from '../objects.ts'
+import { defaultClass } from '../storage-class.ts'
 import { wait, type Task } from '../task.ts'
 import * as match from './volume-match.ts'
 
@@ -82,8 +83,18 @@ class VolumeBinder {
     const free = this.volumes.list().filter(({ metadata }) => (this.given.get(metadata.name) ?? claim.metadata.uid) === claim.metadata.uid)
     const volume = match.bestMatch(claim, free, delayed)
     if (volume !== undefined) return yield* this.bind(volume, claim)
+    if (claim.spec.storageClassName === undefined) return yield* this.assignClass(claim)
     if (delayed || !match.isProvisioned(storageClass)) return 'done'
     return yield* this.provision(claim, storageClass)
+  }
+
+  /** A class that became the default, or was seen, only after the claim was made. */
+  private *assignClass(claim: PersistentVolumeClaim): Task<'done' | 'retry'> {
+    const found = defaultClass(this.classes.list())
+    if (found === undefined) return 'done'
+    const spec = { ...claim.spec, storageClassName: found.metadata.name }
+    const reply = yield* this.context.client.update<PersistentVolumeClaim>('persistentvolumeclaims', { ...claim, spec })
+    return reply.ok || reply.status.code === 404 ? 'done' : 'retry'
   }
 
   /** One that was bound stays so, or has lost its volume. */

@@ -6,6 +6,7 @@ import { keyOf } from '../state/resources.ts'
 import { all, controllerOf, isEnding, isTerminal, label, type Picture, type Waiting } from './picture.ts'
 
 const NO_PROVISIONER = 'kubernetes.io/no-provisioner'
+const DEFAULT = 'storageclass.kubernetes.io/is-default-class'
 const SELECTED_NODE = 'volume.kubernetes.io/selected-node'
 
 const uses = (pod: Pod, { metadata }: PersistentVolumeClaim): boolean =>
@@ -29,8 +30,12 @@ const claimRow = (picture: Picture, claim: PersistentVolumeClaim): Pending | nul
   const phase = claim.status?.phase ?? 'Pending'
   if (phase === 'Bound') return null
   if (phase === 'Lost') return { object, waitsFor: `its volume ${claim.spec.volumeName}, which is gone`, blocked: true }
+  const classes = all<StorageClass>(picture.cluster, 'storageclasses')
+  const isDefault = ({ metadata }: StorageClass): boolean => metadata.annotations?.[DEFAULT] === 'true'
+  if (claim.spec.storageClassName === undefined && claim.spec.volumeName === undefined && classes.some(isDefault))
+    return { object, waitsFor: 'the default storage class to be given to it', blocked: false }
   const name = claim.spec.storageClassName ?? ''
-  const storageClass = all<StorageClass>(picture.cluster, 'storageclasses').find(({ metadata }) => metadata.name === name)
+  const storageClass = classes.find(({ metadata }) => metadata.name === name)
   const chosen = claim.metadata.annotations?.[SELECTED_NODE] !== undefined
   const volumes = all<PersistentVolume>(picture.cluster, 'persistentvolumes')
   const wanted = claim.spec.volumeName ?? ''

@@ -81,6 +81,7 @@ export const workloads: Suite = {
       opening: applied(drawn.flatMap(({ manifests }) => manifests)),
       users: fc.oneof(...drawn.map(({ users }) => ({ weight: 3, arbitrary: users })), { weight: 2, arbitrary: everywhere }),
       usersMost: 12,
+      usersInSqualls: true,
       faultKinds: FAULTS,
       targets: clusterTargets(NODES),
       stormMs: fc.integer({ min: 30_000, max: 120_000 }),
