@@ -50,7 +50,7 @@ const describeUser = (action: UserAction): string => {
     case 'Cordon':
       return `${action.unschedulable ? 'cordon' : 'uncordon'} ${action.node}`
     case 'Drain':
-      return `drain ${action.node}`
+      return `drain ${action.node}${action.uncordon === true ? ', then uncordon it' : ''}`
     case 'DeleteNode':
       return `delete nodes/${action.node}`
     case 'Own':

@@ -12,10 +12,12 @@ import type { ClusterHost } from '../wire.ts'
 
 const RETRY_MS = 5_000
 
-export function* drain(host: ClusterHost, client: Client, node: string): Task<void> {
+export function* drain(host: ClusterHost, client: Client, node: string, uncordon: boolean): Task<void> {
   const say = (outcome: 'begun' | 'ended' | 'abandoned', pods: readonly Pod[], detail: string): void =>
     host.observe({ kind: 'DrainChanged', node, outcome, pods: pods.map(({ metadata }) => metadata.uid), detail })
-  const cordoned = yield* patiently(host, () => client.patch({ resource: 'nodes', name: node }, { spec: { unschedulable: true } }))
+  const cordon = (unschedulable: boolean): Task<string | null> =>
+    patiently(host, () => client.patch({ resource: 'nodes', name: node }, { spec: { unschedulable } }))
+  const cordoned = yield* cordon(true)
   if (cordoned !== null) {
     say('abandoned', [], cordoned)
     return
@@ -31,6 +33,7 @@ export function* drain(host: ClusterHost, client: Client, node: string): Task<vo
   const refused = refusals.find((refusal) => refusal !== null)
   if (refused === undefined || refused === null) say('ended', pods, '')
   else say('abandoned', pods, refused)
+  if (uncordon) yield* cordon(false)
 }
 
 /** All at once; when the last has ended, what each came to. */

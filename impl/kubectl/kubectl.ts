@@ -55,7 +55,7 @@ export class Kubectl implements ClusterProcess {
 
   /** Tries as a patient user would: again after a failure that may pass. */
   act(action: KubectlAction): void {
-    spawn(action.kind === 'Drain' ? drain(this.host, this.client, action.node) : this.perform(action))
+    spawn(action.kind === 'Drain' ? drain(this.host, this.client, action.node, action.uncordon === true) : this.perform(action))
   }
 
   private *perform(action: RetriedAction): Task<void> {

@@ -200,7 +200,12 @@ export type UserAction =
   | { readonly kind: 'DeletePod'; readonly nth: number; readonly force: boolean }
   | { readonly kind: 'Cordon'; readonly node: string; readonly unschedulable: boolean }
   /** kubectl drain --ignore-daemonsets --force: no new pods, and those there are evicted, as budgets allow. */
-  | { readonly kind: 'Drain'; readonly node: string }
+  | {
+      readonly kind: 'Drain'
+      readonly node: string
+      /** The node takes pods again once it is empty: it was only to be worked on. */
+      readonly uncordon?: boolean
+    }
   | { readonly kind: 'DeleteNode'; readonly node: string }
   /** kubectl taint nodes: puts them on, or takes them off again. */
   | { readonly kind: 'Taint'; readonly node: string; readonly taints: readonly Taint[]; readonly remove: boolean }

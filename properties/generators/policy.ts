@@ -28,6 +28,10 @@ export const disruptionBudget = (app: string): fc.Arbitrary<Manifest> =>
       },
     }))
 
+/** A node is emptied, worked on, and takes pods again. */
+export const maintenance = (nodeNames: readonly string[]): fc.Arbitrary<UserAction> =>
+  fc.record({ kind: fc.constant('Drain'), node: fc.constantFrom(...nodeNames), uncordon: fc.constant(true) })
+
 export const drain = (nodeNames: readonly string[]): fc.Arbitrary<UserAction> =>
   fc.record({ kind: fc.constant('Drain'), node: fc.constantFrom(...nodeNames) })
 

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import type { ClusterShape, Manifest, UserAction } from '../../model/state/plan.ts'
 import { applied } from '../generators/manifests.ts'
+import { maintenance } from '../generators/policy.ts'
 import { planOf } from '../generators/plan.ts'
 import { clusterTargets } from '../generators/shapes.ts'
 import { ALL_FAULTS } from './convergence.ts'
@@ -9,7 +10,7 @@ import type { Suite } from './suite.ts'
 
 export const manifestSuite = (manifests: readonly Manifest[], cluster: ClusterShape): Suite => ({
   name: 'manifests',
-  sentence: 'your manifests under rollouts, scaling, node crashes, partitions and leader loss',
+  sentence: 'your manifests under rollouts, scaling, drains, node crashes, partitions and leader loss',
   weight: 1,
   concerns: ['CL-'],
   plans: planOf({
@@ -39,6 +40,7 @@ const shaking = (manifests: readonly Manifest[], nodeNames: readonly string[]): 
     fc.record({ kind: fc.constant('DeletePod'), nth: fc.integer({ min: 0, max: 50 }), force: fc.constant(false) }),
     fc.record({ kind: fc.constant('ExitContainer'), nth: fc.integer({ min: 0, max: 50 }), exitCode: fc.constantFrom(0, 1) }),
     fc.record({ kind: fc.constant('Connect'), node }),
+    maintenance(nodeNames),
   ]
   if (deployments.length === 0) return fc.oneof(...everywhere)
   const name = fc.constantFrom(...deployments)
