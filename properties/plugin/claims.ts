@@ -23,13 +23,18 @@ export const judgedBy = async ({ controller }: Plan): Promise<readonly Invariant
 const isOf = ({ plugin }: LoadedPlugin, process: string): boolean =>
   process.startsWith(`${plugin.name}-`) && /^\d+$/.test(process.slice(plugin.name.length + 1))
 
+const USER = 'user-0'
+const isWrite = (verb: string): boolean => verb !== 'get' && verb !== 'list'
+
 /** The last thing that was done to the cluster, in words. */
 class LastAction {
   private said = 'nothing had been done before'
 
   note(next: Observation): void {
     const at = `at ${(next.atMs / 1000).toFixed(3)} s`
-    if (next.kind === 'UserActed') this.said = `last before it: ${next.action} ${next.detail}, ${at}`
+    // What was asked may have led there before its answer is back.
+    if (next.kind === 'Invoke' && next.process === USER && next.request.kind === 'Api' && isWrite(next.request.verb))
+      this.said = `last before it: a user's ${next.request.verb} of ${next.request.resource}/${next.request.name ?? ''}, ${at}`
     if (next.kind === 'FaultChanged' && next.outcome === 'begun') this.said = `last before it: ${next.fault.kind} ${next.detail}, ${at}`
   }
 
@@ -46,7 +51,7 @@ const comesToItsEnd = (loaded: LoadedPlugin): Invariant => ({
   strength: 'safety',
   sometimes: 'it was killed and started again',
   allows: [],
-  hears: ['ProcessStarted', 'ProcessEnded', 'UserActed', 'FaultChanged'],
+  hears: ['ProcessStarted', 'ProcessEnded', 'Invoke', 'FaultChanged'],
   start: () => {
     const last = new LastAction()
     return {
@@ -74,7 +79,7 @@ const isTaken = (loaded: LoadedPlugin): Invariant => ({
   strength: 'safety',
   sometimes: 'something of its is refused for another reason',
   allows: [],
-  hears: ['Invoke', 'Reply', 'UserActed', 'FaultChanged'],
+  hears: ['Invoke', 'Reply', 'FaultChanged'],
   start: () => {
     const last = new LastAction()
     const asked = new Map<string, string>()
@@ -83,7 +88,7 @@ const isTaken = (loaded: LoadedPlugin): Invariant => ({
         last.note(next)
         if (next.kind === 'Invoke' && isOf(loaded, next.process) && next.request.kind === 'Api') {
           const { verb, resource, name } = next.request
-          if (verb !== 'get' && verb !== 'list') asked.set(next.call, `${verb} ${resource}/${name ?? ''}`)
+          if (isWrite(verb)) asked.set(next.call, `${verb} ${resource}/${name ?? ''}`)
         }
         if (next.kind !== 'Reply') return 'vacuous'
         const write = asked.get(next.call)
