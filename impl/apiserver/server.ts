@@ -211,7 +211,8 @@ export class Apiserver implements ClusterProcess {
       case 'get':
         return yield* this.get(resource, key, name, request, author)
       case 'create':
-        if (request.namespace !== undefined) yield* intoLiveNamespace(request.namespace, author, this.neighbours)
+        if (request.namespace !== undefined)
+          yield* intoLiveNamespace(`${resource.resource} "${name}"`, request.namespace, author, this.neighbours)
         if (resource.kind === 'Pod' && request.subresource === 'eviction')
           return yield* this.evictions.evict(request.namespace ?? 'default', name, request.deleteOptions ?? {}, author)
         return yield* this.bind(resource, key, name, request, author)
