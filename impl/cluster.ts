@@ -288,6 +288,11 @@ export class Cluster {
     return null
   }
 
+  /** Each client of etcd does this before what else it was asked to do. */
+  readAtOnce(request: EtcdClientAction): void {
+    for (const process of this.live.values()) if (process instanceof Workload) process.act(request, true)
+  }
+
   /** The storm is over: operators rest. */
   settle(): void {
     for (const process of this.live.values()) if (process instanceof Workload) process.settle()

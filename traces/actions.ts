@@ -170,7 +170,7 @@ export const describeFault = (fault: Fault): string => {
     case 'CrashUnsynced':
       return `for ${span(fault.forMs)} crash ${fault.target} whenever it speaks before its disk is in sync, restart after ${span(fault.restartMs)}`
     case 'DeposeElected':
-      return `for ${span(fault.forMs)} cut off whoever leads etcd, ${fault.atCommit === true ? `when one of its first ${fault.afterTripsMost + 1} entries is committed` : `within ${fault.afterTripsMost} message times`}, until the next one does${spared(fault)}`
+      return `for ${span(fault.forMs)} cut off whoever leads etcd, ${fault.atCommit === true ? `when one of its first ${fault.afterTripsMost + 1} entries is committed` : `within ${fault.afterTripsMost} message times`}, until the next one does${fault.asked === true ? ', each election read after at once' : ''}${spared(fault)}`
     case 'CrashBetweenWrites':
       return `crash ${fault.target} after ${fault.writes} more writes, restart after ${span(fault.restartMs)}`
     case 'FreezeCache':

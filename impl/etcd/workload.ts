@@ -61,9 +61,10 @@ export class Workload implements ClusterProcess {
     throw new Error('nobody connects to a client')
   }
 
-  /** Does it once what was asked before is done. */
-  act(action: EtcdClientAction): void {
-    this.todo.push(action)
+  /** Does it once what was asked before is done; or only what is being done already. */
+  act(action: EtcdClientAction, first = false): void {
+    if (first) this.todo.unshift(action)
+    else this.todo.push(action)
     this.next()
   }
 

@@ -145,6 +145,8 @@ export type Fault =
       readonly forMs: number
       readonly clientsStay?: boolean
       readonly atCommit?: boolean
+      /** Clients of the bare store that have nothing else to do read at each election. */
+      readonly asked?: boolean
     }
   /** Between two writes of one reconcile: right after its n-th further write request left. */
   | { readonly kind: 'CrashBetweenWrites'; readonly target: Target; readonly writes: number; readonly restartMs: number }

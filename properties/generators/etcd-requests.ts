@@ -109,7 +109,7 @@ const watch = fc
     startBack: fc.oneof(
       { weight: 4, arbitrary: fc.integer({ min: -3, max: 6 }) },
       // Far enough ahead that a member may catch up, even by a snapshot, and not be there yet.
-      { weight: 1, arbitrary: fc.integer({ min: -25, max: -4 }) },
+      { weight: 3, arbitrary: fc.integer({ min: -25, max: -4 }) },
     ),
     prevKv: fc.boolean(),
     filters: fc.constantFrom(null, null, null, ['NOPUT'] as const, ['NODELETE'] as const),

@@ -38,6 +38,10 @@ const only = (
   among: (resources: NonNullable<Targets['resources']>) => readonly string[],
 ): { resource?: fc.Arbitrary<string | null> } => (resources === undefined ? {} : { resource: fc.constantFrom(null, ...among(resources)) })
 
+/** Whether clients of a bare store that have nothing else to do read whenever somebody is elected: who must not answer yet is asked then. */
+const asked = ({ apiservers }: Targets): { asked?: fc.Arbitrary<boolean> } =>
+  apiservers.length === 0 ? { asked: fc.constantFrom(true, true, false) } : {}
+
 const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrary<Fault> } = {
   CrashProcess: ({ processes }) => fc.record({ kind: fc.constant('CrashProcess'), target: from(processes), restartMs: span(10, 20_000) }),
   CrashMachine: ({ machines, expendable, zones = [] }) =>
@@ -97,6 +101,7 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
       forMs: span(2_000, 20_000),
       atCommit: fc.boolean(),
       ...stay(targets),
+      ...asked(targets),
     }),
   CrashBetweenWrites: ({ writers }) =>
     fc.record({

@@ -28,6 +28,7 @@ type OfProcesses = 'FreezeCache' | 'BreakConnections' | 'ExpireWatches' | 'TimeT
 
 /** How often the calm phase looks whether anything still waits. */
 const LOOK_MS = 1_000
+const READ_ALL: EtcdClientAction = { kind: 'Range', key: '\0', rangeEnd: '\0' }
 
 export const simulated = (own: LoadedPlugin | null = null, hangMs: number = HANG_MS): Subject => ({
   name: 'the reference implementation, simulated',
@@ -156,11 +157,7 @@ class Simulation {
 
   /** Whether the store still does what it is asked, and remembers all. */
   private probe(): void {
-    const asked: readonly EtcdClientAction[] = [
-      { kind: 'Range', key: '\0', rangeEnd: '\0' },
-      { kind: 'Put', key: 'probe', value: 'calm' },
-      { kind: 'HashKv', back: 0 },
-    ]
+    const asked: readonly EtcdClientAction[] = [READ_ALL, { kind: 'Put', key: 'probe', value: 'calm' }, { kind: 'HashKv', back: 0 }]
     for (const request of asked) this.cluster.act({ kind: 'Etcd', client: 'each', request })
   }
 
@@ -291,6 +288,7 @@ class Simulation {
     const elected = (member: string): void => {
       leader = member
       commitsLeft = random.between(1, 1 + trips)
+      if (fault.asked === true) world.at(world.now, () => this.cluster.readAtOnce(READ_ALL))
       if (fault.atCommit === true) return
       // Half of them at once: their first entry reaches nobody.
       const most = trips * this.plan.weather.latencyMs[1]
