@@ -46,6 +46,8 @@ export class Cluster {
   private readonly spareMachines: readonly string[]
   /** Members that were removed and were given empty disks. */
   private readonly wiped = new Set<string>()
+  /** Members that have run, in whichever process. */
+  private readonly begun = new Set<string>()
   readonly apiservers: readonly string[]
   /** Processes of the user's own controller. */
   readonly operators: readonly string[]
@@ -131,7 +133,9 @@ export class Cluster {
   private etcd(name: string, machine: string): void {
     const { members, spares } = this
     const joins = (): boolean => spares.includes(name) || this.wiped.has(name)
-    this.process(name, machine, etcdMember({ members, peers: [...members, ...spares], joins, timings: this.shape.timings }))
+    const isNew = (member: string): boolean => !this.begun.has(member)
+    const { timings } = this.shape
+    this.process(name, machine, etcdMember({ members, peers: [...members, ...spares], joins, isNew, timings }))
   }
 
   private layOutNodes(): void {
@@ -222,6 +226,7 @@ export class Cluster {
   /** Notes who leads, to find the target of a fault by its role; and does what an operator does with a member that was removed. */
   heed(sighting: Sighting): void {
     if (sighting.kind === 'Elected') this.leaders.set('etcd', this.processOf(sighting.member))
+    else if (sighting.kind === 'Restored') this.begun.add(sighting.member)
     else if (sighting.kind === 'ProcessEnded' && sighting.reason === REMOVED) this.replaceDisk(sighting.process)
     else if (sighting.kind === 'Leading') this.leaders.set(sighting.lease, sighting.process)
   }

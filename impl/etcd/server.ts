@@ -22,6 +22,8 @@ export interface MemberOptions {
   readonly peers?: readonly string[]
   /** It joins a cluster that exists (--initial-cluster-state); otherwise, and when this is absent, it is one of those that begin it. */
   readonly joins?: () => boolean
+  /** Whether the operator starts it for this member: not for one that ran here before, of which others may not have heard yet that it is gone. */
+  readonly isNew?: (member: MemberId) => boolean
   readonly timings: Timings
 }
 
@@ -107,8 +109,8 @@ class Server implements ClusterProcess {
 
   /** Somebody knows the members: one that was added for this process and has never started is this one. */
   private told(members: readonly MemberInfo[]): void {
-    const { host, wal } = this
-    const own = members.find(({ name, peerUrls }) => name === '' && peerUrls.includes(host.name))
+    const { host, wal, options } = this
+    const own = members.find(({ id, name, peerUrls }) => name === '' && peerUrls.includes(host.name) && options.isNew?.(id) !== false)
     if (own === undefined || this.created) return
     this.created = true
     wal.create(own.id)
