@@ -1,6 +1,7 @@
 /** All invariants, in the order they are reported. */
 import type { Invariant } from './invariant.ts'
 import { ADMISSION } from './invariants/admission.ts'
+import { ADMISSION_BY_NODE } from './invariants/admission-by-node.ts'
 import { API } from './invariants/api.ts'
 import { CLUSTER } from './invariants/cluster.ts'
 import { CRONJOBS } from './invariants/cronjobs.ts'
@@ -54,6 +55,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...KUBELET,
   ...ENDINGS,
   ...VOLUMES,
+  ...ADMISSION_BY_NODE,
   ...SERVICES,
   ...CLUSTER,
 ]

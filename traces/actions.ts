@@ -176,7 +176,7 @@ export const describeFault = (fault: Fault): string => {
     case 'FreezeCache':
       return `freeze ${cachesOf(fault)} of ${fault.target} for ${span(fault.forMs)}`
     case 'BreakConnections':
-      return `break the connections of ${fault.target}`
+      return `break the connections of ${fault.target}${fault.afterWrites === undefined ? '' : ` soon after ${fault.afterWrites} more writes`}`
     case 'ExpireWatches':
       return `expire the watches of ${fault.target}${onlyOf(fault)}, and refuse its lists for ${span(fault.forMs)}`
     case 'TimeTravel':

@@ -129,6 +129,8 @@ class Scheduler {
   private nodeChanged(before: Node | null, after: Node | null): void {
     if (after === null) {
       if (before !== null) this.cache.removeNode(before.metadata.name)
+      // Where pods are to be even there is one domain less.
+      this.happened({ resource: 'Node', action: 'Delete', before, after })
       return
     }
     this.cache.setNode(after)
@@ -143,10 +145,13 @@ class Scheduler {
     const { uid } = pod.metadata
     if (after === null || isTerminal(after)) {
       this.queue.remove(uid)
+      // Room that was only kept for it, or taken by a binding on its way, comes free as well.
       const promised = this.nominator.forget(uid)
+      const assumed = this.cache.isAssumed(uid)
       this.cache.dropPod(uid)
       this.profiles.get(pod.spec.schedulerName)?.framework.waiting.get(uid)?.reject('', 'removed')
-      if (promised || (pod.spec.nodeName ?? '') !== '') this.happened({ resource: 'AssignedPod', action: 'Delete', before, after })
+      if (promised || assumed || (pod.spec.nodeName ?? '') !== '')
+        this.happened({ resource: 'AssignedPod', action: 'Delete', before, after })
       return
     }
     if ((after.spec.nodeName ?? '') !== '') {
@@ -298,17 +303,19 @@ class Scheduler {
     const { namespace, name, uid } = info.pod.metadata
     unreserve(profile, cycle, info, node)
     this.volumes.forget(cycle, node)
-    if (this.cache.isAssumed(uid)) this.cache.dropPod(uid)
+    const assumed = this.cache.isAssumed(uid)
+    if (assumed) this.cache.dropPod(uid)
     const now = this.pods.get(`${namespace}/${name}`)
-    if (now === undefined || now.metadata.uid !== uid || (now.spec.nodeName ?? '') !== '' || isDeleting(now)) return
-    this.nominator.follow(null, now)
-    if (refused === null) this.queue.backOff(queued, this.context.elapsed())
-    else {
-      const rejectedBy = new Set([refused.plugin ?? ''])
-      spawn(this.turnAway({ queued, pod: now, reason: refused.reasons.join(', '), rejectedBy, moment }, undefined))
+    if (now?.metadata.uid === uid && (now.spec.nodeName ?? '') === '' && !isDeleting(now)) {
+      this.nominator.follow(null, now)
+      if (refused === null) this.queue.backOff(queued, this.context.elapsed())
+      else {
+        const rejectedBy = new Set([refused.plugin ?? ''])
+        spawn(this.turnAway({ queued, pod: now, reason: refused.reasons.join(', '), rejectedBy, moment }, undefined))
+      }
     }
     // Others may have found no room for its sake.
-    this.happened({ resource: 'AssignedPod', action: 'Delete', before: info.pod, after: null })
+    if (assumed) this.happened({ resource: 'AssignedPod', action: 'Delete', before: info.pod, after: null })
   }
 
   private *isBound(namespace: string | undefined, name: string, uid: string): Task<boolean> {

@@ -152,8 +152,11 @@ export type Fault =
   | { readonly kind: 'CrashBetweenWrites'; readonly target: Target; readonly writes: number; readonly restartMs: number }
   /** The apiserver's watch caches, or that of one resource, stop following the store while it goes on serving. */
   | { readonly kind: 'FreezeCache'; readonly target: Target; readonly resource?: string | null; readonly forMs: number }
-  /** All API connections of a process break at once: every informer must resume or relist. */
-  | { readonly kind: 'BreakConnections'; readonly target: Target }
+  /**
+   * All API connections of a process break at once: every informer must resume or relist. afterWrites: soon after its n-th
+   * further write request, leases aside, left, so that it may not hear what became of it.
+   */
+  | { readonly kind: 'BreakConnections'; readonly target: Target; readonly afterWrites?: number }
   /**
    * All watches of a process, or those of one resource, expire, and for a while its lists are refused: then each informer sees what there is now, and
    * nothing of what happened in between, as after a compaction.

@@ -111,7 +111,6 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
       restartMs: span(10, 10_000),
     }),
   FreezeCache: ({ apiservers }) => fc.record({ kind: fc.constant('FreezeCache'), target: from(apiservers), forMs: span(500, 40_000) }),
-  BreakConnections: ({ writers }) => fc.record({ kind: fc.constant('BreakConnections'), target: from(writers) }),
   ExpireWatches: ({ writers, resources }) =>
     fc.record({
       kind: fc.constant('ExpireWatches'),
@@ -131,6 +130,11 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
       restartMs: span(10, 2_000),
       forMs: span(10_000, 60_000),
     }),
+  BreakConnections: ({ writers }) =>
+    fc.record(
+      { kind: fc.constant('BreakConnections'), target: from(writers), afterWrites: span(1, 6) },
+      { requiredKeys: ['kind', 'target'] },
+    ),
 }
 
 /** One fault of the kinds given. */

@@ -17,7 +17,7 @@ export interface DeploymentKnobs {
   readonly podReplacementPolicy: 'TerminationStarted' | 'TerminationComplete'
   readonly nodeSelector?: Readonly<Record<string, string>>
   /** Where its pods go for each other's sake. */
-  readonly placement?: 'apart' | 'together' | 'even'
+  readonly placement?: 'apart' | 'together' | 'even' | 'away'
   /** Old ReplicaSets kept. */
   readonly historyLimit?: number
   readonly priorityClass?: string
@@ -55,7 +55,16 @@ export const deploymentKnobs: fc.Arbitrary<DeploymentKnobs> = fc
 const HOSTNAME = 'kubernetes.io/hostname'
 const ZONE = 'topology.kubernetes.io/zone'
 
-/** What keeps pods of one application apart, together or even. */
+/** A namespace of a sort of its own. */
+export const BATCH: Manifest = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'batch', labels: { kind: 'batch' } } }
+/** Away from the tasks of all namespaces of that sort, and of no other. */
+const fromTasks = {
+  requiredDuringSchedulingIgnoredDuringExecution: [
+    { topologyKey: HOSTNAME, labelSelector: { matchLabels: { app: 'task' } }, namespaceSelector: { matchLabels: { kind: 'batch' } } },
+  ],
+}
+
+/** What keeps pods of one application apart, together or even, or away from others. */
 const placed = (placement: NonNullable<DeploymentKnobs['placement']>, name: string) => {
   const labelSelector = { matchLabels: { app: name } }
   const term = (topologyKey: string) => ({ requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey, labelSelector }] })
@@ -64,6 +73,8 @@ const placed = (placement: NonNullable<DeploymentKnobs['placement']>, name: stri
       return { affinity: { podAntiAffinity: term(HOSTNAME) } }
     case 'together':
       return { affinity: { podAffinity: term(ZONE) } }
+    case 'away':
+      return { affinity: { podAntiAffinity: fromTasks } }
     case 'even':
       return { topologySpreadConstraints: [{ maxSkew: 1, topologyKey: ZONE, whenUnsatisfiable: 'DoNotSchedule', labelSelector }] }
   }

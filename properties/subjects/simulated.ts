@@ -8,7 +8,8 @@ import type { Message, Sighting } from '../../impl/wire.ts'
 import { Fold } from '../../model/fold.ts'
 import type { Pending } from '../../model/invariant.ts'
 import { pending } from '../../model/pending.ts'
-import type { Observation } from '../../model/state/history.ts'
+import type { ApiCall, Observation } from '../../model/state/history.ts'
+import type { EtcdRequest } from '../../model/state/keyspace.ts'
 import type { Action, EtcdClientAction, Fault, Plan } from '../../model/state/plan.ts'
 import { podRecurs } from '../../model/components/cronjob.ts'
 import { isHeartbeat } from '../../model/quiet.ts'
@@ -57,6 +58,8 @@ class Simulation {
   private readonly electionWatchers = new Set<(member: string) => void>()
   /** Told of each entry that a member comes to know committed. */
   private readonly commitWatchers = new Set<(member: string) => void>()
+  /** Told of each process that asks the API to change something but its lease. */
+  private readonly writeWatchers = new Set<(process: string) => void>()
 
   constructor(plan: Plan, own: LoadedPlugin | null, hangMs: number) {
     this.plan = plan
@@ -179,6 +182,7 @@ class Simulation {
     if (changesState(seen, this.fold.context.cluster)) this.lastWriteMs = atMs
     if (sighting.kind === 'Elected') for (const watcher of this.electionWatchers) watcher(this.cluster.processOf(sighting.member))
     if (sighting.kind === 'Committed') for (const watcher of this.commitWatchers) watcher(this.cluster.processOf(sighting.member))
+    if (sighting.kind === 'Invoke' && isChange(sighting.request)) for (const watcher of this.writeWatchers) watcher(sighting.process)
     if (sighting.kind !== 'ProcessEnded') return
     if (sighting.reason.startsWith('panic') && this.cluster.operators.includes(sighting.process)) throw new Stopped()
     if (sighting.reason === 'machine crash') this.powerLost(atMs, sighting.machine)
@@ -217,6 +221,10 @@ class Simulation {
       this.travel(fault, report)
       return
     }
+    if (fault.kind === 'BreakConnections' && fault.afterWrites !== undefined) {
+      this.until(TRAP_MS, this.breakAfterWrites(fault, fault.afterWrites, report))
+      return
+    }
     if (fault.kind === 'FreezeCache' || fault.kind === 'BreakConnections' || fault.kind === 'ExpireWatches') {
       const end = this.cluster.strike(fault)
       if (end === null) {
@@ -233,6 +241,29 @@ class Simulation {
     const resolved = this.resolve(fault)
     if (resolved.length === 0) report('skipped', 'no such process or machine now')
     for (const one of resolved) this.faults.apply(one, (outcome, detail) => report(outcome, detail || targetOf(one)))
+  }
+
+  /** The request is on its way, or there, or answered, and the answer is not. */
+  private breakAfterWrites(fault: Fault & { kind: 'BreakConnections' }, writes: number, report: FaultReport): () => void {
+    const { world, cluster } = this
+    const target = cluster.processFor(fault.target)
+    const [, most] = this.plan.weather.latencyMs
+    let left = writes
+    let over = false
+    const written = (process: string): void => {
+      if (process !== target || --left !== 0) return
+      world.at(world.now + world.random('break').between(0, BREAK_TRIPS * most), () => {
+        if (over) return
+        const end = cluster.strike({ kind: 'BreakConnections', target: process })
+        report(end === null ? 'skipped' : 'begun', process)
+        if (end !== null) report('ended', '')
+      })
+    }
+    this.writeWatchers.add(written)
+    return () => {
+      over = true
+      this.writeWatchers.delete(written)
+    }
   }
 
   /** Calls `end` after that time, or when the storm ends if that comes first. */
@@ -352,6 +383,13 @@ class Simulation {
 const CALM_WITHOUT_API_MS = 30_000
 /** When they are asked once more: after elections have had their time, and before the end by more than an answer may take. */
 const PROBES_MS = [16_000, 19_000]
+
+/** How long a trap waits, and within how many message times after the write it strikes. */
+const TRAP_MS = 20_000
+const BREAK_TRIPS = 4
+
+const isChange = (request: EtcdRequest | ApiCall): boolean =>
+  request.kind === 'Api' && request.verb !== 'get' && request.verb !== 'list' && request.resource !== 'leases'
 
 const targetOf = (fault: WorldFault): string => (fault.kind === 'Partition' ? fault.side.join(', ') : fault.target)
 

@@ -70,7 +70,7 @@ export const nodeResourcesFit = (args: FitArgs): Plugin => {
     score: (_cycle, pod, node) => scorer(pod, node, resources),
     mayHelp: (_pod, { resource, action, before, after }) => {
       if (resource === 'AssignedPod') return action === 'Delete'
-      if (resource !== 'Node') return false
+      if (resource !== 'Node' || action === 'Delete') return false
       return action === 'Add' || !same((before as Node).status.allocatable, (after as Node).status.allocatable)
     },
   }

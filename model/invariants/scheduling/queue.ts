@@ -212,11 +212,13 @@ const makesRoomInTheEnd = settles(
     id: 'SCHED-L2',
     sentence: 'a pod for which room can be made by pods of lower priority gets a node, or one of higher priority does',
     source: 'https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/',
-    sometimes: 'room was made for pods',
+    sometimes: 'pods were not all worth the same',
   },
   (object, waitsFor) => object.startsWith('Pod ') && waitsFor.startsWith('room'),
-  ({ history }) =>
-    history.keys(prefixOf('pods')).some((key) => history.versions(key).some(({ after }) => objectOf<Pod>(after)?.status.nominatedNodeName)),
+  ({ history }) => {
+    const pods = history.keys(prefixOf('pods')).flatMap((key) => objectOf<Pod>(history.versions(key)[0]?.after) ?? [])
+    return new Set(pods.map(priority)).size > 1
+  },
 )
 
 export const QUEUES: readonly Invariant[] = [workConserving, inOrder, bindsInTheEnd, wokenUp, makesRoomInTheEnd, takesTurns]
