@@ -13,7 +13,7 @@ import { SchedulingQueue } from '../../impl/scheduler/queue.ts'
 import type { Pod } from '../../model/state/objects.ts'
 import { Streams } from '../../sim/random.ts'
 import type { GivenCluster } from './read.ts'
-import type { Record, Recorder } from './record.ts'
+import type { PluginRecord, Recorder } from './record.ts'
 
 export interface Attempt {
   /** Null: no node would do. */
@@ -23,7 +23,7 @@ export interface Attempt {
   /** Who has to go from which node so that it fits; null: nobody would help. */
   readonly preemption: { readonly node: string; readonly victims: readonly Pod[] } | null
   readonly examined: number
-  readonly record: Record
+  readonly record: PluginRecord
 }
 
 export interface Placement {

@@ -10,7 +10,7 @@ import { isSkip, type Plugin, type Status } from '../../impl/scheduler/framework
 export type ByNode<T> = ReadonlyMap<string, ReadonlyMap<string, T>>
 
 /** Of one attempt to place one pod. Texts as kube-scheduler-simulator has them. */
-export interface Record {
+export interface PluginRecord {
   readonly preFilter: ReadonlyMap<string, string>
   /** Plugins that named the only nodes worth a look. */
   readonly preFilterNodes: ReadonlyMap<string, readonly string[]>
@@ -32,7 +32,7 @@ const put = <T>(byNode: Map<string, Map<string, T>>, node: string, plugin: strin
   else own.set(plugin, value)
 }
 
-class Notes implements Record {
+class Notes implements PluginRecord {
   readonly preFilter = new Map<string, string>()
   readonly preFilterNodes = new Map<string, readonly string[]>()
   readonly filter = new Map<string, Map<string, string>>()
@@ -65,7 +65,7 @@ export class Recorder {
   }
 
   /** What was noted since `begin`. */
-  end(): Record {
+  end(): PluginRecord {
     const notes = this.notes ?? new Notes()
     this.notes = null
     return notes
