@@ -5,6 +5,7 @@
  */
 import { serve } from './components/apiserver.ts'
 import { containerRuntime } from './components/container-runtime.ts'
+import { daemonSet } from './components/daemonset.ts'
 import { deployment } from './components/deployment.ts'
 import { disruption } from './components/disruption.ts'
 import { endpointSlices } from './components/endpointslice.ts'
@@ -17,6 +18,8 @@ import { kubelet } from './components/kubelet.ts'
 import { nodeLifecycle } from './components/node-lifecycle.ts'
 import { replicaSet } from './components/replicaset.ts'
 import { scheduler } from './components/scheduler.ts'
+import { statefulSet } from './components/statefulset.ts'
+import { volumeBinder } from './components/volume-binder.ts'
 import { informers } from './components/view.ts'
 import { namespaceDefaults } from './components/namespace-defaults.ts'
 import { namespaces } from './components/namespace.ts'
@@ -33,6 +36,9 @@ export const COMPONENTS = {
   replicaSet,
   deployment,
   job,
+  statefulSet,
+  daemonSet,
+  volumeBinder,
   nodeLifecycle,
   garbageCollector,
   namespaces,

@@ -8,7 +8,7 @@ import type { KubernetesObject } from '../state/kinds.ts'
 import type { Deployment, Node, ReplicaSet } from '../state/objects.ts'
 import { keyOf, resourceNamed } from '../state/resources.ts'
 import type { ApiRequest, Budget, Component, EnvironmentAction, System, UserStep } from '../state/system.ts'
-import { serve } from './apiserver.ts'
+import { keyOfObject, serve } from './apiserver.ts'
 import { without } from './container-runtime.ts'
 import { revisionOf } from './deployment.ts'
 import { controllerOf } from './objects.ts'
@@ -41,6 +41,12 @@ const requestOf = (system: System, step: UserStep): ApiRequest | null => {
       return { verb: 'create', value: step.value }
     case 'Scale':
       return respecified(deploymentNamed(system, step.deployment), (spec) => ({ ...spec, replicas: step.replicas }))
+    case 'Replace': {
+      const held = system.keyspace.kvs.get(keyOfObject(step.value))
+      if (held === undefined) return null
+      const value = { ...(held.value as KubernetesObject), spec: step.value.spec } as KubernetesObject
+      return { verb: 'update', value, version: held.modRevision }
+    }
     case 'SetImage':
       return respecified(deploymentNamed(system, step.deployment), (spec) => {
         const containers = spec.template.spec.containers.map((one) => ({ ...one, image: step.image }))

@@ -2,7 +2,7 @@
 import { COMPONENTS } from '../../model/model.ts'
 import type { Budget, Propagation } from '../../model/state/system.ts'
 import type { Instance } from './cluster.ts'
-import { deployment, job, namespace, node, pod, service } from './objects.ts'
+import { claim, daemonSet, deployment, job, namespace, node, pod, service, statefulSet, volume } from './objects.ts'
 
 const QUIET: Budget = { crashes: 0, restarts: 0, exits: 0, cuts: 0 }
 const MANAGER = 'kube-controller-manager'
@@ -83,6 +83,49 @@ export const INSTANCES = {
     lagging: ['kubelet-node-0 pods'],
     users: [{ kind: 'Delete', resource: 'pods', name: 'web-v1-0', propagation: 'Background' }],
     budget: { ...QUIET, exits: 1 },
+  },
+  ordered: {
+    sentence: 'a StatefulSet of two grows and gets a new image, by a controller that sees its pods late',
+    objects: [node('node-0'), statefulSet('db', 1, 'v1')],
+    lagging: [PODS],
+    users: [{ kind: 'Replace', value: statefulSet('db', 2, 'v2') }],
+    budget: QUIET,
+  },
+  partitioned: {
+    sentence: 'a StatefulSet shrinks and keeps its template below a partition, while a container ends by itself',
+    objects: [node('node-0'), statefulSet('db', 2, 'v1')],
+    lagging: [],
+    users: [
+      {
+        kind: 'Replace',
+        value: statefulSet('db', 1, 'v2', { updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 1 } } }),
+      },
+    ],
+    budget: { ...QUIET, exits: 1 },
+  },
+  daemons: {
+    sentence: 'a DaemonSet on two nodes gets a new image: one node after the other',
+    objects: [node('node-0'), node('node-1'), daemonSet('agent', 'v1', 0)],
+    lagging: [],
+    users: [{ kind: 'Replace', value: daemonSet('agent', 'v2', 0) }],
+    budget: QUIET,
+  },
+  surging: {
+    sentence: 'a DaemonSet gets a new image by a surge, from a controller that sees its pods late',
+    objects: [node('node-0'), daemonSet('agent', 'v1', 1)],
+    lagging: [PODS],
+    users: [{ kind: 'Replace', value: daemonSet('agent', 'v2', 1) }],
+    budget: QUIET,
+  },
+  storage: {
+    sentence: 'two claims and two volumes that fit both, bound by a controller that sees volumes late',
+    objects: [volume('disk-0'), volume('disk-1')],
+    lagging: [`${MANAGER} persistentvolumes`],
+    users: [
+      { kind: 'Create', value: claim('a') },
+      { kind: 'Create', value: claim('b') },
+    ],
+    budget: QUIET,
   },
   background: deletion('Background'),
   foreground: deletion('Foreground'),

@@ -1,6 +1,17 @@
 /** Objects of small instances, complete as the API would keep them. */
 import { CONTROLLER_UID, type Job } from '../../model/state/batch.ts'
-import type { Deployment, Namespace, Node, Pod, PodSpec, Service, Toleration } from '../../model/state/objects.ts'
+import type { DaemonSet, StatefulSet } from '../../model/state/stateful.ts'
+import type {
+  Deployment,
+  Namespace,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  PodSpec,
+  Service,
+  Toleration,
+} from '../../model/state/objects.ts'
 
 const made = (name: string, namespaced = true): Pod['metadata'] => ({
   name,
@@ -87,3 +98,52 @@ export const job = (name: string, spec: Partial<Job['spec']> = {}): Job => {
     status: {},
   }
 }
+
+export const statefulSet = (name: string, replicas: number, image: string, spec: Partial<StatefulSet['spec']> = {}): StatefulSet => ({
+  apiVersion: 'apps/v1',
+  kind: 'StatefulSet',
+  metadata: made(name),
+  spec: {
+    replicas,
+    serviceName: name,
+    podManagementPolicy: 'OrderedReady',
+    updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 0 } },
+    revisionHistoryLimit: 10,
+    persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
+    selector: { matchLabels: { app: name } },
+    template: { metadata: { labels: { app: name } }, spec: specOf(image, '100m') },
+    ...spec,
+  },
+  status: { replicas: 0 },
+})
+
+export const daemonSet = (name: string, image: string, maxSurge: number): DaemonSet => ({
+  apiVersion: 'apps/v1',
+  kind: 'DaemonSet',
+  metadata: made(name),
+  spec: {
+    updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1 - maxSurge, maxSurge } },
+    revisionHistoryLimit: 10,
+    selector: { matchLabels: { app: name } },
+    template: { metadata: { labels: { app: name } }, spec: specOf(image, '100m') },
+  },
+  status: { desiredNumberScheduled: 0, currentNumberScheduled: 0, numberMisscheduled: 0, numberReady: 0 },
+})
+
+const STORAGE = { accessModes: ['ReadWriteOnce'], storageClassName: '', volumeMode: 'Filesystem' }
+
+export const volume = (name: string): PersistentVolume => ({
+  apiVersion: 'v1',
+  kind: 'PersistentVolume',
+  metadata: made(name, false),
+  spec: { ...STORAGE, capacity: { storage: '1Gi' }, persistentVolumeReclaimPolicy: 'Retain' },
+  status: { phase: 'Available' },
+})
+
+export const claim = (name: string): PersistentVolumeClaim => ({
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  metadata: made(name),
+  spec: { ...STORAGE, resources: { requests: { storage: '1Gi' } } },
+  status: { phase: 'Pending' },
+})

@@ -69,6 +69,8 @@ const stepText = (step: UserStep): string => {
       return `Create ${step.value.kind} ${step.value.metadata.name}`
     case 'Scale':
       return `Scale ${step.deployment} to ${step.replicas}`
+    case 'Replace':
+      return `Replace the spec of ${step.value.kind} ${step.value.metadata.name}`
     case 'SetImage':
       return `SetImage ${step.deployment} ${step.image}`
     case 'Rollback':
