@@ -1,14 +1,19 @@
 /**
  * EndpointSlices: for each service the addresses of the pods it selects, and whether they can be used.
  *
+ * Left out: topology hints, which only narrow what a proxy may choose from (and no proxy here reads them), and the mirroring
+ * of Endpoints that users write by hand, since that older kind is not served.
+ *
  * Source: kubernetes/kubernetes staging/src/k8s.io/endpointslice.
  */
 import type { Endpoint, EndpointSlice, Pod, Service } from '../../model/state/objects.ts'
+import type { Timings } from '../../model/state/plan.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
 import { nameOf } from '../client/informer.ts'
 import { same } from '../equal.ts'
 import { selectsPairs } from '../selector.ts'
 import type { Task } from '../task.ts'
+import { pack, type Group } from './endpoint-packing.ts'
 import { controllerRef, isDeleting, isReady, isTerminal, refOf } from '../objects.ts'
 
 const WORKERS = 5
@@ -18,10 +23,12 @@ const SERVICE_LABEL = 'kubernetes.io/service-name'
 const MANAGED_LABEL = 'endpointslice.kubernetes.io/managed-by'
 const MANAGER = 'endpointslice-controller.k8s.io'
 
-export const endpointSliceController: Controller = (context) => {
-  const controller = new EndpointSlices(context)
-  return { name: 'endpointslice', start: () => controller.start() }
-}
+export const endpointSliceController =
+  (timings: Timings): Controller =>
+  (context) => {
+    const controller = new EndpointSlices(context, timings.endpointsPerSlice ?? ENDPOINTS_MOST)
+    return { name: 'endpointslice', start: () => controller.start() }
+  }
 
 class EndpointSlices {
   private readonly context: ControllerContext
@@ -29,14 +36,17 @@ class EndpointSlices {
   private readonly pods: Informer<Pod>
   private readonly slices: Informer<EndpointSlice>
   private readonly queue: WorkQueue
+  /** Endpoints that a slice may hold. */
+  private readonly most: number
   private readonly lastMs = new Map<string, number>()
   /** Slice uid → the generation this process last wrote: an older copy in the cache is not acted on. */
   private readonly written = new Map<string, number>()
   /** Service key → names of slices it created that the cache may not show yet. */
   private readonly created = new Map<string, Set<string>>()
 
-  constructor(context: ControllerContext) {
+  constructor(context: ControllerContext, most: number) {
     this.context = context
+    this.most = most
     this.services = context.informer('services')
     this.pods = context.informer('pods')
     this.slices = context.informer('endpointslices')
@@ -91,14 +101,9 @@ class EndpointSlices {
     const pods = this.pods
       .list()
       .filter((pod) => pod.metadata.namespace === service.metadata.namespace && selectsPairs(service.spec.selector, pod.metadata.labels))
-    const wanted = groups(service, pods)
-    const spare = [...held]
-    for (const { ports, endpoints } of wanted) {
-      const slice = spare.findIndex((one) => same(one.ports, ports))
-      const [existing] = slice < 0 ? [] : spare.splice(slice, 1)
-      if (!(yield* this.write(key, service, existing, ports, endpoints))) return 'retry'
-    }
-    for (const slice of spare) {
+    const { writes, surplus } = pack(held, groups(service, pods), this.most)
+    for (const { slice, ports, endpoints } of writes) if (!(yield* this.write(key, service, slice, ports, endpoints))) return 'retry'
+    for (const slice of surplus) {
       const { namespace, name, uid } = slice.metadata
       const reply = yield* this.context.client.delete({ resource: 'endpointslices', namespace, name }, { preconditions: { uid } })
       if (!reply.ok && reply.status.code !== 404 && reply.status.code !== 409) return 'retry'
@@ -118,7 +123,6 @@ class EndpointSlices {
     ports: EndpointSlice['ports'],
     endpoints: readonly Endpoint[],
   ): Task<boolean> {
-    if (existing !== undefined && same(existing.endpoints, endpoints)) return true
     const { client } = this.context
     const view = this.context.view('services', 'pods', 'endpointslices')
     const base = `${service.metadata.name}-`
@@ -168,12 +172,7 @@ const endpointOf = (pod: Pod, publishNotReady: boolean): Endpoint | null => {
   }
 }
 
-interface Group {
-  readonly ports: EndpointSlice['ports']
-  readonly endpoints: readonly Endpoint[]
-}
-
-/** Endpoints by the ports they resolve to, at most so many together. */
+/** Endpoints by the ports they resolve to. */
 const groups = (service: Service, pods: readonly Pod[]): readonly Group[] => {
   const byPorts = new Map<string, { ports: EndpointSlice['ports']; endpoints: Endpoint[] }>()
   for (const pod of pods) {
@@ -186,12 +185,7 @@ const groups = (service: Service, pods: readonly Pod[]): readonly Group[] => {
     byPorts.set(key, group)
   }
   if (byPorts.size === 0) return [{ ports: [], endpoints: [] }]
-  return [...byPorts.values()].flatMap(({ ports, endpoints }) =>
-    Array.from({ length: Math.ceil(endpoints.length / ENDPOINTS_MOST) }, (_, part) => ({
-      ports,
-      endpoints: endpoints.slice(part * ENDPOINTS_MOST, (part + 1) * ENDPOINTS_MOST),
-    })),
-  )
+  return [...byPorts.values()]
 }
 
 /** Target ports by name are looked up in the pod. */

@@ -48,7 +48,7 @@ export const controllerManager =
         horizontalPodAutoscaler(usage),
         volumeBinder,
         volumeProtection,
-        endpointSliceController,
+        endpointSliceController(timings),
         garbageCollector,
         namespaceController,
         namespaceDefaults,

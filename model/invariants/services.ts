@@ -95,6 +95,50 @@ const asSeen: Invariant = watching(
   },
 )
 
+const onItsOwnLatest: Invariant = watching(
+  {
+    id: 'EPS-S3',
+    sentence: 'a slice is never written by a controller whose view is older than what it knows to have written there itself',
+    source: 'kubernetes staging/src/k8s.io/endpointslice/util (EndpointSliceTracker)',
+    kind: 'history',
+    strength: 'safety',
+    sometimes: 'it had written to that slice before',
+  },
+  ['Decision', 'Invoke', 'Reply', 'ProcessEnded'],
+  () => {
+    /** process/key → the revision of its last write there that was answered. */
+    const written = new Map<string, number>()
+    const writes = new Set<string>()
+    return {
+      observe(next) {
+        if (next.kind === 'Invoke') {
+          const { request, call } = next
+          const isWrite = request.kind === 'Api' && (request.verb === 'create' || request.verb === 'update')
+          if (isWrite && request.resource === 'endpointslices') writes.add(call)
+          return 'vacuous'
+        }
+        if (next.kind === 'ProcessEnded') {
+          for (const key of written.keys()) if (key.startsWith(`${next.process}/`)) written.delete(key)
+          return 'vacuous'
+        }
+        if (next.kind === 'Reply') {
+          const { outcome, process, call } = next
+          const [only] = writes.delete(call) && outcome.kind === 'done' ? (outcome.objects ?? []) : []
+          if (only !== undefined) written.set(`${process}/${only[0]}`, only[1])
+          return 'vacuous'
+        }
+        if (next.kind !== 'Decision' || next.choice.kind !== 'WriteEndpoints') return 'vacuous'
+        const { choice, process, view } = next
+        const last = written.get(`${process}/${keyOf('endpointslices', choice.service.namespace, choice.slice)}`)
+        if (last === undefined) return 'holds'
+        return last <= (view['endpointslices'] ?? 0)
+          ? 'notable'
+          : { why: `${process} writes ${choice.slice} as seen at revision ${view['endpointslices'] ?? 0}, where it had written at ${last}` }
+      },
+    }
+  },
+)
+
 const rulesFollow = each(
   {
     id: 'PROXY-S6',
@@ -158,6 +202,7 @@ const routedByRules: Invariant = each(
 export const SERVICES: readonly Invariant[] = [
   wellFormed,
   asSeen,
+  onItsOwnLatest,
   settles(
     {
       id: 'EPS-L1',

@@ -44,6 +44,8 @@ export interface Timings {
   readonly etcdProgressNotifyMs?: number
   /** How often the leader compares the others with itself. Absent: never. */
   readonly etcdCorruptCheckMs?: number
+  /** Endpoints that a slice may hold; a number, not a time. */
+  readonly endpointsPerSlice?: number
   /** Pods that are over and may stay; a number, not a time. */
   readonly terminatedPodsMost?: number
   readonly nodeMonitorGraceMs?: number

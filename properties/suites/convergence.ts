@@ -45,7 +45,10 @@ export const convergence: Suite = {
     .chain(([web, db, budget, shop]) =>
       planOf({
         suite: 'convergence',
-        cluster: standardShapes(NODES_LEAST, 5),
+        cluster: fc.tuple(standardShapes(NODES_LEAST, 5), fc.constantFrom(100, 2)).map(([shape, endpointsPerSlice]) => ({
+          ...shape,
+          timings: { ...shape.timings, endpointsPerSlice },
+        })),
         opening: applied([
           deployment('web', web),
           service('web'),
