@@ -41,7 +41,6 @@ export const ROLLOUTS: readonly Scenario[] = [
       { atSeconds: 10, do: web(3, ONE_ABOVE) },
       { atSeconds: 30, do: 'get' },
       { atSeconds: 31, do: image(2) },
-      { atSeconds: 34, do: 'get' },
       { atSeconds: 60, do: 'get' },
     ],
     untilSeconds: 61,

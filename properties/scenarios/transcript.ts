@@ -1,8 +1,9 @@
 /**
  * A scenario as its user would see it: what was typed, what the controllers did, what `rollout status` says, and tables.
  *
- * Names that are drawn are told apart by number and letter instead, and pods take a fixed time to start and to end, so that
- * a transcript changes only when what it shows does. Source of the sentences: kubectl pkg/polymorphichelpers/rollout_status.go.
+ * Names that are drawn are told apart by number and letter instead, and messages and pods always take the same time, so that a
+ * transcript changes only when what it shows does. Of counts that only rise the first is shown, as whoever waits reads them.
+ * Source of the sentences: kubectl pkg/polymorphichelpers/rollout_status.go.
  */
 import { Fold } from '../../model/fold.ts'
 import type { Observation } from '../../model/state/history.ts'
@@ -28,7 +29,7 @@ const planOf = ({ name, steps, untilSeconds }: Scenario): Plan => ({
     controllerManagers: 1,
     schedulers: 1,
   },
-  weather: CALM_WEATHER,
+  weather: { ...CALM_WEATHER, latencyMs: [1, 1], diskSyncMs: [1, 1] },
   actions: steps.flatMap(({ atSeconds, do: action }) => (typeof action === 'string' ? [] : [{ atMs: atSeconds * 1000, do: action }])),
   stormMs: untilSeconds * 1000,
   calmMs: 0,
@@ -70,6 +71,7 @@ class Session {
   private readonly fold = new Fold()
   private readonly sets = new Map<string, string>()
   private readonly pods = new Map<string, string>()
+  /** What the last line of `rollout status` said, but for how many are available. */
   private status = ''
   /** The last thing shown was a table. */
   private looked = false
@@ -89,8 +91,9 @@ class Session {
       this.resized(seen.before?.value as ReplicaSet | undefined, seen.after.value as ReplicaSet)
     if (!seen.key.startsWith(prefixOf('deployments'))) return
     const status = rolloutStatus(seen.after.value as Deployment)
-    if (status === this.status) return
-    this.status = status
+    const kind = status.replaceAll(/\d+ (?=of )/g, '')
+    if (kind === this.status) return
+    this.status = kind
     this.say(status)
   }
 
