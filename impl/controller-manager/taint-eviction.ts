@@ -3,12 +3,13 @@
  *
  * Source: kubernetes/kubernetes pkg/controller/nodelifecycle/scheduler/taint_manager.go.
  */
-import type { Node, Pod } from '../../model/state/objects.ts'
+import type { Condition, Node, Pod } from '../../model/state/objects.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
 import { nameOf } from '../client/informer.ts'
 import type { Task } from '../task.ts'
 import { isDeleting, refOf } from '../objects.ts'
 import { noExecute, toleratedMs } from '../taints.ts'
+import { rfc3339 } from '../time.ts'
 
 const WORKERS = 8
 
@@ -21,6 +22,13 @@ interface Wait {
   readonly uid: string
   readonly sinceMs: number
   toleratedMs: number
+}
+
+const EVICTED: Condition = {
+  type: 'DisruptionTarget',
+  status: 'True',
+  reason: 'DeletionByTaintManager',
+  message: 'Taint manager: deleting due to NoExecute taint',
 }
 
 class TaintEviction {
@@ -95,6 +103,11 @@ class TaintEviction {
       waitedMs,
     })
     const { namespace, name, uid } = pod.metadata
+    // Said first: who counts failures can tell this one apart.
+    const conditions = [{ ...EVICTED, lastTransitionTime: rfc3339(this.context.now()) }]
+    const patch = { metadata: { uid }, status: { conditions } }
+    const told = yield* this.context.client.patch<Pod>({ resource: 'pods', namespace, name }, patch, { subresource: 'status' })
+    if (!told.ok && told.status.code !== 404 && told.status.code !== 409) return 'retry'
     const reply = yield* this.context.client.delete({ resource: 'pods', namespace, name }, { preconditions: { uid } })
     if (!reply.ok && reply.status.code !== 404 && reply.status.code !== 409) return 'retry'
     this.waits.delete(key)
