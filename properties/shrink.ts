@@ -20,6 +20,8 @@ export interface Shrunk {
 
 /** What is violated in the storm needs no calm to be seen, nor what follows soon: runs are shorter by as much. */
 const CALMS_MS = [0, 60_000]
+/** What does not converge in this time rarely does later: what was made small so is tried once more with its whole calm. */
+const CONVERGENCE_CALMS_MS = [300_000]
 
 /** Runs that fast-check's shrinker may use before the subsets take over, which cost less an action. */
 const FAST_CHECK_SHARE = 4
@@ -38,7 +40,7 @@ export const shrink = (
   const [first] = fc.sample(plans, drawing)
   if (first === undefined) throw new Error('fast-check draws one plan when asked for one')
   const calmMs =
-    (keepsCalm ? [] : CALMS_MS).find((ms) => {
+    (keepsCalm ? CONVERGENCE_CALMS_MS : CALMS_MS).find((ms) => {
       tries++
       return fails({ ...first, calmMs: ms })
     }) ?? first.calmMs
@@ -57,12 +59,17 @@ export const shrink = (
     drawing,
   )
   if (!outcome.failed && tried) throw new Error('a plan to be shrunk fails when it is run again')
-  const reduction = reduce(smallest ?? first, fails, triesMost - tries)
+  const withItsCalm = (plan: Plan): Plan => ({ ...plan, calmMs: first.calmMs })
+  let reduction = reduce(smallest ?? first, fails, triesMost - tries)
   // With its calm again, so that nothing else is said to be violated for want of it.
-  const calm = { ...reduction.plan, calmMs: first.calmMs }
+  let stands = fails(withItsCalm(reduction.plan))
+  if (!stands && keepsCalm) {
+    reduction = reduce(first, fails, triesMost - tries)
+    stands = true
+  }
   return {
     kind: 'shrunk',
-    plan: fails(calm) ? calm : reduction.plan,
+    plan: stands ? withItsCalm(reduction.plan) : reduction.plan,
     minimal: reduction.minimal,
     tries: tries + reduction.tries + 1,
     actionsBefore: first.actions.length,
