@@ -91,7 +91,11 @@ export class VolumeBinder {
       if (!(yield* this.context.client.update<PersistentVolume>('persistentvolumes', wanted)).ok) return false
     }
     for (const claim of provisioned) if (!(yield* this.select(claim, node))) return false
-    return yield* this.bound([...volumes.map(({ claim }) => claim), ...provisioned], pod.metadata.namespace ?? '')
+    const wanted = [
+      ...volumes.map(({ claim, volume }) => ({ claim, volume: volume.metadata.name })),
+      ...provisioned.map((claim) => ({ claim })),
+    ]
+    return yield* this.bound(wanted, pod.metadata.namespace ?? '')
   }
 
   private *select(claim: PersistentVolumeClaim, node: string): Task<boolean> {
@@ -101,15 +105,25 @@ export class VolumeBinder {
     return (yield* this.context.client.update<PersistentVolumeClaim>('persistentvolumeclaims', changed)).ok
   }
 
-  private *bound(claims: readonly PersistentVolumeClaim[], namespace: string): Task<boolean> {
+  /** False: some claim is gone, or got another volume, which may not reach the node: it was bound before, and not seen to be. */
+  private *bound(wanted: readonly Wanted[], namespace: string): Task<boolean> {
     const until = this.context.elapsed() + TIMEOUT_MS
     while (this.context.elapsed() < until) {
-      const held = claims.map(({ metadata }) => this.claims.get(`${namespace}/${metadata.name}`))
-      if (held.some((claim, index) => claim === undefined || isDeleting(claim) || claim.metadata.uid !== claims[index]?.metadata.uid))
-        return false
+      const held = wanted.map(({ claim }) => this.claims.get(`${namespace}/${claim.metadata.name}`))
+      for (const [index, claim] of held.entries()) {
+        const { claim: chosen, volume } = wanted[index] as Wanted
+        if (claim === undefined || isDeleting(claim) || claim.metadata.uid !== chosen.metadata.uid) return false
+        if (isBound(claim) && volume !== undefined && claim.spec.volumeName !== volume) return false
+      }
       if (held.every((claim) => claim !== undefined && isBound(claim))) return true
       yield* wait<void>((resume) => this.context.after(POLL_MS, () => resume()))
     }
     return false
   }
+}
+
+/** volume: the one chosen for the claim, if one was. */
+interface Wanted {
+  readonly claim: PersistentVolumeClaim
+  readonly volume?: string
 }

@@ -78,9 +78,9 @@ const notToCreate = (scene: Scene, node: string, begun: ReadonlySet<string>): st
   if (surge === 0 || kept.some(isNew)) return `has ${here[0]?.metadata.name}`
   if (kept.length !== 1) return `has ${here.length} of which ${kept.length} stay`
   if (kept.every((pod) => !available(pod))) return null
-  const surging = [...new Set(scene.pods.map(daemons.placeOf))].filter((other) => {
+  const surging = wanted.flatMap(({ metadata: { name: other } }) => {
     const both = lasting(on(scene, other))
-    return other !== node && both.length > 1 && !both.some((pod) => isNew(pod) && available(pod))
+    return other !== node && both.length > 1 && !both.some((pod) => isNew(pod) && available(pod)) ? [other] : []
   })
   // Where the old one is not available nothing is taken from the surge.
   const taken = new Set([...surging, ...[...begun].filter((other) => lasting(on(scene, other)).some(available))])
