@@ -17,8 +17,6 @@ export interface Round {
   readonly active: readonly Pod[]
   /** Those whose end is still to be counted, or is noted and not counted yet. */
   readonly tracked: readonly Pod[]
-  readonly newlySucceeded: readonly Pod[]
-  readonly newlyFailed: readonly Pod[]
   readonly succeeded: number
   readonly failed: number
   readonly backOff: BackOff

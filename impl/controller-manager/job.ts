@@ -214,8 +214,6 @@ class Jobs {
       pods,
       active: pods.filter(isActive),
       tracked,
-      newlySucceeded,
-      newlyFailed,
       succeeded: isIndexed(job)
         ? completedIndexes(job, tracked).size
         : (job.status.succeeded ?? 0) + (uncounted?.succeeded ?? []).length + newlySucceeded.length,
