@@ -138,7 +138,9 @@ const excused = (job: Job, pod: Pod): boolean => {
   const index = isIndexed(job) ? indexOf(job, pod) : undefined
   if (index === null) return true
   if (index !== undefined && pod.status.phase === 'Succeeded') return indexesIn(job.status.completedIndexes).has(index)
-  if (hasFailed(job, pod) && ruleOf(job, pod)?.action === 'Ignore') return true
+  // With a Job that fails all is judged that has not ended, too.
+  const isJudged = hasFailed(job, pod) || conditionOf(job.status.conditions, 'FailureTarget') === 'True'
+  if (isJudged && ruleOf(job, pod)?.action === 'Ignore') return true
   return !isTerminal(pod) && conditionOf(job.status.conditions, 'SuccessCriteriaMet') === 'True'
 }
 
