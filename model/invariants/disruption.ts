@@ -143,6 +143,7 @@ class Calm {
     const budget = objectOf<PodDisruptionBudget>(after)
     const current = budget !== undefined && (budget.status.observedGeneration ?? 0) >= (budget.metadata.generation ?? 0)
     if (current && !isController(author)) return
+    const before = this.wanted.get(key)
     this.wanted.delete(key)
     const now = current ? standing(cluster, budget) : null
     if (!current || now === null || this.mistaken.has(`${author} ${key}`)) return
@@ -151,7 +152,8 @@ class Calm {
     ).length
     const left = now.healthy - promised
     const isTrue = budget.status.currentHealthy === left && budget.status.expectedPods === now.expected
-    if (isTrue && left >= now.desired) this.wanted.set(key, now.desired)
+    // Who was calm stays so: if too many are promised by now, evictions alone have done it.
+    if (isTrue && (left >= now.desired || before === now.desired)) this.wanted.set(key, now.desired)
   }
 
   disturbed(seen: Seen<'Commit'>, cluster: Cluster): Judgement {
