@@ -156,7 +156,7 @@ export type Fault =
   | { readonly kind: 'FreezeCache'; readonly target: Target; readonly resource?: string | null; readonly forMs: number }
   /**
    * All API connections of a process break at once: every informer must resume or relist. afterWrites: soon after its n-th
-   * further write request, leases aside, left, so that it may not hear what became of it.
+   * further write request but of statuses and leases left, so that it may not hear what became of it.
    */
   | { readonly kind: 'BreakConnections'; readonly target: Target; readonly afterWrites?: number }
   /**

@@ -132,7 +132,7 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
     }),
   BreakConnections: ({ writers }) =>
     fc.record(
-      { kind: fc.constant('BreakConnections'), target: from(writers), afterWrites: span(1, 6) },
+      { kind: fc.constant('BreakConnections'), target: from(writers), afterWrites: span(1, 4) },
       { requiredKeys: ['kind', 'target'] },
     ),
 }

@@ -58,7 +58,7 @@ class Simulation {
   private readonly electionWatchers = new Set<(member: string) => void>()
   /** Told of each entry that a member comes to know committed. */
   private readonly commitWatchers = new Set<(member: string) => void>()
-  /** Told of each process that asks the API to change something but its lease. */
+  /** Told of each process that asks the API to change more than a status or its lease. */
   private readonly writeWatchers = new Set<(process: string) => void>()
 
   constructor(plan: Plan, own: LoadedPlugin | null, hangMs: number) {
@@ -385,11 +385,16 @@ const CALM_WITHOUT_API_MS = 30_000
 const PROBES_MS = [16_000, 19_000]
 
 /** How long a trap waits, and within how many message times after the write it strikes. */
-const TRAP_MS = 20_000
+const TRAP_MS = 60_000
 const BREAK_TRIPS = 4
 
+/** Of what it asks for, what it does: not what it says, nor that it is there. */
 const isChange = (request: EtcdRequest | ApiCall): boolean =>
-  request.kind === 'Api' && request.verb !== 'get' && request.verb !== 'list' && request.resource !== 'leases'
+  request.kind === 'Api' &&
+  request.verb !== 'get' &&
+  request.verb !== 'list' &&
+  request.subresource !== 'status' &&
+  request.resource !== 'leases'
 
 const targetOf = (fault: WorldFault): string => (fault.kind === 'Partition' ? fault.side.join(', ') : fault.target)
 
