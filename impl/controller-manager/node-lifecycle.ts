@@ -68,12 +68,13 @@ class NodeLifecycle {
 
   private *monitor(): Task<void> {
     const nodes = this.nodes.list()
-    this.counted = this.context.view('nodes')
+    const view = this.context.view('nodes')
     for (const name of this.health.keys()) if (this.nodes.get(name) === undefined) this.health.delete(name)
     const ready = new Map<Node, Condition['status']>()
     for (const node of nodes) ready.set(node, yield* this.check(node))
     const nowMs = this.context.elapsed()
     const change = this.zones.counted(countsOf(ready), nowMs)
+    this.counted = view
     // Whoever was silent while the controller itself was cut off gets a full grace period.
     if (change === 'back') for (const health of this.health.values()) health.changedMs = nowMs
     for (const [node, status] of ready) {

@@ -41,12 +41,13 @@ const shape: fc.Arbitrary<ClusterShape> = fc
     ),
   )
 
+const both = (key: string, value: string): readonly Taint[] =>
+  (['NoSchedule', 'NoExecute'] as const).map((effect) => ({ key, value, effect }))
+
 /**
  * Taints a user puts on: tolerated for a while, for ever, or by nobody; one says that the node is out of service. What is
  * tolerated for a while also keeps pods from coming: else those that were evicted would come back, for ever.
  */
-const both = (key: string, value: string): readonly Taint[] =>
-  (['NoSchedule', 'NoExecute'] as const).map((effect) => ({ key, value, effect }))
 const TAINTS: readonly (readonly Taint[])[] = [
   both('maintenance', 'now'),
   [{ key: 'licence', value: 'expired', effect: 'NoExecute' }],
