@@ -54,7 +54,14 @@ const BY_KIND: { readonly [Kind in FaultKind]: (targets: Targets) => fc.Arbitrar
         ? []
         : [fc.record({ kind: fc.constant('CrashMachine' as const), target: from(expendable), restartMs: fc.constant(null) })]),
     ),
-  PauseProcess: ({ processes }) => fc.record({ kind: fc.constant('PauseProcess'), target: from(processes), forMs: span(200, 20_000) }),
+  PauseProcess: ({ processes, writers }) => {
+    const any = fc.record({ kind: fc.constant('PauseProcess' as const), target: from(processes), forMs: span(200, 20_000) })
+    const elected = writers.filter((target) => target.endsWith(':leader'))
+    if (elected.length === 0) return any
+    // For about as long as a lease lasts: who wakes up still believes that it leads, while another one does.
+    const outlived = fc.record({ kind: fc.constant('PauseProcess' as const), target: from(elected), forMs: span(14_000, 25_000) })
+    return fc.oneof({ weight: 3, arbitrary: any }, { weight: 1, arbitrary: outlived })
+  },
   Partition: (targets) =>
     fc.oneof(
       fc.record({
