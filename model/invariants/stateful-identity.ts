@@ -6,6 +6,7 @@ import type { Seen } from '../state/history.ts'
 import type { Namespace, OwnerReference, PersistentVolumeClaim, Pod } from '../state/objects.ts'
 import { keyOf, resourceOfKey } from '../state/resources.ts'
 import type { StatefulSet } from '../state/stateful.ts'
+import { controllerOf } from '../components/objects.ts'
 import { eachCommit, objectOf, safety, viewed, watching } from './define.ts'
 import { isOfTemplate, revisionNamed, revisionOf } from './revisions.ts'
 
@@ -231,9 +232,9 @@ const revisions: Invariant = watching(
         const is = objectOf<StatefulSet>(after)
         const from = was?.status.currentRevision
         if (from === undefined || is === undefined || from === is.status.currentRevision) return 'vacuous'
-        // Nothing tells any more what it was.
-        const known = history.versions(keyOf('controllerrevisions', is.metadata.namespace, from)).at(-1)?.after
-        if (known === undefined || known === null) return 'vacuous'
+        // Nothing tells any more what it was; nor does one that a set of the same name left behind, which will go with it.
+        const known = objectOf(history.versions(keyOf('controllerrevisions', is.metadata.namespace, from)).at(-1)?.after)
+        if (known === undefined || controllerOf(known) !== is.metadata.uid) return 'vacuous'
         const why = judgeCompletion(is)
         return why === null ? 'notable' : { why: `${author}: ${why}` }
       },
