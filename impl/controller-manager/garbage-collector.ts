@@ -206,8 +206,14 @@ class GarbageCollector {
     }
     if (!finalizers.includes(FOREGROUND)) return 'done'
     const blocking = keys.filter((key) => this.blocks(key, object.metadata.uid))
-    for (const key of keys) this.queue.add(key)
+    // Those that wait for their own dependents, perhaps in a circle, are looked at when something of theirs changes.
+    for (const key of keys) if (!this.waitsItself(key)) this.queue.add(key)
     return blocking.length > 0 ? 'done' : yield* this.dropFinalizer(resource, object, FOREGROUND)
+  }
+
+  private waitsItself(key: string): boolean {
+    const dependent = this.cached(key)
+    return dependent !== undefined && isDeleting(dependent) && dependent.metadata.finalizers?.includes(FOREGROUND) === true
   }
 
   private blocks(key: string, owner: string): boolean {
