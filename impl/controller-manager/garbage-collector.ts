@@ -3,6 +3,7 @@
  *
  * An owner counts as absent only after a live read. Source: kubernetes/kubernetes pkg/controller/garbagecollector.
  */
+import type { View } from '../../model/state/history.ts'
 import type { ApiObject, OwnerReference } from '../../model/state/objects.ts'
 import type { ObjectRef } from '../../model/state/cluster.ts'
 import { customResource, DEFINITIONS, isEstablished, type CustomResourceDefinition } from '../../model/state/custom.ts'
@@ -193,6 +194,8 @@ class GarbageCollector {
 
   private *deleting(resource: string, object: ApiObject): Task<'done' | 'retry'> {
     const finalizers = object.metadata.finalizers ?? []
+    // Dependents that come while others are let go are not looked for: whoever makes them is late.
+    const view = this.context.view(...this.informers.keys())
     const keys = [...(this.dependents.get(object.metadata.uid) ?? [])]
     if (finalizers.includes(ORPHAN)) {
       for (const key of keys) {
@@ -202,13 +205,13 @@ class GarbageCollector {
         const rest = (dependent.metadata.ownerReferences ?? []).filter((owner) => owner.uid !== object.metadata.uid)
         if ((yield* this.patchOwners(kind, dependent, rest)) === 'retry') return 'retry'
       }
-      return yield* this.dropFinalizer(resource, object, ORPHAN)
+      return yield* this.dropFinalizer(resource, object, ORPHAN, view)
     }
     if (!finalizers.includes(FOREGROUND)) return 'done'
     const blocking = keys.filter((key) => this.blocks(key, object.metadata.uid))
     // Those that wait for their own dependents, perhaps in a circle, are looked at when something of theirs changes.
     for (const key of keys) if (!this.waitsItself(key)) this.queue.add(key)
-    return blocking.length > 0 ? 'done' : yield* this.dropFinalizer(resource, object, FOREGROUND)
+    return blocking.length > 0 ? 'done' : yield* this.dropFinalizer(resource, object, FOREGROUND, view)
   }
 
   private waitsItself(key: string): boolean {
@@ -221,9 +224,8 @@ class GarbageCollector {
     return dependent?.metadata.ownerReferences?.some((ref) => ref.uid === owner && ref.blockOwnerDeletion === true) === true
   }
 
-  private *dropFinalizer(resource: string, object: ApiObject, finalizer: string): Task<'done' | 'retry'> {
+  private *dropFinalizer(resource: string, object: ApiObject, finalizer: string, view: View): Task<'done' | 'retry'> {
     const { namespace, name, uid, resourceVersion } = object.metadata
-    const view = this.context.view(...this.informers.keys())
     this.context.client.decide(view, { kind: 'ReleaseOwner', object: refOf(resource, object), finalizer })
     const finalizers = (object.metadata.finalizers ?? []).filter((held) => held !== finalizer)
     const patch = { metadata: { uid, resourceVersion, finalizers } }
