@@ -53,7 +53,7 @@ const cost = (work: Work, again: boolean): Cost => {
 }
 
 /** Units a CPU second, of a piece of work or of what it took longer than another. */
-const rate = ({ units, cpuMicroseconds }: Cost, than = 0): number => (units * 1_000_000) / Math.max(1, cpuMicroseconds - than)
+export const rate = ({ units, cpuMicroseconds }: Cost, than = 0): number => (units * 1_000_000) / Math.max(1, cpuMicroseconds - than)
 
 /** CPU time after which the engine has compiled what it is going to compile. */
 const WARM_UP_MS = 2_000

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { measure } from './measure.ts'
+import { measure, rate } from './measure.ts'
 import { BENCHMARKS } from './register.ts'
 import { each, figure, reached, rowOf } from './table.ts'
 
@@ -35,33 +35,8 @@ test('a measurement says units a second of both, and whether the target was reac
 })
 
 test('what a subject does besides its baseline is measured alone', () => {
-  const busy = (ms: number): void => {
-    const before = process.cpuUsage()
-    while (process.cpuUsage(before).user < ms * 1_000);
-  }
-  const doing = (besides: boolean) =>
-    measure(
-      {
-        name: 'busy',
-        sentence: 'busy for a while, and then for as long again',
-        units: 'turns',
-        baseline: 'busy for a while',
-        ...(besides ? { besides: true } : {}),
-        prepare: () => ({
-          subject: () => {
-            busy(40)
-            return 1
-          },
-          baseline: () => {
-            busy(20)
-            return 1
-          },
-        }),
-      },
-      1,
-      0,
-    ).subjectPerSecond.median
-  expect(doing(true)).toBeGreaterThan(doing(false))
+  expect(rate({ units: 2, cpuMicroseconds: 500_000 })).toBe(4)
+  expect(rate({ units: 2, cpuMicroseconds: 500_000 }, 250_000)).toBe(8)
 })
 
 test('benchmarks are named apart', () => {

@@ -6,6 +6,7 @@
  *
  * Source: kubernetes/kubernetes staging/src/k8s.io/endpointslice.
  */
+import partition from 'lodash/partition.js'
 import type { Endpoint, EndpointSlice, Pod, Service } from '../../model/state/objects.ts'
 import type { Timings } from '../../model/state/plan.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
@@ -96,14 +97,16 @@ class EndpointSlices {
     // Without a service its slices are the garbage collector's; without a selector they are somebody else's.
     if (service === undefined || isDeleting(service) || service.spec.selector === undefined || service.spec.type === 'ExternalName')
       return 'done'
-    const held = this.slices.list().filter((slice) => isOf(slice, service))
+    const named = this.slices.list().filter((slice) => names(slice, service))
+    // Those of an earlier service of that name, left behind, would route twice: they go.
+    const [held, foreign] = partition(named, (slice) => isOf(slice, service))
     if (this.isStale(key, held)) return 'retry'
     const pods = this.pods
       .list()
       .filter((pod) => pod.metadata.namespace === service.metadata.namespace && selectsPairs(service.spec.selector, pod.metadata.labels))
     const { writes, surplus } = pack(held, groups(service, pods), this.most)
     for (const { slice, ports, endpoints } of writes) if (!(yield* this.write(key, service, slice, ports, endpoints))) return 'retry'
-    for (const slice of surplus) {
+    for (const slice of [...surplus, ...foreign]) {
       const { namespace, name, uid } = slice.metadata
       const reply = yield* this.context.client.delete({ resource: 'endpointslices', namespace, name }, { preconditions: { uid } })
       if (!reply.ok && reply.status.code !== 404 && reply.status.code !== 409) return 'retry'
@@ -152,12 +155,14 @@ class EndpointSlices {
   }
 }
 
-const isOf = (slice: EndpointSlice, service: Service): boolean =>
+const names = (slice: EndpointSlice, service: Service): boolean =>
   slice.metadata.namespace === service.metadata.namespace &&
   slice.metadata.labels?.[SERVICE_LABEL] === service.metadata.name &&
   slice.metadata.labels[MANAGED_LABEL] === MANAGER &&
-  slice.metadata.ownerReferences?.some((owner) => owner.uid === service.metadata.uid) === true &&
   !isDeleting(slice)
+
+const isOf = ({ metadata }: EndpointSlice, service: Service): boolean =>
+  metadata.ownerReferences?.some((owner) => owner.uid === service.metadata.uid) === true
 
 const endpointOf = (pod: Pod, publishNotReady: boolean): Endpoint | null => {
   const { podIP } = pod.status
