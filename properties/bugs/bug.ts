@@ -23,6 +23,8 @@ export interface Bug {
   readonly invariants: readonly string[]
   /** The suites that look for it. */
   readonly suites: readonly string[]
+  /** A run of a campaign that finds it, as far as known: the tests look there first. */
+  readonly found?: { readonly suite: string; readonly seed: string; readonly run: number }
 }
 
 export class BugError extends Error {}
