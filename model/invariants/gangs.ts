@@ -1,7 +1,9 @@
 /** Pods of a group get their nodes together or not at all: the promise of the optional plugin Coscheduling. */
+import { infeasible } from '../components/feasible.ts'
 import { groupOf, isPlaced, membersOf } from '../components/scheduling/gang.ts'
 import type { Context, Invariant } from '../invariant.ts'
-import type { Pod, Uid } from '../state/objects.ts'
+import { isTerminal } from '../pending/picture.ts'
+import type { ApiObject, Node, Pod, Uid } from '../state/objects.ts'
 import type { PodGroup } from '../state/pod-group.ts'
 import { POD_GROUP_LABEL } from '../state/pod-group.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
@@ -35,6 +37,14 @@ const together = deciding(
   },
 )
 
+/** Whether some node that is up would take it as things are. */
+const hasRoom = ({ cluster }: Context, pod: Pod): boolean => {
+  const values = [...cluster.store.values()].map(({ value }) => value as ApiObject)
+  const nodes = values.filter((object): object is Node => object.kind === 'Node' && !cluster.machinesDown.has(object.metadata.name))
+  const pods = values.filter((object): object is Pod => object.kind === 'Pod' && isPlaced(object as Pod) && !isTerminal(object as Pod))
+  return nodes.some((node) => infeasible({ nodes, pods, others: values }, pod, node) === null)
+}
+
 const groupKeyOf = ({ metadata }: Pod): string | undefined => {
   const name = metadata.labels?.[POD_GROUP_LABEL]
   return name === undefined ? undefined : `${metadata.namespace}/${name}`
@@ -55,19 +65,21 @@ const whole: Invariant = watching(
   {
     id: 'GANG-L1',
     sentence:
-      'a group all of whose pods came after the last fault, and of which none was deleted or ended, does not rest with some of them bound, but fewer than it needs',
+      'a group all of whose pods came after the last fault, and of which none was deleted or ended, does not rest with some of them bound, but fewer than it needs, unless enough were let go together and there is no room left for the rest',
     source: SOURCE,
     kind: 'convergence',
     strength: 'liveness',
     sometimes: 'such a group is bound',
   },
-  ['Commit', 'FaultChanged', 'PhaseBegan'],
+  ['Commit', 'Decision', 'FaultChanged', 'PhaseBegan'],
   () => {
     /** Groups that met a fault, or lost a pod: what is left of them may rest as it is. */
     const excused = new Set<string>()
     const seen = new Set<string>()
+    const letGo = new Set<Uid>()
     return {
       observe(next, context) {
+        if (next.kind === 'Decision' && next.choice.kind === 'Permit') letGo.add(next.choice.pod.uid)
         if (next.kind === 'FaultChanged') for (const key of seen) excused.add(key)
         if (next.kind === 'Commit' && resourceOfKey(next.key) === 'pods') {
           const [was, is] = [objectOf<Pod>(next.before), objectOf<Pod>(next.after)]
@@ -86,7 +98,10 @@ const whole: Invariant = watching(
         const judged = groups(context).filter(({ group: { metadata } }) => !excused.has(`${metadata.namespace}/${metadata.name}`))
         for (const { group, members } of judged) {
           const bound = members.filter(isPlaced).length
-          if (bound > 0 && bound < group.spec.minMember)
+          if (bound === 0 || bound >= group.spec.minMember) continue
+          // Enough were let go together and a binding failed: whoever took the room meanwhile keeps it.
+          const entire = members.filter(({ metadata }) => letGo.has(metadata.uid)).length >= group.spec.minMember
+          if (!entire || members.some((member) => !isPlaced(member) && hasRoom(context, member)))
             return { why: `group ${group.metadata.name} rests with ${bound} pods bound, it needs ${group.spec.minMember}` }
         }
         return judged.some(({ members }) => members.some(isPlaced)) ? 'notable' : 'vacuous'
