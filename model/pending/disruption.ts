@@ -39,16 +39,13 @@ export const drainsPending: Waiting = (picture) =>
     const left = picture.pods.filter((pod) => uids.includes(pod.metadata.uid))
     const object = `Drain of ${node}`
     if (left.length === 0) return [{ object, waitsFor: 'its user to see that all pods are gone', blocked: false }]
-    return left.map((pod): Pending => ({ object, ...whatKeeps(picture, pod) }))
+    // A user who drains a node that is lost waits for ever and is told so by kubectl: no manifest is the cause.
+    return left.filter((pod) => !(isEnding(pod) && isLost(picture, node))).map((pod): Pending => ({ object, ...whatKeeps(picture, pod) }))
   })
 
 const whatKeeps = (picture: Picture, pod: Pod): Omit<Pending, 'object'> => {
   const { name } = pod.metadata
-  const node = pod.spec.nodeName ?? ''
-  if (isEnding(pod)) {
-    const lost = isLost(picture, node)
-    return { waitsFor: lost ? `the end of ${name}, whose node ${node} is lost` : `the end of ${name}`, blocked: lost, derived: !lost }
-  }
+  if (isEnding(pod)) return { waitsFor: `the end of ${name}`, blocked: false, derived: true }
   const budgets = all<PodDisruptionBudget>(picture.cluster, 'poddisruptionbudgets').filter((budget) => covers(budget, pod))
   for (const budget of budgets) {
     const count = shouldSay(picture, budget)

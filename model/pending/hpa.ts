@@ -6,7 +6,8 @@ import type { Deployment } from '../state/objects.ts'
 import { keyOf, resourceOfKind } from '../state/resources.ts'
 import { selectorOf } from '../state/replication.ts'
 import { matchesLabels } from '../state/selector.ts'
-import { all, isEnding, label, type Picture, type Waiting } from './picture.ts'
+import { all, isEnding, isTerminal, label, type Picture, type Waiting } from './picture.ts'
+import { refused } from './refused.ts'
 
 /** Who may change only slower than this is not waited for. */
 const WINDOW_MOST_SECONDS = 300
@@ -30,10 +31,17 @@ export const autoscalersPending: Waiting = (picture) =>
     if (replicas === 0) return []
     const wants = wanted(picture, autoscaler, target)
     if (wants === null) return row(`metrics of ${kind} ${name}, which nobody measures`, true)
-    const blocked = picture.pods.some(
-      (pod) => matchesLabels(selectorOf(target as never), pod.metadata.labels) && picture.blocked.get(pod.metadata.uid) === true,
+    if (wants === replicas) return []
+    const pods = picture.pods.filter(
+      (pod) => matchesLabels(selectorOf(target as never), pod.metadata.labels) && !isTerminal(pod) && !isEnding(pod),
     )
-    return wants === replicas ? [] : row(`${wants} replicas of ${kind} ${name}: it has ${replicas}`, blocked)
+    // Pods that are not there measure nothing.
+    const why = pods.length < replicas ? refused(picture, target.spec.template, target) : null
+    if (why !== null) return row(why, true)
+    return row(
+      `${wants} replicas of ${kind} ${name}: it has ${replicas}`,
+      pods.some((pod) => picture.blocked.get(pod.metadata.uid) === true),
+    )
   })
 
 /** When all is steady. Null: no metric tells. */

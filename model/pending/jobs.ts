@@ -7,6 +7,7 @@ import type { CronJob, Job } from '../state/batch.ts'
 import type { Pod } from '../state/objects.ts'
 import { minutesEast } from '../state/time-zones.ts'
 import { all, beingDeleted, controllerOf, isEnding, isLost, isTerminal, label, podsOf, type Picture, type Waiting } from './picture.ts'
+import { refused } from './refused.ts'
 
 /** A Job that is to stay for longer than this after its end is not waited for. */
 const STAY_SECONDS = 300
@@ -52,6 +53,8 @@ export const jobPending = (picture: Picture, job: Job): readonly Pending[] => {
   // It was told to run nothing.
   if (spec.parallelism === 0 && open.length === 0) return []
   const succeeded = succeededOf(job, [])
+  const why = open.length < spec.parallelism ? refused(picture, spec.template, job) : null
+  if (why !== null) return [{ object: label(job), waitsFor: why, blocked: true }]
   const wants = spec.completions === undefined ? 'one of its pods to succeed' : `${spec.completions} pods to succeed: ${succeeded} have`
   return row(wants, spec.podReplacementPolicy === 'Failed')
 }

@@ -53,19 +53,19 @@ const overQuota = (picture: Picture, namespace: string, pod: Pod): string | null
 }
 
 interface Templated extends ApiObject {
-  readonly spec: { readonly template: PodTemplateSpec; readonly replicas?: number; readonly parallelism?: number }
+  readonly spec: { readonly template: PodTemplateSpec; readonly replicas?: number }
 }
 
 /** Of those that do not look themselves: what they wait for is that their pods are let in. */
 export const lettingIn =
   (picture: Picture) =>
   (row: Pending): Pending => {
-    const [, kind = '', namespace, name = ''] = /^(StatefulSet|Job|DaemonSet) ([^/ ]+)\/(\S+)$/.exec(row.object) ?? []
+    const [, kind = '', namespace, name = ''] = /^(StatefulSet|DaemonSet) ([^/ ]+)\/(\S+)$/.exec(row.object) ?? []
     const key = keyOf(resourceOfKind(kind)?.resource ?? '', namespace, name)
     const owner = picture.cluster.store.get(key)?.value as Templated | undefined
     if (row.blocked || owner === undefined) return row
     const own = podsOf(picture, owner).filter((pod) => !isTerminal(pod) && !isEnding(pod))
-    if (own.length >= (owner.spec.replicas ?? owner.spec.parallelism ?? Infinity)) return row
+    if (own.length >= (owner.spec.replicas ?? Infinity)) return row
     const why = refused(picture, owner.spec.template, owner)
     return why === null ? row : { ...row, waitsFor: why, blocked: true }
   }

@@ -5,11 +5,14 @@
  */
 import { expect, test } from 'vitest'
 import type { Action, Manifest, Plan } from '../../model/state/plan.ts'
+import { INVARIANTS } from '../../model/register.ts'
+import { violatedIds } from '../examine.ts'
+import { judge } from '../judge.ts'
 import { CALM_WEATHER } from '../generators/plan.ts'
 import { nodes, standardShape } from '../generators/shapes.ts'
 import { simulated } from '../subjects/simulated.ts'
 
-const planOf = (steps: readonly (readonly [number, Action])[]): Plan => ({
+const planOf = (steps: readonly (readonly [number, Action])[], calmMs = 120_000): Plan => ({
   format: 1,
   suite: 'policy',
   seed: 'policy',
@@ -17,7 +20,7 @@ const planOf = (steps: readonly (readonly [number, Action])[]): Plan => ({
   weather: CALM_WEATHER,
   actions: steps.map(([atMs, action]) => ({ atMs, do: action })),
   stormMs: (steps.at(-1)?.[0] ?? 0) + 20_000,
-  calmMs: 120_000,
+  calmMs,
   quietMs: 10_000,
 })
 const apply = (kind: string, name: string, rest: object, apiVersion = 'v1', namespace = 'default'): Action => {
@@ -38,6 +41,8 @@ const web = apply(
   },
   'apps/v1',
 )
+
+const cpu = { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 50 } } }
 
 const told = (steps: readonly (readonly [number, Action])[]) => {
   const run = simulated().run(planOf(steps))
@@ -91,6 +96,44 @@ test('what exceeds a quota or breaks a limit range is refused with 403', () => {
       ],
     }
   `)
+})
+
+test('what a quota keeps from starting is explained, whoever wants it, and violates nothing', () => {
+  const template = { metadata: { labels }, spec: { restartPolicy: 'Never', containers: [container({ cpu: '100m' })] } }
+  const hello = { schedule: '* * * * *', jobTemplate: { spec: { template } } }
+  const scaled = { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' }, minReplicas: 1, maxReplicas: 5 }
+  const steps: readonly (readonly [number, Action])[] = [
+    [5_000, apply('ResourceQuota', 'share', { spec: { hard: { 'requests.memory': '1Gi' } } })],
+    [6_000, web],
+    [6_500, apply('HorizontalPodAutoscaler', 'web', { spec: { ...scaled, metrics: [cpu] } }, 'autoscaling/v2')],
+    [7_000, apply('Job', 'once', { spec: { template } }, 'batch/v1')],
+    [7_500, apply('CronJob', 'hello', { spec: hello }, 'batch/v1')],
+  ]
+  const run = simulated().run(planOf(steps, 900_000))
+  expect(violatedIds(judge(run.history, INVARIANTS))).toEqual([])
+  expect(new Set(run.pending.map(({ object, waitsFor }) => `${object.replace(/-\w{5,}$/, '')} waits for ${waitsFor}`)))
+    .toMatchInlineSnapshot(`
+    Set {
+      "ReplicaSet default/web waits for the quota default/share to allow its pods: they have to say their requests.memory",
+      "Deployment default/web waits for 2 replicas of its current template: 0 are",
+      "Job default/once waits for the quota default/share to allow its pods: they have to say their requests.memory",
+      "Job default/hello waits for the quota default/share to allow its pods: they have to say their requests.memory",
+      "HorizontalPodAutoscaler default/web waits for the quota default/share to allow its pods: they have to say their requests.memory",
+    }
+  `)
+})
+
+test('defaults of a limit range are no change of the spec when the pod is written again', () => {
+  const range = { limits: [{ type: 'Container', default: { cpu: '500m' }, defaultRequest: { cpu: '100m' } }] }
+  const template = { metadata: { labels }, spec: { restartPolicy: 'Never', containers: [container({})] } }
+  const run = simulated().run(
+    planOf([
+      [5_000, apply('LimitRange', 'usual', { spec: range })],
+      [6_000, apply('Job', 'once', { spec: { template } }, 'batch/v1')],
+    ]),
+  )
+  expect(violatedIds(judge(run.history, INVARIANTS))).toEqual([])
+  expect(run.pending).toEqual([])
 })
 
 test('nothing gets into a namespace that is being deleted, and the system ones are not deleted', () => {
