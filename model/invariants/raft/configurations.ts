@@ -47,14 +47,25 @@ export class Configurations {
   }
 
   /**
+   * Whether it stands for election, by what it has applied itself. One that does not may yet refuse its vote to one whose log
+   * is shorter: who counts on it for a majority may wait for ever (etcd-io/raft raft.go, promotable; a leader's new entry
+   * may reach the disk of a follower and not its own).
+   */
+  stands(member: MemberId): boolean {
+    const own = this.own.get(member)
+    return own === undefined || [...own.voters, ...own.outgoing].includes(member)
+  }
+
+  /**
    * Whether those that `runs` picks are enough to go on, by the latest configuration and by what each of them knows: the
-   * other of two voters may be removed and gone before the one that is left has heard of it (etcd-io/raft README).
+   * other of two voters may be removed and gone, or be a learner, before the one that is left has heard of it (etcd-io/raft
+   * README; etcd op-guide/runtime-configuration).
    */
   goesOn(runs: (member: MemberId) => boolean): boolean {
     const { latest } = this
     if (latest === null) return true
     const knowing = [latest, ...latest.voters.filter(runs).flatMap((member) => this.own.get(member) ?? [])]
-    return knowing.every((configuration) => decides(configuration, runs))
+    return knowing.every((configuration) => decides(configuration, (member) => runs(member) && this.stands(member)))
   }
 
   /** Whether a process runs a voter; so it is where nobody says who votes. */

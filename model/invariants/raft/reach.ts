@@ -1,5 +1,6 @@
 /** Which members can exchange messages, by the faults that are said to be on and by who runs. */
 import type { Seen } from '../../state/history.ts'
+import type { Configuration } from '../../state/keyspace.ts'
 import type { Fault } from '../../state/plan.ts'
 import { Configurations, decides, everybody, processOf } from './configurations.ts'
 
@@ -69,30 +70,31 @@ export class Reach {
   reachesMajority(member: string): boolean {
     // One that stands still cannot be expected to notice.
     if (this.paused(member)) return true
-    const configuration = this.configurations.of(member) ?? this.inForce.at(-1)
+    const configuration = this.configurations.of(member) ?? this.latest
     const reached = (other: string): boolean => other === member || (this.runs(other) && !this.cut(member, other))
-    return configuration === undefined || decides(configuration, reached)
+    return decides(configuration, reached)
   }
 
   /** Majorities, no larger than it takes, of which every two exchange messages, and none is slow, about to crash, or stopped. */
   soundMajorities(nowMs: number): readonly (readonly string[])[] {
-    const { inForce } = this
-    const decide = (some: readonly string[]): boolean => inForce.every((one) => decides(one, (member) => some.includes(member)))
-    const voters = [...new Set(inForce.flatMap((one) => [...one.voters, ...one.outgoing]))]
-    const sound = voters.filter((member) => this.runs(member) && !this.troubled(member, nowMs))
+    const { latest } = this
+    const { configurations } = this
+    // By the latest configuration, and by what each of them knows: who has not heard of a change of members goes by those before it.
+    const enough = (some: readonly string[]): boolean =>
+      [latest, ...some.flatMap((one) => configurations.of(one) ?? [])].every((one) => decides(one, (member) => some.includes(member)))
+    const voters = [...new Set([...latest.voters, ...latest.outgoing])]
+    const sound = voters.filter((member) => this.runs(member) && !this.troubled(member, nowMs) && configurations.stands(member))
     return subsets(sound).filter(
       (some) =>
-        decide(some) &&
-        // Each of them knows that they are enough: who has not heard of a change of members goes by those before it.
-        some.every((one) => decides(this.configurations.of(one) ?? everybody(some), (member) => some.includes(member))) &&
+        enough(some) &&
         some.every(
-          (one) => !decide(some.filter((other) => other !== one)) && some.every((other) => one === other || !this.cut(one, other)),
+          (one) => !enough(some.filter((other) => other !== one)) && some.every((other) => one === other || !this.cut(one, other)),
         ),
     )
   }
 
-  private get inForce(): ReturnType<Configurations['around']> {
-    return this.configurations.around(Infinity, [...this.seen])
+  private get latest(): Configuration {
+    return this.configurations.latest ?? everybody([...this.seen])
   }
 
   private runs(member: string): boolean {
