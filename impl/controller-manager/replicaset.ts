@@ -190,15 +190,20 @@ export const isAvailable = (pod: Pod, minReadySeconds: number, nowMs: number): b
 }
 
 const statusOf = (set: Replicating, claimed: readonly Pod[], nowMs: number): Replicating['status'] => {
-  const active = claimed.filter(isActive)
   const labels = Object.entries(set.spec.template.metadata.labels ?? {})
   const minReady = set.spec.minReadySeconds ?? 0
-  return {
-    replicas: active.length,
-    fullyLabeledReplicas: active.filter((pod) => labels.every(([key, value]) => pod.metadata.labels?.[key] === value)).length,
-    readyReplicas: active.filter(isReady).length,
-    availableReplicas: active.filter((pod) => isAvailable(pod, minReady, nowMs)).length,
-    terminatingReplicas: claimed.filter((pod) => isDeleting(pod) && !isTerminal(pod)).length,
-    observedGeneration: set.metadata.generation ?? 0,
+  let [replicas, fullyLabeledReplicas, readyReplicas, availableReplicas, terminatingReplicas] = [0, 0, 0, 0, 0]
+  for (const pod of claimed) {
+    if (!isActive(pod)) {
+      if (!isTerminal(pod)) terminatingReplicas++
+      continue
+    }
+    replicas++
+    if (labels.every(([key, value]) => pod.metadata.labels?.[key] === value)) fullyLabeledReplicas++
+    if (!isReady(pod)) continue
+    readyReplicas++
+    if (isAvailable(pod, minReady, nowMs)) availableReplicas++
   }
+  const observedGeneration = set.metadata.generation ?? 0
+  return { replicas, fullyLabeledReplicas, readyReplicas, availableReplicas, terminatingReplicas, observedGeneration }
 }

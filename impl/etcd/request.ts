@@ -91,18 +91,15 @@ const written = (branch: readonly KvRequest[]): Written | null => {
 }
 
 const sizes = new WeakMap<object, number>()
-/** Below it a size is counted again faster than it is found again. */
-const LARGE_BYTES = 128
 
-/** About how many bytes a value takes. Objects are taken to be immutable: that of a large one is remembered. */
+/** About how many bytes a value takes. Objects are taken to be immutable: that of each is remembered. */
 export const sizeOf = (value: Value): number => {
   if (typeof value === 'string') return value.length
   if (typeof value !== 'object' || value === null) return 8
   const known = sizes.get(value)
   if (known !== undefined) return known
-  let size = 2
-  for (const name in value) size += name.length + 4 + sizeOf((value as Record<string, Value>)[name])
-  if (size >= LARGE_BYTES) sizes.set(value, size)
+  const size = JSON.stringify(value).length
+  sizes.set(value, size)
   return size
 }
 

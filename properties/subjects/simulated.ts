@@ -14,6 +14,7 @@ import type { Action, EtcdClientAction, Fault, Plan } from '../../model/state/pl
 import { podRecurs } from '../../model/components/cronjob.ts'
 import { isHeartbeat } from '../../model/quiet.ts'
 import type { Cluster as State } from '../../model/state/cluster.ts'
+import { prefixOf } from '../../model/state/resources.ts'
 import { FaultDriver, type FaultReport, type Group, type WorldFault } from '../../sim/faults.ts'
 import { World } from '../../sim/world.ts'
 import { isFault } from '../generators/plan.ts'
@@ -50,6 +51,8 @@ class Simulation {
   private readonly cluster: Cluster
   private readonly faults: FaultDriver<Message, Sighting>
   /** When something other than a heartbeat was last written. */
+  /** There are CronJobs, or were: only then does it have to be found out whose each container is. */
+  private recurring = false
   private lastWriteMs = 0
   private convergedMs: number | null = null
   private failed: { readonly error: unknown } | null = null
@@ -179,7 +182,8 @@ class Simulation {
     const seen = this.recorder.record(atMs, sighting)
     if (seen === null) return
     this.fold.observe(seen)
-    if (changesState(seen, this.fold.context.cluster)) this.lastWriteMs = atMs
+    this.recurring ||= seen.kind === 'Commit' && seen.key.startsWith(CRON_JOBS)
+    if (changesState(seen, this.fold.context.cluster, this.recurring)) this.lastWriteMs = atMs
     if (sighting.kind === 'Elected') for (const watcher of this.electionWatchers) watcher(this.cluster.processOf(sighting.member))
     if (sighting.kind === 'Committed') for (const watcher of this.commitWatchers) watcher(this.cluster.processOf(sighting.member))
     if (sighting.kind === 'Invoke' && isChange(sighting.request)) for (const watcher of this.writeWatchers) watcher(sighting.process)
@@ -405,7 +409,10 @@ const isSaying = (message: Message): boolean => message.kind !== 'Peer'
 const isWrite = (message: Message): boolean =>
   message.kind === 'ApiRequest' && message.request.verb !== 'get' && message.request.verb !== 'list'
 
-const changesState = (seen: Observation, cluster: State): boolean => {
+const CRON_JOBS = prefixOf('cronjobs')
+
+/** `recurring`: there are CronJobs, or were. */
+const changesState = (seen: Observation, cluster: State, recurring: boolean): boolean => {
   switch (seen.kind) {
     case 'Commit':
       return !isHeartbeat(seen, cluster)
@@ -413,7 +420,7 @@ const changesState = (seen: Observation, cluster: State): boolean => {
       return true
     case 'ContainerStarted':
     case 'ContainerExited':
-      return !podRecurs(cluster, seen.pod)
+      return !recurring || !podRecurs(cluster, seen.pod)
     default:
       return false
   }
