@@ -8,7 +8,7 @@ import type { Choice, Counted } from '../../model/state/history.ts'
 import type { ApiObject, Node, Pod } from '../../model/state/objects.ts'
 import type { Timings } from '../../model/state/plan.ts'
 import { resourceNamed } from '../../model/state/resources.ts'
-import type { Controller, ControllerContext, Informer } from '../client/api.ts'
+import type { Controller, ControllerContext, Informer, Result } from '../client/api.ts'
 import { runControllers, type ControllersProcess } from '../client/controller.ts'
 import { conditionOf, isDeleting, isTerminal, refOf, withCondition } from '../objects.ts'
 import { same } from '../equal.ts'
@@ -371,21 +371,28 @@ class Scheduler {
     yield* this.patchStatus(pod, status)
   }
 
-  private *patchStatus({ metadata: { namespace, name, uid } }: Pod, status: unknown): Task<void> {
+  private *patchStatus({ metadata: { namespace, name, uid } }: Pod, status: unknown): Task<Result<Pod>> {
     const place = { resource: 'pods', namespace, name }
-    yield* this.context.client.patch<Pod>(place, { metadata: { uid }, status }, { subresource: 'status', patchType: 'strategic' })
+    return yield* this.context.client.patch<Pod>(place, { metadata: { uid }, status }, { subresource: 'status', patchType: 'strategic' })
   }
 
   private *evict({ node, victims }: Candidate, preemptor: Pod): Task<void> {
     for (const victim of victims) {
       if (isDeleting(victim)) continue
       const { namespace, name, uid } = victim.metadata
+      // Said first: who counts failures can tell this one apart.
+      const message = `${preemptor.spec.schedulerName ?? 'default-scheduler'}: preempting to accommodate a higher priority pod`
+      const said = { ...PREEMPTED, message, lastTransitionTime: rfc3339(this.context.now()) }
+      const told = yield* this.patchStatus(victim, { conditions: [said] })
+      if (!told.ok && told.status.code !== 404) continue
       yield* this.context.client.delete({ resource: 'pods', namespace, name }, { preconditions: { uid } })
     }
     // Those of lower rank that were promised this node have to look again.
     for (const other of this.nominator.below(preemptor, node)) yield* this.patchStatus(other, { nominatedNodeName: null })
   }
 }
+
+const PREEMPTED = { type: 'DisruptionTarget', status: 'True', reason: 'PreemptionByScheduler' } as const
 
 interface TurnedAway {
   readonly queued: Queued

@@ -8,7 +8,7 @@ import { recurs } from '../components/cronjob.ts'
 import type { Pending } from '../invariant.ts'
 import { groupOf, isPlaced, membersOf } from '../components/scheduling/gang.ts'
 import type { ApiObject, Pod } from '../state/objects.ts'
-import type { PodGroup } from '../state/pod-group.ts'
+import { POD_GROUP_LABEL, type PodGroup } from '../state/pod-group.ts'
 import { claimPending } from './claims.ts'
 import { all, conditionOf, controllerOf, isLost, isReady, isTerminal, label, type Picture, type Waiting } from './picture.ts'
 
@@ -90,7 +90,8 @@ const unboundPending = (picture: Picture, pod: Pod): Pending => {
   }
   if (pod.spec.schedulerName !== 'default-scheduler')
     return { object, waitsFor: `the scheduler ${pod.spec.schedulerName}, which does not run here`, blocked: true }
-  const group = groupOf(pod, all<PodGroup>(picture.cluster, 'podgroups'))
+  const groups = all<PodGroup>(picture.cluster, 'podgroups')
+  const group = groupOf(pod, groups)
   if (group !== undefined) {
     const bound = membersOf(group, picture.pods).filter(isPlaced).length
     // Whether there is room for all of them at once is not worked out here: what is promised of groups is GANG-*.
@@ -101,13 +102,28 @@ const unboundPending = (picture: Picture, pod: Pod): Pending => {
         blocked: true,
       }
   }
+  const named = pod.metadata.labels?.[POD_GROUP_LABEL] ?? ''
+  if (group === undefined && named !== '' && said?.status === 'False')
+    return { object, waitsFor: `its group ${named}, which is not there`, blocked: true }
   const why = said?.status === 'False' && said.message !== undefined ? `: ${said.message}` : ''
   const scene = sceneOf(picture)
   const nodes = scene.nodes.filter(({ metadata }) => !isLost(picture, metadata.name))
-  if (nodes.some((one) => infeasible(scene, pod, one) === null)) return { object, waitsFor: `a node${why}`, blocked: false }
+  if (nodes.some((one) => infeasible(scene, pod, one) === null)) {
+    // Of a group that never gets whole one pod after the other may hold the room while it waits for the rest.
+    const torn = groups.find((one) => isTorn(one, picture))
+    if (torn === undefined) return { object, waitsFor: `a node${why}`, blocked: false }
+    return { object, waitsFor: `a node, where the group ${torn.metadata.name} tries for room for all its pods${why}`, blocked: true }
+  }
   const where = nodes.find((one) => pod.spec.preemptionPolicy !== 'Never' && victimsOn(scene, pod, one, fits) !== null)
   if (where !== undefined) return { object, waitsFor: `room on ${where.metadata.name}, by pods of lower priority${why}`, blocked: false }
   return { object, waitsFor: `a node${why}${explained(picture, pod)}`, blocked: true }
+}
+
+/** There are enough of its pods, and too few have a node. */
+const isTorn = (group: PodGroup, picture: Picture): boolean => {
+  const members = membersOf(group, picture.pods)
+  const { minMember } = group.spec
+  return members.length >= minMember && members.filter(isPlaced).length < minMember
 }
 
 const fits = allOf(DEFAULT_FILTERS.map(({ constraint }) => constraint))
