@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import type { Action, ClusterShape, Fault, Plan, TimedAction, UserAction, Weather } from '../../model/state/plan.ts'
 import { fault, type Targets } from './faults.ts'
-import { armedOnly, weather, type FaultKind } from './weather.ts'
+import { armedOnly, weather, type FaultKind, type Strength } from './weather.ts'
 
 export interface PlanParts {
   readonly suite: string
@@ -14,6 +14,8 @@ export interface PlanParts {
   readonly faultKinds: readonly FaultKind[]
   /** How many faults of one kind a run may hold when that kind is armed high. */
   readonly faultsMost?: number
+  /** How hard every kind strikes. Absent: each run draws that for each kind, and is spared some. */
+  readonly strength?: Strength
   /** Whether some runs may take out more members than a minority: nothing is lost, but nothing goes on either. */
   readonly majorityOut?: boolean
   /** Whether users too are at their busiest in a squall. */
@@ -41,7 +43,7 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
     .record({
       seed: fc.integer({ min: 0, max: 0x7fffffff }),
       cluster: parts.cluster,
-      weather: weather(parts.faultKinds, parts.majorityOut ?? false),
+      weather: weather(parts.faultKinds, parts.majorityOut ?? false, parts.strength),
       users: fc.array(timed(parts.users), { maxLength: parts.usersMost, size: 'max' }),
       faults: fc.array(timed(fault(parts.faultKinds, parts.targets)), {
         maxLength: FAULTS_DRAWN * (parts.faultsMost ?? FAULTS_DRAWN),

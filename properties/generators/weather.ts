@@ -12,7 +12,7 @@ export type Strength = 'off' | 'low' | 'high'
 /** How many faults of a kind a run may hold at each strength. */
 export const FAULTS_MOST: Readonly<Record<Strength, number>> = { off: 0, low: 1, high: 4 }
 
-const strength: fc.Arbitrary<Strength> = fc.constantFrom('off', 'off', 'low', 'high')
+const strengths: fc.Arbitrary<Strength> = fc.constantFrom('off', 'off', 'low', 'high')
 
 const NETWORKS: readonly Pick<Weather, 'latencyMs' | 'lossPerMille' | 'duplicatePerMille' | 'reorderPerMille'>[] = [
   { latencyMs: [1, 2], lossPerMille: 0, duplicatePerMille: 0, reorderPerMille: 0 },
@@ -34,14 +34,14 @@ const CLOCKS: readonly Pick<Weather, 'clockOffsetMs' | 'clockDriftPpm'>[] = [
 ]
 
 /** The weather of a run in which the given kinds of fault may be armed. Shrinks towards a calm day. */
-export const weather = (kinds: readonly FaultKind[], majorityOut: boolean): fc.Arbitrary<Weather> =>
+export const weather = (kinds: readonly FaultKind[], majorityOut: boolean, strength?: Strength): fc.Arbitrary<Weather> =>
   fc
     .record({
       network: fc.constantFrom(...NETWORKS),
       disk: fc.constantFrom(...DISKS),
       clock: fc.constantFrom(...CLOCKS),
       membersOut: majorityOut ? fc.constantFrom('minority' as const, 'any' as const) : fc.constant('minority' as const),
-      armed: fc.record(Object.fromEntries(kinds.map((kind) => [kind, strength]))),
+      armed: fc.record(Object.fromEntries(kinds.map((kind) => [kind, strength === undefined ? strengths : fc.constant(strength)]))),
     })
     .map(({ network, disk, clock, membersOut, armed }) => ({ ...network, ...disk, ...clock, membersOut, armed }))
 

@@ -7,14 +7,14 @@ import { planOf } from '../generators/plan.ts'
 import { etcdShape, etcdTargets } from '../generators/shapes.ts'
 import type { Suite } from './suite.ts'
 
-/** Now and then all read at once: whoever serves one that is out of date is then asked. */
-const asks = (work: Work): fc.Arbitrary<UserAction> =>
+/** Now and then, so often to twelve others, all read at once: whoever serves one that is out of date is then asked. */
+const asks = (work: Work, atOnce: number): fc.Arbitrary<UserAction> =>
   fc.oneof(
     {
       weight: 12,
       arbitrary: fc.record({ kind: fc.constant('Etcd'), client: fc.integer({ min: 0, max: 4 }), request: etcdRequest(work) }),
     },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('Etcd'), client: fc.constant('each'), request: readAll }) },
+    { weight: atOnce, arbitrary: fc.record({ kind: fc.constant('Etcd'), client: fc.constant('each'), request: readAll }) },
   )
 
 const FAULTS: readonly FaultKind[] = [
@@ -32,6 +32,17 @@ const FAULTS: readonly FaultKind[] = [
   'DeposeElected',
   'DeposeElected',
   'DeposeElected',
+]
+
+/**
+ * What may strike alone, again and again: many faults of one kind make a pattern (leaders that follow each other before
+ * their entries reach anybody, answers that come after their leader is none any more) which one of another kind breaks off.
+ */
+const ALONE: readonly FaultKind[] = [
+  ...Array.from({ length: 4 }, () => 'DeposeElected' as const),
+  ...Array.from({ length: 3 }, () => 'SlowLink' as const),
+  'CrashUnsynced',
+  'PauseProcess',
 ]
 
 /**
@@ -56,7 +67,8 @@ const SLOW_MS = 100
 /** By then somebody leads. */
 const SET_UP_MS = 2_000
 
-const plans = (work: Work): fc.Arbitrary<Plan> =>
+/** In a storm of all kinds of fault; or of one alone, which is longer, and in which all read more often. */
+const plans = (work: Work, alone?: FaultKind): fc.Arbitrary<Plan> =>
   planOf({
     suite: 'etcd',
     cluster: etcdShape.map((shape) => {
@@ -65,15 +77,15 @@ const plans = (work: Work): fc.Arbitrary<Plan> =>
       return work === 'keys' && shape.members === 1 ? { ...shape, members: 3 } : shape
     }),
     opening: work === 'users' ? AUTH_SET_UP.map((request) => ({ atMs: SET_UP_MS, do: { kind: 'Etcd', client: 0, request } })) : [],
-    users: asks(work),
+    users: asks(work, alone === undefined ? 1 : 6),
     usersMost: 240,
-    faultKinds: FAULTS,
+    ...(alone === undefined ? { faultKinds: FAULTS } : { faultKinds: [alone], strength: 'high' }),
     // A change of the members is refused while one of them is not well.
     faultsMost: work === 'members' ? 3 : 16,
     majorityOut: true,
     usersInSqualls: true,
     targets: etcdTargets,
-    stormMs: fc.integer({ min: 4_000, max: work === 'keys' ? 45_000 : 25_000 }),
+    stormMs: fc.integer({ min: alone === undefined ? 4_000 : 10_000, max: work === 'keys' ? 45_000 : 25_000 }),
     calmMs: 40_000,
     quietMs: 3_000,
   })
@@ -89,6 +101,7 @@ export const etcd: Suite = {
       { weight: 5, arbitrary: plans('all') },
       { weight: 1, arbitrary: plans('users') },
       { weight: 2, arbitrary: plans('members') },
+      { weight: 8, arbitrary: fc.oneof(...ALONE.map((kind) => plans('keys', kind))) },
     )
     .map(patient),
 }
