@@ -8,6 +8,7 @@ import type { Client } from './client/client.ts'
 import type { Controller } from './client/api.ts'
 import { ControllersProcess, runControllers } from './client/controller.ts'
 import { MachineContainers } from './container-runtime/containers.ts'
+import { MachineMounts } from './kubelet/mounts.ts'
 import { containerRuntime } from './container-runtime/runtime.ts'
 import { controllerManager } from './controller-manager/manager.ts'
 import { REMOVED } from './etcd/node.ts'
@@ -17,6 +18,7 @@ import { kubeProxy } from './kube-proxy/proxy.ts'
 import { Kubectl, kubectl } from './kubectl/kubectl.ts'
 import { Kubelet, kubelet } from './kubelet/kubelet.ts'
 import { scheduler } from './scheduler/scheduler.ts'
+import { StorageBackEnd } from './storage-back-end.ts'
 import type { ClusterHost, ClusterProcess, Message, Program, Sighting } from './wire.ts'
 
 export type ClusterWorld = World<Message, Sighting>
@@ -58,6 +60,8 @@ export class Cluster {
   /** The running incarnation of each process. */
   private readonly live = new Map<string, ClusterProcess>()
   private readonly containers = new Map<string, MachineContainers>()
+  private readonly mounts = new Map<string, MachineMounts>()
+  private readonly storage: StorageBackEnd
   private readonly boots = new Map<string, number>()
   /** What the pods of a workload have to do, in thousandths of a core; null: nobody measures it. */
   private readonly loads = new Map<string, number | null>()
@@ -70,6 +74,7 @@ export class Cluster {
     this.world = world
     this.shape = shape
     this.weather = weather
+    this.storage = new StorageBackEnd(world)
     this.members = numbered('etcd', shape.members)
     const processes = numbered('etcd', shape.members + (shape.spareMembers ?? 0))
     this.spares = processes.slice(shape.members)
@@ -108,7 +113,7 @@ export class Cluster {
         this.process(
           `kube-controller-manager-${index}`,
           machine,
-          controllerManager({ endpoints, timings, usage: (uid) => this.usage(uid) }),
+          controllerManager({ endpoints, timings, usage: (uid) => this.usage(uid), storage: this.storage }),
         )
       if (index < shape.schedulers)
         this.process(
@@ -144,6 +149,8 @@ export class Cluster {
       const { name } = node
       const containers = new MachineContainers()
       this.containers.set(name, containers)
+      const mounts = new MachineMounts()
+      this.mounts.set(name, mounts)
       this.machine(name)
       this.process(`container-runtime-${name}`, name, containerRuntime({ node: name, subnet: `10.244.${index}`, machine: containers }))
       const bootId = (): string => `boot-${name}-${this.boots.get(name) ?? 0}`
@@ -153,6 +160,7 @@ export class Cluster {
         timings: shape.timings,
         hostIP: `192.168.1.${10 + index}`,
         bootId,
+        mounts,
         programs: shape.programs ?? {},
       }
       this.process(`kubelet-${name}`, name, kubelet(options))
@@ -215,6 +223,7 @@ export class Cluster {
   /** Power loss on a node: its containers are gone. Returns what ran. */
   powerLost(machine: string): readonly { readonly id: string; readonly pod: string; readonly container: string }[] {
     this.boots.set(machine, (this.boots.get(machine) ?? 0) + 1)
+    this.mounts.get(machine)?.wipe()
     return this.containers.get(machine)?.wipe() ?? []
   }
 

@@ -4,6 +4,7 @@
  * `blocked` is what the specification itself sees no way out of; everything else must end by itself.
  */
 import type { Pending } from './invariant.ts'
+import { attachmentsPending } from './pending/attachments.ts'
 import { definitionsPending } from './pending/custom.ts'
 import { claimsPending, volumesPending } from './pending/claims.ts'
 import { daemonSetsPending } from './pending/daemonsets.ts'
@@ -31,6 +32,7 @@ const ALL: readonly Waiting[] = [
   nodesPending,
   claimsPending,
   volumesPending,
+  attachmentsPending,
   podsPending,
   setsPending,
   deploymentsPending,

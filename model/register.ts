@@ -2,6 +2,7 @@
 import type { Invariant } from './invariant.ts'
 import { ADMISSION } from './invariants/admission.ts'
 import { ADMISSION_BY_NODE } from './invariants/admission-by-node.ts'
+import { ATTACHMENTS } from './invariants/attachments.ts'
 import { API } from './invariants/api.ts'
 import { CLUSTER } from './invariants/cluster.ts'
 import { CRONJOBS } from './invariants/cronjobs.ts'
@@ -55,6 +56,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...KUBELET,
   ...ENDINGS,
   ...VOLUMES,
+  ...ATTACHMENTS,
   ...ADMISSION_BY_NODE,
   ...SERVICES,
   ...CLUSTER,

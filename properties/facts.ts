@@ -31,6 +31,8 @@ const nodeFacts = (node: Node): Facts => ({
   ready: condition(node.status.conditions, 'Ready'),
   unschedulable: String(node.spec.unschedulable ?? false),
   taints: (node.spec.taints ?? []).map((taint) => `${taint.key}:${taint.effect}`).join(',') || '-',
+  attached: (node.status.volumesAttached ?? []).map(({ name }) => name).join(',') || '-',
+  inUse: node.status.volumesInUse?.join(',') ?? '-',
 })
 const replicaSetFacts = (set: Replicating): Facts => ({
   replicas: String(set.spec.replicas),
@@ -122,6 +124,8 @@ const factsOf = (object: KubernetesObject): Facts => {
       return { binding: object.volumeBindingMode ?? '-' }
     case 'PersistentVolumeClaim':
       return { phase: object.status?.phase ?? '-', volume: object.spec.volumeName ?? '-', owners: ownersOf(object) }
+    case 'VolumeAttachment':
+      return { volume: object.spec.source.persistentVolumeName, node: object.spec.nodeName, attached: String(object.status.attached) }
     case 'Service':
       return serviceFacts(object)
     case 'EndpointSlice':

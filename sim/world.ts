@@ -146,6 +146,11 @@ export class World<Message, Observation> {
     this.push('call', Math.max(atMs, this.now), null).run = run
   }
 
+  /** Notes what happened in the world outside all processes. */
+  observe(observation: Observation): void {
+    this.options.observe(this.now, observation)
+  }
+
   /** Delivers all events up to and including `untilMs`. */
   runUntil(untilMs: number): void {
     for (;;) {

@@ -63,9 +63,12 @@ export const describe = (seen: Observation): readonly string[] => {
     case 'Configured':
       return describeStore(seen)
     case 'ContainerExited':
-      return [line(seen.atMs, `container-runtime-${seen.node}`, `container ${seen.container} ended with ${seen.exitCode} (${seen.by})`)]
     case 'Routed':
-      return seen.backend === null ? [line(seen.atMs, `kube-proxy-${seen.node}`, `rejects a connection to ${seen.service}`)] : []
+    case 'VolumeAttached':
+    case 'VolumeDetached':
+    case 'VolumeMounted':
+    case 'VolumeUnmounted':
+      return describeNode(seen)
     case 'Applied':
     case 'SnapshotTaken':
     case 'Campaigned':
@@ -115,6 +118,29 @@ const describeStore = (seen: OfStore): readonly string[] => {
       const halves = outgoing.length === 0 ? voters.join(', ') : `${voters.join(', ')} and ${outgoing.join(', ')}`
       return [line(seen.atMs, seen.member, `voters are ${halves}${learners.length === 0 ? '' : `, learners ${learners.join(', ')}`}`)]
     }
+  }
+}
+
+type OfNode = Extract<
+  Observation,
+  { kind: 'ContainerExited' | 'Routed' | 'VolumeAttached' | 'VolumeDetached' | 'VolumeMounted' | 'VolumeUnmounted' }
+>
+
+const describeNode = (seen: OfNode): readonly string[] => {
+  const { atMs, node } = seen
+  switch (seen.kind) {
+    case 'ContainerExited':
+      return [line(atMs, `container-runtime-${node}`, `container ${seen.container} ended with ${seen.exitCode} (${seen.by})`)]
+    case 'Routed':
+      return seen.backend === null ? [line(atMs, `kube-proxy-${node}`, `rejects a connection to ${seen.service}`)] : []
+    case 'VolumeAttached':
+      return [line(atMs, 'storage', `${seen.volume} is attached to ${node}`)]
+    case 'VolumeDetached':
+      return [line(atMs, 'storage', `${seen.volume} is detached from ${node}`)]
+    case 'VolumeMounted':
+      return [line(atMs, `kubelet-${node}`, `mounts ${seen.volume}`)]
+    case 'VolumeUnmounted':
+      return [line(atMs, `kubelet-${node}`, `has unmounted ${seen.volume}`)]
   }
 }
 

@@ -2,7 +2,10 @@
 import type { Timings } from '../../model/state/plan.ts'
 import { runControllers, type ControllersProcess } from '../client/controller.ts'
 import type { ClusterHost } from '../wire.ts'
+import type { StorageBackEnd } from '../storage-back-end.ts'
+import { attachDetachController } from './attach-detach.ts'
 import { cronJobController } from './cronjob.ts'
+import { csiAttacher } from './csi-attacher.ts'
 import { daemonSetController } from './daemonset.ts'
 import { deploymentController } from './deployment.ts'
 import { disruptionController } from './disruption.ts'
@@ -27,10 +30,12 @@ export interface ManagerOptions {
   readonly timings: Timings
   /** What pods use, as the metrics API would tell. */
   readonly usage: PodUsage
+  /** What volumes are attached by. */
+  readonly storage: StorageBackEnd
 }
 
 export const controllerManager =
-  ({ endpoints, timings, usage }: ManagerOptions) =>
+  ({ endpoints, timings, usage, storage }: ManagerOptions) =>
   (host: ClusterHost): ControllersProcess =>
     runControllers(host, {
       endpoints,
@@ -48,6 +53,8 @@ export const controllerManager =
         horizontalPodAutoscaler(usage),
         volumeBinder,
         volumeProtection,
+        attachDetachController,
+        csiAttacher(host.name, storage),
         endpointSliceController(timings),
         garbageCollector,
         namespaceController,

@@ -5,6 +5,7 @@
  * there. Left out: classes that change, and volumes that grow. Source: kubernetes/kubernetes pkg/controller/volume/persistentvolume.
  */
 import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '../../model/state/objects.ts'
+import type { VolumeAttachment } from '../../model/state/storage.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
 import { nameOf } from '../client/informer.ts'
 import { same } from '../equal.ts'
@@ -14,6 +15,8 @@ import { wait, type Task } from '../task.ts'
 import * as match from './volume-match.ts'
 
 const WORKERS = 10
+/** Until a volume that is still attached is looked at again. */
+const RESYNC_MS = 15_000
 /** What it takes to make a volume, drawn. */
 const PROVISION_MS: readonly [number, number] = [200, 3_000]
 
@@ -214,6 +217,12 @@ class VolumeBinder {
       )
     }
     const { name, uid } = volume.metadata
+    const attachments = yield* this.context.client.list<VolumeAttachment>('volumeattachments')
+    if (!attachments.ok) return 'retry'
+    if (attachments.value.items.some(({ spec }) => spec.source.persistentVolumeName === name)) {
+      this.volumeQueue.addAfter(name, RESYNC_MS)
+      return 'done'
+    }
     const reply = yield* this.context.client.delete({ resource: 'persistentvolumes', name }, { preconditions: { uid } })
     return reply.ok || reply.status.code === 404 ? 'done' : 'retry'
   }

@@ -4,6 +4,7 @@
  * Source: kubernetes/kubernetes pkg/controller/volume/{pvcprotection,pvprotection}.
  */
 import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../../model/state/objects.ts'
+import { claimsOf } from '../attachable.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
 import { nameOf } from '../client/informer.ts'
 import { isDeleting, isTerminal } from '../objects.ts'
@@ -74,9 +75,6 @@ class VolumeProtection {
     return reply.ok || reply.status.code === 404 ? 'done' : 'retry'
   }
 }
-
-const claimsOf = ({ spec }: Pod): readonly string[] =>
-  (spec.volumes ?? []).flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? [])
 
 /** One without a node will not get to start: its kubelet will find that the claim is going. */
 const uses = (pod: Pod, namespace: string, name: string): boolean =>

@@ -15,7 +15,9 @@ import { spawn, type Task } from '../task.ts'
 import type { ClusterHost, ClusterProcess } from '../wire.ts'
 import { reject } from './admission.ts'
 import { Cri } from './cri.ts'
+import type { MachineMounts } from './mounts.ts'
 import { NodeStatus } from './node-status.ts'
+import { NodeVolumes } from './node-volumes.ts'
 import { newer, PodWorker, type KubeletParts } from './pod-worker.ts'
 
 export interface KubeletOptions {
@@ -26,6 +28,7 @@ export interface KubeletOptions {
   readonly programs: Readonly<Record<string, ProgramShape>>
   /** Address of the machine. */
   readonly hostIP: string
+  readonly mounts: MachineMounts
   /** Another one after each power loss. */
   bootId(): string
 }
@@ -47,6 +50,7 @@ export class Kubelet implements ClusterProcess {
   private readonly options: KubeletOptions
   readonly client: Client
   private readonly cri: Cri
+  private readonly volumes: NodeVolumes
   private readonly node: NodeStatus
   private readonly pods: ListWatch<Pod>
   private readonly workers = new Map<string, PodWorker>()
@@ -59,13 +63,15 @@ export class Kubelet implements ClusterProcess {
     this.options = options
     this.client = new Client(host, { endpoints: options.endpoints, timeoutMs: TIMEOUT_MS })
     this.cri = new Cri(host, `container-runtime-${options.shape.name}`, (pod) => this.lookAt(pod))
-    this.node = new NodeStatus(host, this.client, options.shape, options.bootId())
+    this.volumes = new NodeVolumes(host, this.client, options.shape.name, options.mounts)
+    this.node = new NodeStatus(host, this.client, options.shape, options.bootId(), this.volumes)
     this.pods = new ListWatch<Pod>(host, this.client, 'pods', `spec.nodeName=${options.shape.name}`, () => {})
     this.queue = new RateLimitedQueue(host, WORKERS, (uid) => this.sync(uid))
     this.parts = {
       host,
       client: this.client,
       cri: this.cri,
+      volumes: this.volumes,
       hostIP: options.hostIP,
       startMs: options.timings.podStartMs ?? START_MS,
       stopMs: options.timings.podStopMs ?? STOP_MS,
@@ -183,8 +189,16 @@ export class Kubelet implements ClusterProcess {
         yield* this.cri.call({ call: 'StopContainer', id: container.id, timeoutMs: 2_000, reason: 'unknown pod' })
       }
       const over = (seen?.containers ?? []).every((container) => container.sandbox !== sandbox.sandbox || container.state !== 'RUNNING')
-      if (over) yield* this.cri.call({ call: 'RemovePodSandbox', sandbox: sandbox.sandbox })
+      if (!over) continue
+      yield* this.volumes.unmount(sandbox.pod)
+      yield* this.cri.call({ call: 'RemovePodSandbox', sandbox: sandbox.sandbox })
     }
+    if (seen !== null) yield* this.unmountForNobody(seen.sandboxes)
     this.lookAt(null)
+  }
+  /** A kubelet that ended in between leaves a volume mounted for a pod that has not begun. */
+  private *unmountForNobody(sandboxes: readonly SandboxStatus[]): Task<void> {
+    for (const pod of this.options.mounts.pods)
+      if (!this.workers.has(pod) && !sandboxes.some((sandbox) => sandbox.pod === pod)) yield* this.volumes.unmount(pod)
   }
 }

@@ -9,7 +9,9 @@ import type { Client } from '../client/client.ts'
 import { conditionOf, withCondition } from '../objects.ts'
 import { sleep, spawn, type Task } from '../task.ts'
 import { microTime, rfc3339 } from '../time.ts'
+import { same } from '../equal.ts'
 import type { ClusterHost } from '../wire.ts'
+import type { NodeVolumes } from './node-volumes.ts'
 
 const LEASE_SECONDS = 40
 const RENEW_MS = 10_000
@@ -30,15 +32,19 @@ export class NodeStatus {
   private readonly client: Client
   private readonly shape: NodeShape
   private readonly bootId: string
+  private readonly volumes: NodeVolumes
   private lease: Lease | null = null
   private postedMs = -Infinity
   private posted: Node | null = null
+  /** The last word may not have arrived, and may still. */
+  private unsure = false
 
-  constructor(host: ClusterHost, client: Client, shape: NodeShape, bootId: string) {
+  constructor(host: ClusterHost, client: Client, shape: NodeShape, bootId: string, volumes: NodeVolumes) {
     this.host = host
     this.client = client
     this.shape = shape
     this.bootId = bootId
+    this.volumes = volumes
   }
 
   /** The node as it last was on the server; null before it is registered. */
@@ -99,17 +105,23 @@ export class NodeStatus {
     const read = yield* this.client.get<Node>({ resource: 'nodes', name: this.shape.name }, '0')
     if (!read.ok) return
     this.posted = read.value
-    const { conditions, nodeInfo } = read.value.status
+    const { conditions, nodeInfo, volumesInUse: said = [], ...held } = read.value.status
+    const { inUse } = this.volumes
     const wrong = CONDITIONS.some(([type, status]) => conditionOf(conditions, type)?.status !== status) || nodeInfo?.bootID !== this.bootId
-    if (!wrong && !due) return
+    if (!wrong && !due && !this.unsure && same(said, inUse)) {
+      this.volumes.told(inUse)
+      return
+    }
     const now = rfc3339(this.host.now())
     let next = conditions
     for (const [type, status, reason] of CONDITIONS) {
       next = withCondition(next, { type, status, reason, lastHeartbeatTime: now, lastTransitionTime: now })
     }
-    const status = { ...read.value.status, ...this.object().status, conditions: next }
+    const status = { ...held, ...this.object().status, conditions: next, ...(inUse.length === 0 ? {} : { volumesInUse: inUse }) }
     const reply = yield* this.client.updateStatus<Node>('nodes', { ...read.value, status })
+    this.unsure = !reply.ok && !reply.definite
     if (!reply.ok) return
+    this.volumes.told(inUse)
     this.posted = reply.value
     this.postedMs = this.host.elapsed()
   }

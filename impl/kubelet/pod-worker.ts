@@ -4,21 +4,24 @@
  * Every call looks at what the runtime has and does the next thing; nothing is remembered that a restart may not forget.
  * Source: kubernetes/kubernetes pkg/kubelet/{pod_workers.go,kuberuntime/kuberuntime_manager.go}.
  */
-import type { Container, PersistentVolumeClaim, Pod } from '../../model/state/objects.ts'
+import type { Container, PersistentVolume, PersistentVolumeClaim, Pod } from '../../model/state/objects.ts'
 import type { ProgramShape } from '../../model/state/plan.ts'
 import type { ContainerState, Program, SandboxStatus } from '../container-runtime/api.ts'
+import { claimsOf, nameOnNode } from '../attachable.ts'
 import type { Client } from '../client/client.ts'
 import { isDeleting, isTerminal } from '../objects.ts'
 import { same } from '../equal.ts'
 import { wait, type Task } from '../task.ts'
 import type { ClusterHost } from '../wire.ts'
 import type { Cri } from './cri.ts'
+import type { NodeVolumes } from './node-volumes.ts'
 import { statusOf } from './status.ts'
 
 export interface KubeletParts {
   readonly host: ClusterHost
   readonly client: Client
   readonly cri: Cri
+  readonly volumes: NodeVolumes
   readonly hostIP: string
   readonly startMs: readonly [number, number]
   readonly stopMs: readonly [number, number]
@@ -114,21 +117,33 @@ export class PodWorker {
     yield* this.report(sandbox.ip, false)
   }
 
-  /** False: a claim is not there, not bound, or on its way out; it is asked again later. A live read: what it holds depends on it. */
+  /** False: a claim is not there, not bound, or on its way out, or a volume is not attached; it is asked again later. */
   private *hasVolumes(): Task<boolean> {
-    const { namespace, uid } = this.pod.metadata
-    for (const { persistentVolumeClaim: volume } of this.pod.spec.volumes ?? []) {
-      if (volume === undefined) continue
-      const read = yield* this.parts.client.get<PersistentVolumeClaim>({
-        resource: 'persistentvolumeclaims',
-        namespace,
-        name: volume.claimName,
-      })
-      if (read.ok && read.value.status?.phase === 'Bound' && !isDeleting(read.value)) continue
-      this.parts.later(uid, VOLUME_RETRY_MS)
-      return false
+    const { parts } = this
+    const { uid } = this.pod.metadata
+    const volumes: string[] = []
+    for (const claim of claimsOf(this.pod)) {
+      const volume = yield* this.volumeOf(claim)
+      if (volume === null) {
+        parts.later(uid, VOLUME_RETRY_MS)
+        return false
+      }
+      const onNode = nameOnNode(volume)
+      if (onNode !== null) volumes.push(onNode)
     }
-    return true
+    const againMs = volumes.length === 0 ? null : yield* parts.volumes.mount(uid, volumes)
+    if (againMs !== null) parts.later(uid, againMs)
+    return againMs === null
+  }
+
+  /** Live reads: what it holds depends on them. */
+  private *volumeOf(name: string): Task<PersistentVolume | null> {
+    const { client } = this.parts
+    const { namespace } = this.pod.metadata
+    const claim = yield* client.get<PersistentVolumeClaim>({ resource: 'persistentvolumeclaims', namespace, name })
+    if (!claim.ok || claim.value.status?.phase !== 'Bound' || isDeleting(claim.value)) return null
+    const volume = yield* client.get<PersistentVolume>({ resource: 'persistentvolumes', name: claim.value.spec.volumeName ?? '' })
+    return volume.ok ? volume.value : null
   }
 
   private *startSandbox(attempt: number): Task<SandboxStatus | undefined> {
@@ -280,10 +295,12 @@ export class PodWorker {
     }
     this.stopped = true
     for (const sandbox of sandboxes) if (sandbox.state === 'READY') yield* cri.call({ call: 'StopPodSandbox', sandbox: sandbox.sandbox })
+    const told = this.removed || isTerminal(this.pod) || (yield* this.report(null, true, containers))
+    yield* this.parts.volumes.unmount(this.pod.metadata.uid)
+    if (!told) return
     if (!this.removed) {
-      if (!isTerminal(this.pod) && !(yield* this.report(null, true, containers))) return
-      if (!this.removed && !isDeleting(this.pod)) return
-      if (!this.removed) yield* this.deleteObject()
+      if (!isDeleting(this.pod)) return
+      yield* this.deleteObject()
       // Its end is heard of by the watch; then everything of it is cleared away.
       if (!this.removed) return
     }

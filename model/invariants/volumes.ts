@@ -1,4 +1,5 @@
 /** Storage: claims and volumes belong together one to one, fit, and outlive their users. SEMANTICS 2.12. */
+import { attachmentsIn } from '../components/attachments.ts'
 import { isTerminal } from '../components/objects.ts'
 import { claimNames, fits, reaches } from '../components/scheduling/volumes.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
@@ -122,7 +123,7 @@ const inUse = eachCommit(
 const reclaimed = eachCommit(
   {
     id: 'VOL-S9',
-    sentence: 'a volume is deleted by the system only if it was made for a claim that is gone, and is to go with it',
+    sentence: 'a volume is deleted by the system only if it was made for a claim that is gone, is to go with it, and is attached nowhere',
     source: `${DOCS}#reclaiming`,
     sometimes: 'one is',
     ...safety,
@@ -138,7 +139,9 @@ const reclaimed = eachCommit(
     const claim = claimRef === undefined ? undefined : claimNamed(context, claimRef.namespace, claimRef.name)
     // One that was made in vain may go: its claim has another.
     const holds = claim?.metadata.uid === claimRef?.uid && claim?.spec.volumeName === was.metadata.name
-    return holds ? { why: `${author} deletes ${key}, whose claim ${claimRef?.name} is there` } : 'notable'
+    if (holds) return { why: `${author} deletes ${key}, whose claim ${claimRef?.name} is there` }
+    const at = attachmentsIn(context.cluster).find(({ spec }) => spec.source.persistentVolumeName === was.metadata.name)
+    return at === undefined ? 'notable' : { why: `${author} deletes ${key}, which is attached to ${at.spec.nodeName}` }
   },
 )
 

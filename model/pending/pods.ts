@@ -9,6 +9,7 @@ import type { Pending } from '../invariant.ts'
 import { groupOf, isPlaced, membersOf } from '../components/scheduling/gang.ts'
 import type { ApiObject, Pod } from '../state/objects.ts'
 import { POD_GROUP_LABEL, type PodGroup } from '../state/pod-group.ts'
+import { attachPending } from './attachments.ts'
 import { claimPending } from './claims.ts'
 import { all, conditionOf, controllerOf, isLost, isReady, isTerminal, label, type Picture, type Waiting } from './picture.ts'
 
@@ -63,6 +64,8 @@ const podPending = (picture: Picture, pod: Pod): Pending | null => {
     }
   }
   if (isReady(pod)) return null
+  const volume = attachPending(picture, pod)
+  if (volume !== null) return { object, ...volume }
   return { object, waitsFor: `its containers to be ready on ${node}`, blocked: false }
 }
 

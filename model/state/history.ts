@@ -151,6 +151,18 @@ export type Choice =
       readonly reason: 'node gone' | 'out of service' | 'never bound' | 'too many'
       readonly absentMs: number
     }
+  /**
+   * A volume is to leave a node: its kubelet does not have it in use, or nobody waits for the kubelet any more. volume: as the
+   * node's status names it. waitedMs: since it was first seen that no pod there uses it. The view: of the node, as it was read last.
+   */
+  | {
+      readonly kind: 'DetachVolume'
+      readonly attachment: ObjectRef
+      readonly volume: string
+      readonly node: string
+      readonly because: 'unmounted' | 'not ready' | 'out of service'
+      readonly waitedMs: number
+    }
   | { readonly kind: 'WriteEndpoints'; readonly service: ObjectRef; readonly slice: string }
   /** What of a quota is used, as far as its controller sees. */
   | { readonly kind: 'CountQuota'; readonly quota: ObjectRef }
@@ -352,6 +364,16 @@ export type Observation = { readonly atMs: number } &
         readonly exitCode: number
         readonly by: 'itself' | 'stop' | 'crash'
       }
+    // Volumes, named as the status of nodes names them
+    /** The record of the storage back end changes. by: the process that asked for it, for that VolumeAttachment. */
+    | {
+        readonly kind: 'VolumeAttached' | 'VolumeDetached'
+        readonly volume: string
+        readonly node: string
+        readonly attachment: string
+        readonly by: ProcessName
+      }
+    | { readonly kind: 'VolumeMounted' | 'VolumeUnmounted'; readonly node: string; readonly pod: Uid; readonly volume: string }
     // Services
     /** A node's whole rule table after an atomic swap: 'namespace/service:port' → backend addresses. view: of its caches. */
     | {

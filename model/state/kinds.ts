@@ -20,6 +20,7 @@ import type {
 import type { ReplicationController } from './replication.ts'
 import type { ControllerRevision, DaemonSet, StatefulSet } from './stateful.ts'
 import type { CustomResourceDefinition } from './custom.ts'
+import type { VolumeAttachment } from './storage.ts'
 import type { LimitRange, PodDisruptionBudget, ResourceQuota } from './policy.ts'
 
 export type KubernetesObject =
@@ -43,6 +44,7 @@ export type KubernetesObject =
   | CustomResourceDefinition
   | PriorityClass
   | StorageClass
+  | VolumeAttachment
   | PlainObject
   | PodDisruptionBudget
   | ResourceQuota

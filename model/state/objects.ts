@@ -257,6 +257,9 @@ export interface Node extends ApiObject {
     readonly addresses?: readonly { readonly type: string; readonly address: string }[]
     readonly images?: readonly { readonly names?: readonly string[]; readonly sizeBytes?: number }[]
     readonly nodeInfo?: { readonly bootID: string; readonly kubeletVersion: string }
+    /** What its kubelet mounts, or is about to; and what is attached to it, as the attach/detach controller says. */
+    readonly volumesInUse?: readonly string[]
+    readonly volumesAttached?: readonly { readonly name: string; readonly devicePath: string }[]
   }
 }
 /** Times of a Lease are RFC 3339 with microseconds and are compared by change only, never with a local clock. */

@@ -59,6 +59,7 @@ export const RESOURCES: readonly Resource[] = [
   row('batch/v1', 'CronJob', 'cronjobs', { status: true, generation: true }),
   row('v1', 'PersistentVolume', 'persistentvolumes', { namespaced: false, status: true }),
   row('storage.k8s.io/v1', 'StorageClass', 'storageclasses', { namespaced: false }),
+  row('storage.k8s.io/v1', 'VolumeAttachment', 'volumeattachments', { namespaced: false, status: true }),
   row('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims', { status: true }),
   row('apps/v1', 'StatefulSet', 'statefulsets', { status: true, generation: true }),
   row('apps/v1', 'DaemonSet', 'daemonsets', { status: true, generation: true }),

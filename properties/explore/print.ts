@@ -48,6 +48,8 @@ const choiceText = (choice: Choice): string => {
       return `GiveUpNode ${choice.node}`
     case 'MarkUnknown':
       return `MarkUnknown ${choice.node}`
+    case 'DetachVolume':
+      return `DetachVolume ${choice.volume} from ${choice.node}: ${choice.because}`
     case 'CountQuota':
       return `CountQuota ${choice.quota.name}`
     case 'CountBudget':

@@ -7,6 +7,7 @@ import { disruptionBudget, drain } from '../generators/policy.ts'
 import { planOf } from '../generators/plan.ts'
 import { clusterTargets, nodes, standardShape } from '../generators/shapes.ts'
 import type { FaultKind } from '../generators/weather.ts'
+import { template } from '../generators/workload.ts'
 import type { Suite } from './suite.ts'
 
 const NODES_LEAST = 4
@@ -92,7 +93,37 @@ const bare = (name: string): Manifest => ({
   spec: { restartPolicy: 'Never', terminationGracePeriodSeconds: 5, containers: [{ name: 'main', image: 'registry.example/task:1' }] },
 })
 
-const opening = (web: DeploymentKnobs, db: DeploymentKnobs, budget: Manifest | null): readonly Manifest[] => [
+/** Pods that are told apart, each with a disk of its own that is on one node at a time and goes where its pod goes. */
+const stores = (replicas: number): readonly Manifest[] => [
+  {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: 'disk' },
+    provisioner: 'provisioner.example/disk',
+    volumeBindingMode: 'WaitForFirstConsumer',
+  },
+  {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: { name: 'store', namespace: 'default', labels: { app: 'store' } },
+    spec: {
+      replicas,
+      serviceName: 'store',
+      podManagementPolicy: 'Parallel',
+      selector: { matchLabels: { app: 'store' } },
+      template: template('store'),
+      volumeClaimTemplates: [
+        {
+          metadata: { name: 'data' },
+          spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'disk', resources: { requests: { storage: '1Gi' } } },
+        },
+      ],
+    },
+  },
+]
+
+const opening = (web: DeploymentKnobs, db: DeploymentKnobs, budget: Manifest | null, replicas: number): readonly Manifest[] => [
+  ...(replicas === 0 ? [] : stores(replicas)),
   deployment('web', web),
   service('web'),
   ...(budget === null ? [] : [budget]),
@@ -104,20 +135,22 @@ export const nodesSuite: Suite = {
   name: 'nodes',
   sentence: 'nodes in zones crash, are cut off alone or with their zone, cordoned, drained, tainted and deleted; their pods move',
   weight: 2,
-  concerns: ['NODE-', 'PDB-', 'DRAIN-'],
-  plans: fc.tuple(knobs, knobs, fc.option(disruptionBudget('web'), { freq: 4 })).chain(([web, db, budget]) =>
-    planOf({
-      suite: 'nodes',
-      cluster: shape,
-      opening: applied(opening(web, db, budget)),
-      users: fc.oneof({ weight: 1, arbitrary: operator }, { weight: 1, arbitrary: workloadAction(['web', 'db'], NODE_NAMES) }),
-      usersMost: 14,
-      usersInSqualls: true,
-      faultKinds: FAULTS,
-      targets: { ...clusterTargets(NODES_LEAST), zones: ZONES },
-      stormMs: fc.integer({ min: 60_000, max: 300_000 }),
-      calmMs: 900_000,
-      quietMs: 40_000,
-    }),
-  ),
+  concerns: ['NODE-', 'PDB-', 'DRAIN-', 'VOL-S3', 'VOL-S4', 'VOL-S5', 'VOL-S6', 'VOL-L2'],
+  plans: fc
+    .tuple(knobs, knobs, fc.option(disruptionBudget('web'), { freq: 4 }), fc.constantFrom(0, 1, 2))
+    .chain(([web, db, budget, replicas]) =>
+      planOf({
+        suite: 'nodes',
+        cluster: shape,
+        opening: applied(opening(web, db, budget, replicas)),
+        users: fc.oneof({ weight: 1, arbitrary: operator }, { weight: 1, arbitrary: workloadAction(['web', 'db'], NODE_NAMES) }),
+        usersMost: 14,
+        usersInSqualls: true,
+        faultKinds: FAULTS,
+        targets: { ...clusterTargets(NODES_LEAST), zones: ZONES },
+        stormMs: fc.integer({ min: 60_000, max: 300_000 }),
+        calmMs: 900_000,
+        quietMs: 40_000,
+      }),
+    ),
 }

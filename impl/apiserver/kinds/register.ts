@@ -14,7 +14,7 @@ import { pod } from './pod.ts'
 import { priorityClass } from './priority-class.ts'
 import { service } from './service.ts'
 import { statefulSet } from './statefulset.ts'
-import { persistentVolume, persistentVolumeClaim, storageClass } from './volumes.ts'
+import { persistentVolume, persistentVolumeClaim, storageClass, volumeAttachment } from './volumes.ts'
 import { deployment, replicaSet, replicationController } from './workloads.ts'
 
 const asItIs: Kind = { defaults: (spec) => spec }
@@ -41,6 +41,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   Service: service,
   StatefulSet: statefulSet,
   StorageClass: storageClass,
+  VolumeAttachment: volumeAttachment,
 }
 
 const plain: Kind = {}

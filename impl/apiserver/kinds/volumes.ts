@@ -1,9 +1,10 @@
 /**
  * Storage: what is there, what is asked for, and how it is made.
  *
- * Source: kubernetes/kubernetes pkg/registry/{core/persistentvolume,core/persistentvolumeclaim,storage/storageclass}, pkg/apis/core/v1/defaults.go.
+ * Source: kubernetes/kubernetes pkg/registry/{core/persistentvolume,core/persistentvolumeclaim,storage/storageclass,storage/volumeattachment}, pkg/apis/core/v1/defaults.go.
  */
 import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '../../../model/state/objects.ts'
+import type { VolumeAttachment } from '../../../model/state/storage.ts'
 import { same } from '../../equal.ts'
 import type { Kind, Loose } from './kind.ts'
 
@@ -47,5 +48,13 @@ export const storageClass: Kind = {
   create: (object) => ({ reclaimPolicy: 'Delete', volumeBindingMode: 'Immediate', ...object }) as StorageClass,
   validate: (object, refuse) => {
     if (((object as StorageClass).provisioner as string | undefined) === undefined) refuse('provisioner', 'required value')
+  },
+}
+
+export const volumeAttachment: Kind = {
+  initialStatus: () => ({ attached: false }),
+  keep: (held, updated, refuse) => {
+    if (!same((held as VolumeAttachment).spec, (updated as VolumeAttachment).spec)) refuse('spec', 'field is immutable')
+    return updated
   },
 }
