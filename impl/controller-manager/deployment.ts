@@ -106,8 +106,8 @@ class Deployments {
       return
     }
     if (deployment.spec.paused === true || rollout.isScaling(deployment, sets)) {
-      const newSet = yield* this.syncNewSet(round, false)
-      yield* this.scale(round, newSet)
+      yield* this.scale(round, yield* this.syncNewSet(round, false))
+      const newSet = rollout.newSetOf(deployment, sets)
       if (deployment.spec.paused === true) yield* this.cleanUp(round, newSet)
       yield* this.writeStatus(round, newSet)
       return

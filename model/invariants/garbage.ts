@@ -39,7 +39,7 @@ const orphansStay = deciding(
   },
   ['CollectGarbage'],
   ({ choice, process }, { history }) => {
-    const made = history.versions(keyOfRef(choice.object)).find((version) => objectOf(version.after)?.metadata.uid === choice.object.uid)
+    const own = history.versions(keyOfRef(choice.object))
     for (const owner of choice.owners) {
       const versions = history.versions(keyOfRef(owner))
       const leaves = ({ after }: (typeof versions)[number]): boolean => {
@@ -51,8 +51,10 @@ const orphansStay = deciding(
       const ended = versions.find((version) => version.revision > asked.revision && !leaves(version))
       // Who deletes it once more, in another manner, takes the wish back (apiserver pkg/registry/generic/registry/store.go).
       if (ended !== undefined && !ended.author.startsWith('kube-controller-manager')) continue
-      // What is made later is made on an old view of its owner: nobody was to leave it behind.
-      if (made !== undefined && made.revision < asked.revision)
+      // What names it only later does so on an old view of its owner: nobody was to leave it behind.
+      const since = own.filter(({ revision }) => revision > asked.revision).map(({ after }) => objectOf(after))
+      const then = objectOf(history.at(keyOfRef(choice.object), asked.revision) ?? null)
+      if ([then, ...since].every((object) => object?.metadata.uid === choice.object.uid && names(object, owner.uid)))
         return { why: `${process} collects ${choice.object.name}, which ${owner.name} was to leave behind` }
     }
     return 'notable'

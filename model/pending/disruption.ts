@@ -1,7 +1,7 @@
 /** Disruption budgets whose status lags, and drains that wait for them. */
 import { countOf, covers, isHealthy, type Count, type Find } from '../components/disruption.ts'
 import type { Pending } from '../invariant.ts'
-import type { ApiObject, Pod } from '../state/objects.ts'
+import type { ApiObject, Namespace, Pod } from '../state/objects.ts'
 import type { PodDisruptionBudget } from '../state/policy.ts'
 import { keyOf, resourceOfKind } from '../state/resources.ts'
 import type { Cluster } from '../state/cluster.ts'
@@ -38,7 +38,9 @@ export const drainsPending: Waiting = (picture) =>
   [...picture.cluster.drains].flatMap(([node, uids]) => {
     const left = picture.pods.filter((pod) => uids.includes(pod.metadata.uid))
     const object = `Drain of ${node}`
-    if (left.length === 0) return [{ object, waitsFor: 'its user to see that all pods are gone', blocked: false }]
+    // Evictions are refused in a namespace on its way out, also of pods that are gone (kubectl pkg/drain/drain.go goes on asking).
+    const refused = all<Namespace>(picture.cluster, 'namespaces').some(isEnding)
+    if (left.length === 0) return [{ object, waitsFor: 'its user to see that all pods are gone', blocked: refused }]
     // A user who drains a node that is lost waits for ever and is told so by kubectl: no manifest is the cause.
     return left.filter((pod) => !(isEnding(pod) && isLost(picture, node))).map((pod): Pending => ({ object, ...whatKeeps(picture, pod) }))
   })
