@@ -325,6 +325,17 @@ test('what became of an open write is told by whoever sees it, or not at all', (
   expect([counted.verdict, counted.counts.resolved]).toEqual(['holds', 1])
 })
 
+// Goal: what made the revisions nobody saw is found wherever it can be. Method: two of them, and two open writes of which one
+// would have been watched from the second on: it made the first, whichever was asked first; both watched, it stays open.
+test('an open write is given another unseen revision where only that leaves one for the next', () => {
+  const judged = (...keys: readonly string[]): string => {
+    const script = new Script()
+    for (const key of keys) script.open(key, '1')
+    return checkEtcd(script.put('c', '1', 4).watch('w', 3, [['c', '1', 4]]).history).verdict
+  }
+  expect([judged('zz', 'b'), judged('b', 'zz'), judged('b', 'd')]).toEqual(['holds', 'holds', 'unknown'])
+})
+
 // Goal: a store that was not empty when the history began is judged by what is seen of it. Method: it starts at revision 100.
 test('keys that were there before the history began are taken as they are found', () => {
   const found = new Script()

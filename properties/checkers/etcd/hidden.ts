@@ -4,6 +4,7 @@
  * key that is gone. What such a mark needs is taken from the open writes; what no open write can have made is a fault.
  */
 import type { KeyRange, KvRequest } from '../../../model/state/keyspace.ts'
+import { Assignment } from './assignment.ts'
 import type { Calls } from './calls.ts'
 import type { Findings } from './findings.ts'
 import type { Gaps } from './gaps.ts'
@@ -16,6 +17,9 @@ export interface Fault {
   /** Only what it says of versions and creation is wrong. */
   readonly metadata: boolean
 }
+
+/** Of a revision nobody saw: an open write, or a lease with the keys that it would have taken with it. */
+type Maker = { readonly call: number } | { readonly keys: ReadonlySet<number> }
 
 const TRIES_MOST = 5_000_000
 
@@ -202,7 +206,8 @@ export class Hidden {
 
   /**
    * Every revision that nobody saw must be the work of an open write (or a lease that ran out). An assignment is enough
-   * to show that it can be; that greedy search finds none shows nothing, unless there are fewer writes than revisions.
+   * to show that it can be; that there is none shows nothing, since others were taken for revisions before, unless there
+   * are fewer writes than revisions.
    */
   settle(calls: Calls, findings: Findings, covered: (key: number, revision: number) => boolean): void {
     for (const doubt of this.doubts)
@@ -217,34 +222,27 @@ export class Hidden {
       return
     }
     const rows = this.rowsByKey()
-    const used = new Set<number>()
-    const ended = new Set<number>()
-    let tries = 0
+    const makers: readonly Maker[] = [...left.map((call) => ({ call })), ...[...this.truth.leases().values()].map((keys) => ({ keys }))]
+    const assignment = new Assignment(makers, TRIES_MOST, (maker, revision) =>
+      'call' in maker ? this.possible(maker.call, revision, calls, rows, covered) : this.mayEnd(maker.keys, revision, covered),
+    )
     for (const revision of this.gaps.free()) {
-      const call = left.find((one) => tries++ < TRIES_MOST && !used.has(one) && this.possible(one, revision, calls, rows, covered))
-      if (call === undefined && this.leaseMayEnd(revision, ended, covered)) continue
-      if (call === undefined) {
-        findings.unknown('ETCD-S2', calls.because(`nothing that was seen tells what made revision ${revision}`))
-        return
-      }
-      used.add(call)
+      if (assignment.add(revision)) continue
+      findings.unknown('ETCD-S2', calls.because(`nothing that was seen tells what made revision ${revision}`))
+      return
     }
   }
 
-  /** A lease whose keys nobody has seen since: it may have run out at this revision. Each can do so once. */
-  private leaseMayEnd(revision: number, ended: Set<number>, covered: (key: number, revision: number) => boolean): boolean {
+  /** A lease whose keys nobody has seen since may have run out at this revision. */
+  private mayEnd(keys: ReadonlySet<number>, revision: number, covered: (key: number, revision: number) => boolean): boolean {
     const { truth } = this
-    for (const [lease, keys] of truth.leases()) {
-      if (ended.has(lease) || keys.size === 0) continue
-      const unseen = [...keys].every((key) => {
+    return (
+      keys.size > 0 &&
+      [...keys].every((key) => {
         const row = truth.row(key)
         return truth.revision.at(row) < revision && truth.shownAt.at(row) < revision && !covered(key, revision)
       })
-      if (!unseen) continue
-      ended.add(lease)
-      return true
-    }
-    return false
+    )
   }
 
   private rowsByKey(): ReadonlyMap<number, readonly number[]> {
