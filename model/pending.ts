@@ -17,7 +17,7 @@ import { homeless, namespacesPending } from './pending/namespaces.ts'
 import { nodesPending } from './pending/nodes.ts'
 import { all, type Waiting } from './pending/picture.ts'
 import { podsPending } from './pending/pods.ts'
-import { setsPending } from './pending/replicasets.ts'
+import { orphansPending, setsPending } from './pending/replicasets.ts'
 import { lettingIn } from './pending/refused.ts'
 import { quotasPending } from './pending/quotas.ts'
 import { rulesPending, slicesPending } from './pending/services.ts'
@@ -45,6 +45,7 @@ const ALL: readonly Waiting[] = [
   cronJobsPending,
   autoscalersPending,
   leftoversPending,
+  orphansPending,
   containersPending,
   slicesPending,
   rulesPending,

@@ -23,6 +23,7 @@ import { NAMESPACES } from './invariants/namespaces.ts'
 import { NODES } from './invariants/nodes.ts'
 import { QUOTAS } from './invariants/quotas.ts'
 import { RAFT } from './invariants/raft/register.ts'
+import { REPLICA_COUNTS } from './invariants/replica-counts.ts'
 import { REPLICASETS } from './invariants/replicasets.ts'
 import { SCHEDULING } from './invariants/scheduling/register.ts'
 import { SERVICES } from './invariants/services.ts'
@@ -39,6 +40,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...ADMISSION,
   ...LEADER_ELECTION,
   ...REPLICASETS,
+  ...REPLICA_COUNTS,
   ...DEPLOYMENTS,
   ...JOBS,
   ...STATEFULSETS,

@@ -29,13 +29,15 @@ export function* claimPods(context: ControllerContext, claim: Claim, pods: Infor
     const matches = claim.matches(pod)
     if (controllerOf(pod) !== undefined) {
       if (matches) mine.push(pod)
-      else if (!isDeleting(owner) && !(yield* release(context, claim, pod))) return null
+      else if (!isDeleting(owner) && (yield* release(context, claim, pod)) === 'failed') return null
       continue
     }
     if (!matches || isDeleting(owner) || isDeleting(pod) || isTerminal(pod)) continue
     checked ||= yield* isStillThere(context, claim)
-    if (!checked || !(yield* adopt(context, claim, pod))) return null
-    mine.push(pod)
+    if (!checked) return null
+    const adopted = yield* adopt(context, claim, pod)
+    if (adopted === 'failed') return null
+    if (adopted === 'done') mine.push(pod)
   }
   return mine
 }
@@ -47,12 +49,15 @@ export function* isStillThere(context: ControllerContext, { resource, owner }: P
   return fresh.ok && fresh.value.metadata.uid === uid && !isDeleting(fresh.value)
 }
 
-function* adopt(context: ControllerContext, { resource, owner, view }: Claim, pod: Pod): Task<boolean> {
+/** gone: it is not there any more, or another of its name is. */
+type Claiming = 'done' | 'gone' | 'failed'
+
+function* adopt(context: ControllerContext, { resource, owner, view }: Claim, pod: Pod): Task<Claiming> {
   context.client.decide(view, { kind: 'AdoptPod', owner: refOf(resource, owner), pod: refOf('pods', pod) })
   return yield* patchOwners(context, pod, [...(pod.metadata.ownerReferences ?? []), controllerRef(owner)])
 }
 
-function* release(context: ControllerContext, { resource, owner, view }: Claim, pod: Pod): Task<boolean> {
+function* release(context: ControllerContext, { resource, owner, view }: Claim, pod: Pod): Task<Claiming> {
   context.client.decide(view, { kind: 'ReleasePod', owner: refOf(resource, owner), pod: refOf('pods', pod) })
   const { uid } = owner.metadata
   return yield* patchOwners(
@@ -62,9 +67,10 @@ function* release(context: ControllerContext, { resource, owner, view }: Claim, 
   )
 }
 
-function* patchOwners(context: ControllerContext, pod: Pod, ownerReferences: Pod['metadata']['ownerReferences']): Task<boolean> {
+function* patchOwners(context: ControllerContext, pod: Pod, ownerReferences: Pod['metadata']['ownerReferences']): Task<Claiming> {
   const { namespace, name, uid } = pod.metadata
   const patch = { metadata: { uid, ownerReferences } }
   const reply = yield* context.client.patch<Pod>({ resource: 'pods', namespace, name }, patch, { patchType: 'merge' })
-  return reply.ok || reply.status.code === 404 || reply.status.code === 409
+  if (reply.ok) return 'done'
+  return reply.status.code === 404 || reply.status.code === 409 ? 'gone' : 'failed'
 }

@@ -33,10 +33,27 @@ export const statusOf = (
   }
   const now = rfc3339(nowMs)
   let conditions = withCondition(counts.conditions, availability(deployment, available, now))
+  if (deployment.spec.paused !== true) conditions = withFailure(conditions, sets, newSet)
   if (!hasDeadline(deployment)) return { ...counts, conditions: conditions.filter(({ type }) => type !== 'Progressing') }
   const progress = progressing(deployment, counts, newSet, nowMs)
   if (progress !== null) conditions = withCondition(conditions, progress)
   return { ...counts, conditions }
+}
+
+/** That pods cannot be made or deleted is passed on from its sets, the newest first; a paused one tells nothing new. */
+const withFailure = (
+  conditions: readonly Condition[],
+  sets: readonly ReplicaSet[],
+  newSet: ReplicaSet | undefined,
+): readonly Condition[] => {
+  const told = [...(newSet === undefined ? [] : [newSet]), ...sets]
+    .map(({ status }) => conditionOf(status.conditions, 'ReplicaFailure'))
+    .find((condition) => condition !== undefined)
+  if (told === undefined) return conditions.filter(({ type }) => type !== 'ReplicaFailure')
+  const before = conditionOf(conditions, 'ReplicaFailure')
+  if (before !== undefined && unchanged(before, told)) return conditions
+  const { lastTransitionTime: lastUpdateTime } = told
+  return withCondition(conditions, lastUpdateTime === undefined ? told : { ...told, lastUpdateTime })
 }
 
 const unchanged = (before: Condition | undefined, next: Condition): boolean =>

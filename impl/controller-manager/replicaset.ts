@@ -1,10 +1,10 @@
 /**
  * ReplicaSets, and ReplicationControllers in the same way: as many active pods as asked for, adopted where they match, no more made than the view misses.
  *
- * Source: kubernetes/kubernetes pkg/controller/replicaset/replica_set.go, controller_ref_manager.go.
+ * Source: kubernetes/kubernetes pkg/controller/replicaset/{replica_set.go,replica_set_utils.go}, controller_ref_manager.go.
  */
 import type { View } from '../../model/state/history.ts'
-import type { Pod } from '../../model/state/objects.ts'
+import type { Condition, Pod } from '../../model/state/objects.ts'
 import { selectorOf, type Replicating } from '../../model/state/replication.ts'
 import type { ResourceName } from '../../model/state/resources.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
@@ -12,7 +12,7 @@ import { nameOf } from '../client/informer.ts'
 import { same } from '../equal.ts'
 import { selects } from '../selector.ts'
 import type { Task } from '../task.ts'
-import { epochMs } from '../time.ts'
+import { epochMs, rfc3339 } from '../time.ts'
 import { claimPods } from './claim.ts'
 import { Expectations } from './expectations.ts'
 import { conditionOf, controllerOf, controllerRef, isActive, isDeleting, isReady, isTerminal, refOf } from '../objects.ts'
@@ -95,23 +95,22 @@ class ReplicaSets {
     const claimed = yield* claimPods(this.context, claim, this.pods)
     if (claimed === null) return 'retry'
     const active = claimed.filter(isActive)
-    let failed = false
-    if (waitMs === 0 && !isDeleting(set)) failed = !(yield* this.manage(key, set, active, view))
-    const written = yield* this.updateStatus(set, claimed)
-    return failed || !written ? 'retry' : 'done'
+    const refusal = waitMs === 0 && !isDeleting(set) ? yield* this.manage(key, set, active, view) : null
+    const written = yield* this.updateStatus(set, claimed, refusal)
+    return refusal !== null || !written ? 'retry' : 'done'
   }
 
-  // Creating and deleting
+  // Creating and deleting: null, or why a pod could not be made or deleted
 
-  private *manage(key: string, set: Replicating, active: readonly Pod[], view: View): Task<boolean> {
+  private *manage(key: string, set: Replicating, active: readonly Pod[], view: View): Task<string | null> {
     const missing = set.spec.replicas - active.length
     if (missing > 0) return yield* this.createPods(key, set, Math.min(missing, BURST), view)
     if (missing < 0) return yield* this.deletePods(key, set, active, Math.min(-missing, BURST), view)
-    return true
+    return null
   }
 
   /** In batches of 1, 2, 4 and so on: a set whose pods are refused does not ask for all of them. */
-  private *createPods(key: string, set: Replicating, count: number, view: View): Task<boolean> {
+  private *createPods(key: string, set: Replicating, count: number, view: View): Task<string | null> {
     this.expectations.expect(key, count, [], this.context.elapsed())
     let left = count
     for (let batch = 1; left > 0; batch *= 2) {
@@ -121,15 +120,15 @@ class ReplicaSets {
         if (!reply.ok) {
           // What was not tried, and what certainly failed, will not be seen.
           for (let skipped = left - (reply.definite ? 0 : 1); skipped > 0; skipped--) this.expectations.creationSeen(key)
-          return false
+          return reply.status.message
         }
         left--
       }
     }
-    return true
+    return null
   }
 
-  private *deletePods(key: string, set: Replicating, active: readonly Pod[], count: number, view: View): Task<boolean> {
+  private *deletePods(key: string, set: Replicating, active: readonly Pod[], count: number, view: View): Task<string | null> {
     const onNode = new Map<string, number>()
     for (const pod of active) onNode.set(pod.spec.nodeName ?? '', (onNode.get(pod.spec.nodeName ?? '') ?? 0) + 1)
     const victims = ranked(active, (node) => onNode.get(node) ?? 0, this.context.now()).slice(0, count)
@@ -139,22 +138,22 @@ class ReplicaSets {
       victims.map((pod) => pod.metadata.uid),
       this.context.elapsed(),
     )
-    let complete = true
+    let refusal: string | null = null
     for (const pod of victims) {
       this.context.client.decide(view, { kind: 'DeletePod', owner: refOf(this.resource, set), pod: refOf('pods', pod) })
       const preconditions = { uid: pod.metadata.uid }
       const reply = yield* this.context.client.delete({ resource: 'pods', ...place(pod) }, { preconditions })
       if (reply.ok) continue
       if (reply.definite) this.expectations.deletionSeen(key, pod.metadata.uid)
-      if (reply.status.code !== 404) complete = false
+      if (reply.status.code !== 404) refusal ??= reply.status.message
     }
-    return complete
+    return refusal
   }
 
   // Status
 
-  private *updateStatus(set: Replicating, claimed: readonly Pod[]): Task<boolean> {
-    const status = statusOf(set, claimed, this.context.now())
+  private *updateStatus(set: Replicating, claimed: readonly Pod[], refusal: string | null): Task<boolean> {
+    const status = statusOf(set, claimed, refusal, this.context.now())
     // Nothing is written when a pod has been ready for long enough: time alone has to bring the set back.
     const waitMs = (set.spec.minReadySeconds ?? 0) * 1000
     if (status.readyReplicas !== status.availableReplicas) this.queue.addAfter(nameOf(set), waitMs + 1000)
@@ -189,7 +188,16 @@ export const isAvailable = (pod: Pod, minReadySeconds: number, nowMs: number): b
   return since !== undefined && epochMs(since) + minReadySeconds * 1000 <= nowMs
 }
 
-const statusOf = (set: Replicating, claimed: readonly Pod[], nowMs: number): Replicating['status'] => {
+/** Whether its pods cannot be made or deleted: told when that begins, and until a round in which nothing failed. */
+const conditionsOf = ({ spec, status }: Replicating, active: number, refusal: string | null, nowMs: number): readonly Condition[] => {
+  const held = status.conditions ?? []
+  if (refusal === null) return held.filter(({ type }) => type !== 'ReplicaFailure')
+  if (conditionOf(held, 'ReplicaFailure') !== undefined) return held
+  const reason = active < spec.replicas ? 'FailedCreate' : 'FailedDelete'
+  return [...held, { type: 'ReplicaFailure', status: 'True', reason, message: refusal, lastTransitionTime: rfc3339(nowMs) }]
+}
+
+const statusOf = (set: Replicating, claimed: readonly Pod[], refusal: string | null, nowMs: number): Replicating['status'] => {
   const labels = Object.entries(set.spec.template.metadata.labels ?? {})
   const minReady = set.spec.minReadySeconds ?? 0
   let [replicas, fullyLabeledReplicas, readyReplicas, availableReplicas, terminatingReplicas] = [0, 0, 0, 0, 0]
@@ -205,5 +213,7 @@ const statusOf = (set: Replicating, claimed: readonly Pod[], nowMs: number): Rep
     if (isAvailable(pod, minReady, nowMs)) availableReplicas++
   }
   const observedGeneration = set.metadata.generation ?? 0
-  return { replicas, fullyLabeledReplicas, readyReplicas, availableReplicas, terminatingReplicas, observedGeneration }
+  const conditions = conditionsOf(set, replicas, refusal, nowMs)
+  const counts = { replicas, fullyLabeledReplicas, readyReplicas, availableReplicas, terminatingReplicas, observedGeneration }
+  return conditions.length === 0 ? counts : { ...counts, conditions }
 }

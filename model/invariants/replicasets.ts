@@ -1,13 +1,14 @@
 /** ReplicaSets and ReplicationControllers: what the controller may create and delete from what it saw. SEMANTICS 2.5. */
 import type { Invariant } from '../invariant.ts'
-import type { ObjectRef } from '../state/cluster.ts'
-import type { Seen } from '../state/history.ts'
+import type { ObjectRef, StoreHistory } from '../state/cluster.ts'
+import type { ProcessName, Seen, View } from '../state/history.ts'
 import type { Pod } from '../state/objects.ts'
 import { selectorOf, type Replicating } from '../state/replication.ts'
-import { prefixOf, resourceOfKey } from '../state/resources.ts'
+import { keyOf, prefixOf, resourceOfKey } from '../state/resources.ts'
 import { matchesLabels } from '../state/selector.ts'
 import { controllerOf, isActive, sameValue } from '../components/objects.ts'
 import { lowerRanked, tellsOf } from '../components/replicaset.ts'
+import { isLeftOver } from './replica-counts.ts'
 import { deciding, eachCommit, has, listed, objectOf, safety, settles, viewed, watching } from './define.ts'
 
 const RS = 'kubernetes pkg/controller/replicaset/replica_set.go'
@@ -20,6 +21,23 @@ const KINDS: ReadonlyMap<string, string> = new Map([
   ['ReplicaSet', 'replicasets'],
   ['ReplicationController', 'replicationcontrollers'],
 ])
+
+/** Whether it took in a pod since its view: the same round goes on with it as its own. */
+const hasAdopted =
+  (history: StoreHistory, view: View, process: ProcessName, owner: string) =>
+  (pod: Pod): boolean =>
+    controllerOf(pod) === undefined &&
+    history
+      .versions(keyOf('pods', pod.metadata.namespace, pod.metadata.name))
+      .some(
+        ({ revision, author, after }) =>
+          revision > (view['pods'] ?? 0) && author === process && after !== null && controllerOf(after.value as Pod) === owner,
+      )
+
+const activeOf = (history: StoreHistory, view: View, process: ProcessName, owner: string): readonly Pod[] => {
+  const adopted = hasAdopted(history, view, process, owner)
+  return listed<Pod>(history, view, 'pods').filter((pod) => isActive(pod) && (controllerOf(pod) === owner || adopted(pod)))
+}
 
 const ownPodsOnly = deciding(
   {
@@ -36,7 +54,7 @@ const ownPodsOnly = deciding(
       return { why: `${process} decided ${choice.kind} on ${choice.pod.name}, which was not in its view` }
     const owner = controllerOf(pod)
     if (choice.kind !== 'AdoptPod')
-      return owner === choice.owner.uid
+      return owner === choice.owner.uid || hasAdopted(history, view, process, choice.owner.uid)(pod)
         ? 'holds'
         : { why: `${process} decided ${choice.kind} on ${choice.pod.name}, which belongs to ${owner ?? 'nobody'}` }
     const set = viewed<Replicating>(history, view, choice.owner)
@@ -91,7 +109,7 @@ const noMoreThanMissing: Invariant = watching(
         const set = viewed<Replicating>(history, view, choice.owner)
         if (set === undefined || set.metadata.uid !== choice.owner.uid)
           return { why: `${process} decided ${choice.kind} for ${choice.owner.name}, which was not in its view` }
-        const active = listed<Pod>(history, view, 'pods').filter((pod) => controllerOf(pod) === choice.owner.uid && isActive(pod)).length
+        const active = activeOf(history, view, process, choice.owner.uid).length
         const unseen = (made.get(own) ?? []).filter((one) => one.revision > (view['pods'] ?? 0))
         if (unseen.some((one) => atMs - one.atMs >= EXPECTATION_MS)) return 'vacuous'
         if (choice.kind === 'DeletePod')
@@ -143,7 +161,7 @@ const leastMissedFirst = deciding(
   ({ choice, view, process }, { history }) => {
     if (!isSet(choice.owner)) return 'vacuous'
     const set = viewed<Replicating>(history, view, choice.owner)
-    const active = listed<Pod>(history, view, 'pods').filter((pod) => controllerOf(pod) === choice.owner.uid && isActive(pod))
+    const active = activeOf(history, view, process, choice.owner.uid)
     const victim = active.find((pod) => pod.metadata.uid === choice.pod.uid)
     if (set === undefined || victim === undefined) return 'vacuous'
     const excess = active.length - set.spec.replicas
@@ -227,7 +245,7 @@ export const REPLICASETS: readonly Invariant[] = [
       sometimes: 'there is one at the end',
       allows: ['ALLOW-4'],
     },
-    (object) => object.startsWith('ReplicaSet ') || object.startsWith('ReplicationController '),
+    (object, waitsFor) => /^(ReplicaSet|ReplicationController) /.test(object) && !isLeftOver(waitsFor),
     has('replicasets'),
   ),
 ]

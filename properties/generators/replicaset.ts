@@ -1,6 +1,6 @@
-/** ReplicaSets without a Deployment above them, and ReplicationControllers: scaled, and deleted with or without their pods. */
+/** ReplicaSets without a Deployment above them, and ReplicationControllers: scaled, deleted with or without their pods, and made to adopt pods. */
 import fc from 'fast-check'
-import type { UserAction } from '../../model/state/plan.ts'
+import type { Manifest, UserAction } from '../../model/state/plan.ts'
 import { template, type WorkloadGenerator } from './workload.ts'
 
 export const replicaSets: WorkloadGenerator = (name) =>
@@ -11,25 +11,32 @@ export const replicaSets: WorkloadGenerator = (name) =>
       minReadySeconds: fc.constantFrom(0, 0, 5),
       graceSeconds: fc.constantFrom(5, 1, 30),
     })
-    .map(({ old, replicas, minReadySeconds, graceSeconds }) => ({
-      manifests: [
-        {
-          apiVersion: old ? 'v1' : 'apps/v1',
-          kind: old ? 'ReplicationController' : 'ReplicaSet',
-          metadata: { name, namespace: 'default', labels: { app: name } },
-          spec: {
-            replicas,
-            minReadySeconds,
-            selector: old ? { app: name } : { matchLabels: { app: name } },
-            template: template(name, { graceSeconds }),
-          },
-        },
-      ],
-      users: users(old ? 'replicationcontrollers' : 'replicasets', `default/${name}`),
-    }))
+    .map(({ old, replicas, minReadySeconds, graceSeconds }) => {
+      const pods = template(name, { graceSeconds })
+      const set: Manifest = {
+        apiVersion: old ? 'v1' : 'apps/v1',
+        kind: old ? 'ReplicationController' : 'ReplicaSet',
+        metadata: { name, namespace: 'default', labels: { app: name } },
+        spec: { replicas, minReadySeconds, selector: old ? { app: name } : { matchLabels: { app: name } }, template: pods },
+      }
+      const stray: Manifest = {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: `${name}-stray`, namespace: 'default', ...pods.metadata },
+        spec: pods.spec,
+      }
+      const adopted = fc.constantFrom<UserAction>({ kind: 'Apply', object: set }, { kind: 'Apply', object: stray })
+      return { manifests: [set], users: users(old ? 'replicationcontrollers' : 'replicasets', `default/${name}`, adopted) }
+    })
 
-const users = (resource: 'replicasets' | 'replicationcontrollers', name: string): fc.Arbitrary<UserAction> =>
+/** adopted: makes it anew over the pods that it left behind, or makes a pod that it selects. */
+const users = (
+  resource: 'replicasets' | 'replicationcontrollers',
+  name: string,
+  adopted: fc.Arbitrary<UserAction>,
+): fc.Arbitrary<UserAction> =>
   fc.oneof(
+    { weight: 2, arbitrary: adopted },
     {
       weight: 5,
       arbitrary: fc.record({
