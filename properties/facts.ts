@@ -3,6 +3,7 @@
  *
  * A kind shows what its readers look for first; everything else is told apart by its revision alone.
  */
+import { addressesIn } from '../model/components/mirrored.ts'
 import type { HorizontalPodAutoscaler } from '../model/state/autoscaling.ts'
 import type { CronJob, Job } from '../model/state/batch.ts'
 import type { Replicating } from '../model/state/replication.ts'
@@ -130,6 +131,8 @@ const factsOf = (object: KubernetesObject): Facts => {
       return serviceFacts(object)
     case 'EndpointSlice':
       return sliceFacts(object)
+    case 'Endpoints':
+      return { addresses: addressesIn(object).join(',') || '-' }
     case 'Job':
       return jobFacts(object)
     case 'HorizontalPodAutoscaler':

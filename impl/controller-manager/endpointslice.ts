@@ -1,8 +1,8 @@
 /**
  * EndpointSlices: for each service the addresses of the pods it selects, and whether they can be used.
  *
- * Left out: topology hints, which only narrow what a proxy may choose from (and no proxy here reads them), and the mirroring
- * of Endpoints that users write by hand, since that older kind is not served.
+ * Left out: topology hints, which only narrow what a proxy may choose from (and no proxy here reads them), and the older kind
+ * Endpoints of these services, which nothing here reads.
  *
  * Source: kubernetes/kubernetes staging/src/k8s.io/endpointslice.
  */
@@ -15,6 +15,7 @@ import { same } from '../equal.ts'
 import { selectsPairs } from '../selector.ts'
 import type { Task } from '../task.ts'
 import { pack, type Group } from './endpoint-packing.ts'
+import { SliceTracker } from './slice-tracker.ts'
 import { controllerRef, isDeleting, isReady, isTerminal, refOf } from '../objects.ts'
 
 const WORKERS = 5
@@ -40,10 +41,7 @@ class EndpointSlices {
   /** Endpoints that a slice may hold. */
   private readonly most: number
   private readonly lastMs = new Map<string, number>()
-  /** Slice uid → the generation this process last wrote: an older copy in the cache is not acted on. */
-  private readonly written = new Map<string, number>()
-  /** Service key → names of slices it created that the cache may not show yet. */
-  private readonly created = new Map<string, Set<string>>()
+  private readonly tracker = new SliceTracker()
 
   constructor(context: ControllerContext, most: number) {
     this.context = context
@@ -63,8 +61,7 @@ class EndpointSlices {
       const slice = after ?? before
       if (slice === null) return
       const service = `${slice.metadata.namespace}/${slice.metadata.labels?.[SERVICE_LABEL] ?? ''}`
-      this.created.get(service)?.delete(slice.metadata.name)
-      if (after === null) this.written.delete(slice.metadata.uid)
+      this.tracker.seen(service, slice, after === null)
       this.soon(service)
     })
     this.pods.onChange((before, after) => {
@@ -100,7 +97,7 @@ class EndpointSlices {
     const named = this.slices.list().filter((slice) => names(slice, service))
     // Those of an earlier service of that name, left behind, would route twice: they go.
     const [held, foreign] = partition(named, (slice) => isOf(slice, service))
-    if (this.isStale(key, held)) return 'retry'
+    if (this.tracker.isStale(key, held)) return 'retry'
     const pods = this.pods
       .list()
       .filter((pod) => pod.metadata.namespace === service.metadata.namespace && selectsPairs(service.spec.selector, pod.metadata.labels))
@@ -112,11 +109,6 @@ class EndpointSlices {
       if (!reply.ok && reply.status.code !== 404 && reply.status.code !== 409) return 'retry'
     }
     return 'done'
-  }
-
-  private isStale(key: string, held: readonly EndpointSlice[]): boolean {
-    if ((this.created.get(key)?.size ?? 0) > 0) return true
-    return held.some((slice) => (slice.metadata.generation ?? 0) < (this.written.get(slice.metadata.uid) ?? 0))
   }
 
   private *write(
@@ -132,7 +124,7 @@ class EndpointSlices {
     client.decide(view, { kind: 'WriteEndpoints', service: refOf('services', service), slice: existing?.metadata.name ?? base })
     if (existing !== undefined) {
       const reply = yield* client.update<EndpointSlice>('endpointslices', { ...existing, endpoints })
-      if (reply.ok) this.written.set(reply.value.metadata.uid, reply.value.metadata.generation ?? 0)
+      if (reply.ok) this.tracker.updated(reply.value)
       return reply.ok
     }
     const reply = yield* client.create<EndpointSlice>('endpointslices', {
@@ -149,8 +141,7 @@ class EndpointSlices {
       ports,
     })
     if (!reply.ok) return false
-    const created = this.created.get(key) ?? new Set()
-    if (this.slices.get(nameOf(reply.value)) === undefined) this.created.set(key, created.add(reply.value.metadata.name))
+    if (this.slices.get(nameOf(reply.value)) === undefined) this.tracker.createdUnseen(key, reply.value)
     return true
   }
 }

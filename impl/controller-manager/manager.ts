@@ -10,6 +10,7 @@ import { daemonSetController } from './daemonset.ts'
 import { deploymentController } from './deployment.ts'
 import { disruptionController } from './disruption.ts'
 import { endpointSliceController } from './endpointslice.ts'
+import { endpointSliceMirroring } from './endpointslice-mirroring.ts'
 import { garbageCollector } from './garbage-collector.ts'
 import { horizontalPodAutoscaler, type PodUsage } from './hpa.ts'
 import { jobController } from './job.ts'
@@ -56,6 +57,7 @@ export const controllerManager =
         attachDetachController,
         csiAttacher(host.name, storage),
         endpointSliceController(timings),
+        endpointSliceMirroring,
         garbageCollector,
         namespaceController,
         namespaceDefaults,

@@ -2,11 +2,13 @@
 import type { Invariant, Judgement } from '../invariant.ts'
 import type { StoreHistory } from '../state/cluster.ts'
 import type { Seen, View } from '../state/history.ts'
+import type { Endpoints } from '../state/endpoints.ts'
 import type { Endpoint, EndpointSlice, Pod, Service } from '../state/objects.ts'
 import { keyOf } from '../state/resources.ts'
 import { matchesPairs } from '../state/selector.ts'
 import { isReady, isTerminal } from '../components/objects.ts'
 import { each, eachCommit, had, listed, objectOf, safety, settles, viewed, watching } from './define.ts'
+import { addressesIn, isMirror, isMirrored, MIRRORED_MOST } from '../components/mirrored.ts'
 import { backendsOf } from '../components/backends.ts'
 
 const SLICES = 'https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/'
@@ -17,7 +19,8 @@ const SERVICE_LABEL = 'kubernetes.io/service-name'
 const wellFormed = eachCommit(
   {
     id: 'EPS-S1',
-    sentence: 'a slice holds at most 100 endpoints, of one address type, and belongs to a service of its namespace',
+    sentence:
+      'a slice holds at most 100 endpoints (1000 of those mirrored), of one address type, and belongs to a service of its namespace',
     source: SLICES,
     sometimes: 'it holds an endpoint',
     ...safety,
@@ -26,7 +29,8 @@ const wellFormed = eachCommit(
   ({ key, after }) => {
     const slice = objectOf<EndpointSlice>(after)
     if (slice === undefined) return 'vacuous'
-    if (slice.endpoints.length > ENDPOINTS_MOST) return { why: `${key} holds ${slice.endpoints.length} endpoints` }
+    if (slice.endpoints.length > (isMirror(slice) ? MIRRORED_MOST : ENDPOINTS_MOST))
+      return { why: `${key} holds ${slice.endpoints.length} endpoints` }
     if (slice.metadata.labels?.[SERVICE_LABEL] === undefined) return { why: `${key} names no service` }
     const odd = slice.endpoints.flatMap((endpoint) => endpoint.addresses).find((address) => address.includes(':'))
     if (odd !== undefined) return { why: `${key} of type ${slice.addressType} holds ${odd}` }
@@ -47,10 +51,31 @@ const wrongEndpoint = (endpoint: Endpoint, service: Service, history: StoreHisto
   return ready === conditions.ready ? null : `says of ${name} that it is ${conditions.ready ? '' : 'not '}ready`
 }
 
+const wrongSlice = ({ endpoints }: EndpointSlice, service: Service, history: StoreHistory, view: View): string | null =>
+  endpoints.map((endpoint) => wrongEndpoint(endpoint, service, history, view)).find((one) => one !== null) ?? null
+
+/** What a mirrored slice holds stands in the Endpoints of its service, and is as ready there. */
+const wrongMirror = (slice: EndpointSlice, service: Service, history: StoreHistory, view: View): string | null => {
+  const { namespace, name } = service.metadata
+  const endpoints = viewed<Endpoints>(history, view, { resource: 'endpoints', namespace: namespace ?? '', name })
+  if (endpoints === undefined || !isMirrored(endpoints, service)) return `mirrors ${name}, which is not to be mirrored`
+  const written = addressesIn(endpoints)
+  const held = slice.endpoints.map(({ addresses, conditions }) => `${addresses[0]}${conditions.ready ? '' : ' (not ready)'}`)
+  const odd = held.find((address) => !written.includes(address))
+  return odd === undefined ? null : `holds ${odd}, where ${name} has ${written.join(', ') || 'nothing'}`
+}
+
+/** 'namespace/name' of the service whose slice is about to be written; null: none is. */
+const writtenFor = ({ choice }: Seen<'Decision'>): string | null => {
+  if (choice.kind === 'MirrorEndpoints') return `mirror/${choice.endpoints.namespace}/${choice.endpoints.name}`
+  return choice.kind === 'WriteEndpoints' ? `${choice.service.namespace}/${choice.service.name}` : null
+}
+
 const asSeen: Invariant = watching(
   {
     id: 'EPS-S2',
-    sentence: 'a slice holds the pods its service selects, with their addresses and readiness, as its controller saw them',
+    sentence:
+      'a slice holds the pods its service selects, with their addresses and readiness, or what a user wrote for one that selects none, as its controller saw it',
     source: 'kubernetes staging/src/k8s.io/endpointslice/utils.go',
     kind: 'history',
     strength: 'safety',
@@ -63,8 +88,9 @@ const asSeen: Invariant = watching(
     return {
       observe(next, { history }) {
         if (next.kind === 'Decision') {
-          if (next.choice.kind !== 'WriteEndpoints') return 'vacuous'
-          const key = `${next.process}/${next.choice.service.namespace}/${next.choice.service.name}`
+          const of = writtenFor(next)
+          if (of === null) return 'vacuous'
+          const key = `${next.process}/${of}`
           views.set(key, [...(views.get(key) ?? []), next.view])
           return 'vacuous'
         }
@@ -78,13 +104,13 @@ const asSeen: Invariant = watching(
         if (slice === undefined || slice.metadata.deletionTimestamp !== undefined) return 'vacuous'
         const { namespace = '' } = slice.metadata
         const name = slice.metadata.labels?.[SERVICE_LABEL] ?? ''
-        const held = views.get(`${next.author}/${namespace}/${name}`) ?? []
+        const held = views.get(`${next.author}/${isMirror(slice) ? 'mirror/' : ''}${namespace}/${name}`) ?? []
         let why: Judgement = { why: `${next.author} wrote ${next.key} without having decided to` }
         for (const view of held.toReversed()) {
           const service = viewed<Service>(history, view, { resource: 'services', namespace, name })
           if (service === undefined) continue
-          const wrong = slice.endpoints.map((endpoint) => wrongEndpoint(endpoint, service, history, view)).find((one) => one !== null)
-          if (wrong === undefined) return slice.endpoints.length > 0 ? 'notable' : 'holds'
+          const wrong = isMirror(slice) ? wrongMirror(slice, service, history, view) : wrongSlice(slice, service, history, view)
+          if (wrong === null) return slice.endpoints.length > 0 ? 'notable' : 'holds'
           if (held.at(-1) === view) why = { why: `${next.author} wrote ${next.key}, which ${wrong}` }
         }
         // Written by garbage collection or for its owner alone: the endpoints are as they were.

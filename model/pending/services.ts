@@ -1,21 +1,36 @@
 /** Services: their endpoints, and the rules on every node. */
 import { backendsOf } from '../components/backends.ts'
+import { addressesIn, isMirror, isMirrored } from '../components/mirrored.ts'
+import type { Endpoints } from '../state/endpoints.ts'
 import type { EndpointSlice, Service } from '../state/objects.ts'
+import { keyOf } from '../state/resources.ts'
 import { matchesPairs } from '../state/selector.ts'
 import { all, isEnding, isLost, isReady, isTerminal, label, type Picture, type Waiting } from './picture.ts'
 
 export const slicesPending: Waiting = (picture) => {
   const slices = all<EndpointSlice>(picture.cluster, 'endpointslices')
-  return all<Service>(picture.cluster, 'services').flatMap((service) => {
+  const services = all<Service>(picture.cluster, 'services')
+  const rows = services.flatMap((service) => {
     const { spec } = service
     if (isEnding(service)) return [{ object: label(service), waitsFor: 'its end: it is being deleted', blocked: false }]
-    if (spec.selector === undefined || spec.type === 'ExternalName') return []
-    const wanted = desiredEndpoints(picture, service)
-    const held = endpointsOf(service, slices)
-    return held === wanted
+    if (spec.type === 'ExternalName') return []
+    const mirrors = spec.selector === undefined
+    const wanted = mirrors ? writtenEndpoints(picture, service) : desiredEndpoints(picture, service)
+    // Who writes slices of a service without a selector himself keeps them himself.
+    const held = mirrors ? [...new Set(endpointsOf(service, slices.filter(isMirror)))] : endpointsOf(service, slices)
+    const is = held.join(', ')
+    return is === wanted
       ? []
-      : [{ object: label(service), waitsFor: `its endpoints to be ${wanted || 'none'}: they are ${held || 'none'}`, blocked: false }]
+      : [{ object: label(service), waitsFor: `its endpoints to be ${wanted || 'none'}: they are ${is || 'none'}`, blocked: false }]
   })
+  const mirrored = slices.filter((slice) => isMirror(slice) && !services.some((service) => isSliceOf(slice, service)))
+  return [...rows, ...mirrored.map((slice) => ({ object: label(slice), waitsFor: 'its end: its service is gone', blocked: false }))]
+}
+
+const writtenEndpoints = ({ cluster }: Picture, service: Service): string => {
+  const { namespace, name } = service.metadata
+  const endpoints = cluster.store.get(keyOf('endpoints', namespace, name))?.value as Endpoints | undefined
+  return endpoints !== undefined && isMirrored(endpoints, service) ? addressesIn(endpoints).join(', ') : ''
 }
 
 const desiredEndpoints = ({ pods }: Picture, service: Service): string =>
@@ -31,17 +46,15 @@ const desiredEndpoints = ({ pods }: Picture, service: Service): string =>
     .toSorted()
     .join(', ')
 
-const endpointsOf = (service: Service, slices: readonly EndpointSlice[]): string =>
+const isSliceOf = ({ metadata }: EndpointSlice, service: Service): boolean =>
+  metadata.namespace === service.metadata.namespace && metadata.labels?.['kubernetes.io/service-name'] === service.metadata.name
+
+const endpointsOf = (service: Service, slices: readonly EndpointSlice[]): readonly string[] =>
   slices
-    .filter(
-      (slice) =>
-        slice.metadata.namespace === service.metadata.namespace &&
-        slice.metadata.labels?.['kubernetes.io/service-name'] === service.metadata.name,
-    )
+    .filter((slice) => isSliceOf(slice, service))
     .flatMap((slice) => slice.endpoints)
     .flatMap((endpoint) => endpoint.addresses.map((address) => `${address}${endpoint.conditions.ready ? '' : ' (not ready)'}`))
     .toSorted()
-    .join(', ')
 
 /** Every node that is up routes to what the slices say is ready. */
 export const rulesPending: Waiting = (picture) => {

@@ -164,6 +164,7 @@ export type Choice =
       readonly waitedMs: number
     }
   | { readonly kind: 'WriteEndpoints'; readonly service: ObjectRef; readonly slice: string }
+  | { readonly kind: 'MirrorEndpoints'; readonly endpoints: ObjectRef; readonly slice: string }
   /** What of a quota is used, as far as its controller sees. */
   | { readonly kind: 'CountQuota'; readonly quota: ObjectRef }
   /** What a budget allows, from the pods that the disruption controller sees. disrupted: evicted ones that it counts as gone. */

@@ -20,6 +20,7 @@ import type {
 import type { ReplicationController } from './replication.ts'
 import type { ControllerRevision, DaemonSet, StatefulSet } from './stateful.ts'
 import type { CustomResourceDefinition } from './custom.ts'
+import type { Endpoints } from './endpoints.ts'
 import type { VolumeAttachment } from './storage.ts'
 import type { LimitRange, PodDisruptionBudget, ResourceQuota } from './policy.ts'
 
@@ -38,6 +39,7 @@ export type KubernetesObject =
   | ControllerRevision
   | Service
   | EndpointSlice
+  | Endpoints
   | Namespace
   | PersistentVolume
   | PersistentVolumeClaim

@@ -67,6 +67,7 @@ export const RESOURCES: readonly Resource[] = [
   row('v1', 'ResourceQuota', 'resourcequotas', { status: true }),
   row('v1', 'LimitRange', 'limitranges'),
   row('policy/v1', 'PodDisruptionBudget', 'poddisruptionbudgets', { status: true, generation: true }),
+  row('v1', 'Endpoints', 'endpoints'),
   row('discovery.k8s.io/v1', 'EndpointSlice', 'endpointslices', { generation: true }),
   row('coordination.k8s.io/v1', 'Lease', 'leases'),
   row('apiextensions.k8s.io/v1', 'CustomResourceDefinition', 'customresourcedefinitions', {

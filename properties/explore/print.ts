@@ -56,6 +56,8 @@ const choiceText = (choice: Choice): string => {
       return `CountBudget ${choice.budget.name} allows ${choice.disruptionsAllowed}`
     case 'WriteEndpoints':
       return `WriteEndpoints ${choice.service.name}`
+    case 'MirrorEndpoints':
+      return `MirrorEndpoints ${choice.endpoints.name}`
   }
 }
 

@@ -43,6 +43,7 @@ const KINDS_IN_ORDER = [
   'PersistentVolume',
   'PersistentVolumeClaim',
   'Service',
+  'Endpoints',
   'PodDisruptionBudget',
   'Pod',
   'ReplicaSet',

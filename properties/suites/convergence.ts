@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { applied, deployment, deploymentKnobs, service, workloadAction } from '../generators/manifests.ts'
 import { disruptionBudget, drain, tenant, tenantAction } from '../generators/policy.ts'
 import { deletedAndMadeAgain, ownership, possessions } from '../generators/owners.ts'
+import { external, externalAction } from '../generators/external.ts'
 import { planOf } from '../generators/plan.ts'
 import { clusterTargets, nodes, standardShapes } from '../generators/shapes.ts'
 import type { FaultKind } from '../generators/weather.ts'
@@ -55,6 +56,7 @@ export const convergence: Suite = {
           ...(budget === null ? [] : [budget]),
           deployment('db', db),
           service('db'),
+          ...external,
           ...possessions,
           ...shop,
         ]),
@@ -63,6 +65,7 @@ export const convergence: Suite = {
           { weight: 2, arbitrary: deletedAndMadeAgain([deployment('db', db), service('db'), ...possessions]) },
           { weight: 2, arbitrary: ownership(OWNERS) },
           { weight: 1, arbitrary: drain(NODE_NAMES) },
+          { weight: 1, arbitrary: externalAction },
           ...(shop.length === 0 ? [] : [{ weight: 3, arbitrary: tenantAction(shop) }]),
           { weight: 1, arbitrary: fc.record({ kind: fc.constant('DeleteNode'), node: fc.constantFrom(...NODE_NAMES.slice(1)) }) },
         ),

@@ -12,7 +12,7 @@ import { namespace } from './namespace.ts'
 import { node } from './node.ts'
 import { pod } from './pod.ts'
 import { priorityClass } from './priority-class.ts'
-import { service } from './service.ts'
+import { endpoints, service } from './service.ts'
 import { statefulSet } from './statefulset.ts'
 import { persistentVolume, persistentVolumeClaim, storageClass, volumeAttachment } from './volumes.ts'
 import { deployment, replicaSet, replicationController } from './workloads.ts'
@@ -24,6 +24,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   CronJob: cronJob,
   DaemonSet: daemonSet,
   Deployment: deployment,
+  Endpoints: endpoints,
   HorizontalPodAutoscaler: horizontalPodAutoscaler,
   Job: job,
   Lease: asItIs,
