@@ -380,7 +380,7 @@ export class Node {
 
   private takeSnapshot(): void {
     const snapshot = this.snapshot()
-    this.wal.saveSnapshot(snapshot)
+    this.wal.saveSnapshot(snapshot, false)
     this.snapshotIndex = snapshot.index
     this.raft.compactTo(snapshot.index - this.catchUpEntries)
     this.host.observe({ kind: 'SnapshotTaken', member: this.id, index: snapshot.index, firstIndex: this.raft.log.firstIndex })
@@ -388,7 +388,7 @@ export class Node {
 
   /** The leader sent one: it is on the disk before the leader is told so. */
   private installed(snapshot: Snapshot): void {
-    this.wal.saveSnapshot(snapshot)
+    this.wal.saveSnapshot(snapshot, true)
     this.dirty = true
     this.unsyncedFrom = Math.min(this.unsyncedFrom, snapshot.index + 1)
     this.restoreState(snapshot)

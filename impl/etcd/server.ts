@@ -93,7 +93,7 @@ class Server implements ClusterProcess {
     const snapshot = firstSnapshot(this.options.members)
     const state: HardState = { term: FIRST_TERM, vote: null, commit: snapshot.index }
     if (!this.created) wal.create(host.name)
-    wal.saveSnapshot(snapshot)
+    wal.saveSnapshot(snapshot, true)
     wal.save(state, [])
     host.disk.sync(() => this.begin(host.name, { state, snapshot, entries: [] }))
   }

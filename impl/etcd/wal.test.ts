@@ -30,6 +30,9 @@ const step: fc.Arbitrary<Step> = fc.record({
   count: fc.integer({ min: 1, max: 3 }),
 })
 
+/** A member takes a snapshot of what it has applied: its log may be ahead of that by more than a segment. */
+const behind = (count: number): number => (count - 1) * 3
+
 // Goal: what was synced comes back, in one piece. Method: any writes, snapshots, syncs and crashes, a torn tail included.
 test.prop([fc.array(step, { maxLength: 60, size: 'max' }), fc.string()])('a log that was synced is found again', (steps, seed) => {
   const random = new Streams(seed).stream('crash')
@@ -48,9 +51,9 @@ test.prop([fc.array(step, { maxLength: 60, size: 'max' }), fc.string()])('a log 
         Array.from({ length: count }, (_, place) => entry(last + 1 + place, 1)),
       )
       last += count
-    } else if (kind === 'snapshot' && last > snapshotIndex) {
-      snapshotIndex = last
-      wal.saveSnapshot(snapshotAt(last, 1))
+    } else if (kind === 'snapshot' && last - behind(count) > snapshotIndex) {
+      snapshotIndex = last - behind(count)
+      wal.saveSnapshot(snapshotAt(snapshotIndex, 1), false)
     } else if (kind === 'sync') {
       disk.syncedUpTo(disk.position)
       durable = last
@@ -85,9 +88,23 @@ test('after a snapshot of the leader nothing is left of what the log held before
   const wal = new Wal(portOf(disk))
   wal.create(ID)
   wal.save({ term: 1, vote: null, commit: 0 }, [entry(1, 1), entry(2, 1), entry(3, 1)])
-  wal.saveSnapshot(snapshotAt(2, 2))
+  wal.saveSnapshot(snapshotAt(2, 2), true)
   const held = new Wal(portOf(disk)).recover()
   expect([held?.snapshot?.index, held?.entries]).toEqual([2, []])
+})
+
+// Method: snapshots lag behind the log by so much that, when the oldest segment goes, the next one holds entries and an older
+// snapshot, and nothing of what stood between them.
+test('entries that follow a snapshot stay, though those right after it have gone with their segment', () => {
+  const disk = new DiskState()
+  const wal = new Wal(portOf(disk))
+  wal.create(ID)
+  wal.save({ term: 1, vote: null, commit: 0 }, [entry(1, 1), entry(2, 1), entry(3, 1), entry(4, 1)])
+  wal.saveSnapshot(snapshotAt(1, 1), false)
+  wal.save({ term: 1, vote: null, commit: 1 }, [entry(5, 1), entry(6, 1)])
+  wal.saveSnapshot(snapshotAt(2, 1), false)
+  wal.saveSnapshot(snapshotAt(4, 1), false)
+  expect(new Wal(portOf(disk)).recover()?.entries).toEqual([entry(5, 1), entry(6, 1)])
 })
 
 // Method: the crash came while a snapshot's new segment was being begun; much later that segment is the oldest.
@@ -96,7 +113,7 @@ test('a segment that was cut short as it began is begun anew', () => {
   const first = new Wal(portOf(disk))
   first.create(ID)
   first.save({ term: 1, vote: null, commit: 0 }, [entry(1, 1), entry(2, 1)])
-  first.saveSnapshot(snapshotAt(1, 1))
+  first.saveSnapshot(snapshotAt(1, 1), false)
   disk.truncate('wal-1', 1)
   const torn: Disk = {
     ...portOf(disk),
@@ -105,7 +122,7 @@ test('a segment that was cut short as it began is begun anew', () => {
   const wal = new Wal(torn)
   wal.recover()
   wal.save({ term: 1, vote: null, commit: 3 }, [entry(3, 1), entry(4, 1)])
-  wal.saveSnapshot(snapshotAt(3, 1))
+  wal.saveSnapshot(snapshotAt(3, 1), false)
   expect(new Wal(portOf(disk)).recover()?.entries).toEqual([entry(4, 1)])
 })
 

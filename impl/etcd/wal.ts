@@ -18,8 +18,11 @@ type WalRecord = { readonly checksum: number } & (
   | { readonly kind: 'metadata'; readonly id: string }
   | { readonly kind: 'state'; readonly state: HardState }
   | { readonly kind: 'entry'; readonly entry: Entry }
-  /** A snapshot was stored beside the log; what it stands for is not needed any more. */
-  | { readonly kind: 'snapshot'; readonly index: number; readonly term: number }
+  /**
+   * A snapshot was stored beside the log; what it stands for is not needed any more. replaces: it came from the leader, and
+   * nothing that the log held before is worth anything.
+   */
+  | { readonly kind: 'snapshot'; readonly index: number; readonly term: number; readonly replaces: boolean }
 )
 
 interface Segment {
@@ -73,7 +76,7 @@ const chainedRecord = (before: number, record: WalRecord): number => {
     case 'entry':
       return chained(before, record.kind, sumOf(record.entry))
     case 'snapshot':
-      return chained(before, record.kind, record.index, record.term)
+      return chained(before, record.kind, record.index, record.term, Number(record.replaces))
   }
 }
 
@@ -125,10 +128,8 @@ export class Wal {
             break
           case 'snapshot':
             marker = content
-            // What followed it stays if the log held its last entry; otherwise it came from the leader, and nothing of it does.
-            entries = entries.some((entry) => entry.index === content.index && entry.term === content.term)
-              ? entries.filter((entry) => entry.index > content.index)
-              : entries.filter((entry) => entry.index > content.index && entries[0]?.index === content.index + 1)
+            // Of its own log all that follows stays, though what comes before may have gone with older segments.
+            entries = content.replaces ? [] : entries.filter((entry) => entry.index > content.index)
         }
       }
     }
@@ -196,7 +197,7 @@ export class Wal {
     this.checksum = chained(this.checksum, 'metadata', id)
     this.append({ checksum: this.checksum, kind: 'metadata', id })
     this.saveState(state)
-    if (snapshot !== null) this.markSnapshot(snapshot)
+    if (snapshot !== null) this.markSnapshot(snapshot, false)
   }
 
   private append(record: WalRecord): void {
@@ -216,9 +217,9 @@ export class Wal {
     segment.lastIndex = Math.max(segment.lastIndex, entry.index)
   }
 
-  private markSnapshot({ index, term }: Snapshot): void {
-    this.checksum = chained(this.checksum, 'snapshot', index, term)
-    this.append({ checksum: this.checksum, kind: 'snapshot', index, term })
+  private markSnapshot({ index, term }: Snapshot, replaces: boolean): void {
+    this.checksum = chained(this.checksum, 'snapshot', index, term, Number(replaces))
+    this.append({ checksum: this.checksum, kind: 'snapshot', index, term, replaces })
   }
 
   /** Entries replace what the log held from the first of them on. True: what depends on them has to wait for a sync. */
@@ -233,11 +234,11 @@ export class Wal {
     return entries.length > 0 || term !== before.term || vote !== before.vote
   }
 
-  /** First the snapshot, then the word that there is one, then what it makes needless goes. */
-  saveSnapshot(snapshot: Snapshot): void {
+  /** First the snapshot, then the word that there is one, then what it makes needless goes. replaces: it stands for the whole log. */
+  saveSnapshot(snapshot: Snapshot, replaces: boolean): void {
     const before = this.snapshot
     this.disk.append(snapshotFile(snapshot.index), { checksum: checksumOf(snapshot), snapshot })
-    this.markSnapshot(snapshot)
+    this.markSnapshot(snapshot, replaces)
     this.snapshot = snapshot
     this.cut()
     if (before !== null) this.disk.truncate(snapshotFile(before.index), 0)
