@@ -46,6 +46,30 @@ test('the specification tells a changed answer apart by itself, and a plugin tha
   expect(() => specified(own, 'NodeNames')).toThrow('expected a plugin that is specified')
 })
 
+// Method: a pod on one of two nodes has the claim; a second pod that wants it is refused on both; without the first it is not.
+test('a claim for one pod is for one pod wherever that is', () => {
+  const pod = (name: string, nodeName?: string) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: 'default', uid: name },
+    spec: { nodeName, containers: [], volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }] },
+  })
+  const node = (name: string) => ({ apiVersion: 'v1', kind: 'Node', metadata: { name }, status: { allocatable: {} } })
+  const claim = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'data', namespace: 'default', uid: 'claim' },
+    spec: { accessModes: ['ReadWriteOncePod'], volumeName: 'disk' },
+  }
+  const reasons = ['node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode']
+  const refused = { feasible: false, reasons, resolvable: true }
+  const parts = { kind: 'filter', runsAs: 'VolumeRestrictions', pluginConfig: {}, nodes: [node('a'), node('b')], otherObjects: [claim] }
+  const held = { ...parts, id: 'held', existingPods: [pod('first', 'a')], pod: pod('second'), expect: { a: refused, b: refused } }
+  const free = { feasible: true, reasons: [] }
+  const open = { ...parts, id: 'open', existingPods: [], pod: pod('second'), expect: { a: free, b: free } }
+  expect(schedulerCases(folderWith([held, open])).map((one) => one.run())).toEqual([null, null])
+})
+
 test('what is no folder of cases is one line that names file and field', () => {
   expect(() => schedulerCases(join(tmpdir(), 'no-such-folder'))).toThrow('expected a folder of scheduler cases')
   expect(() => schedulerCases(folderWith('{'))).toThrow('NodeName.json: expected JSON')

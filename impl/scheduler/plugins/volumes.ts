@@ -73,21 +73,44 @@ export const volumeRestrictions: Plugin = {
     if ('status' in found) return found.status
     const once = found.claims.filter(({ spec }) => spec.accessModes?.includes(ONCE_A_POD) === true).map(({ metadata }) => metadata.name)
     if (disks.length + once.length === 0) return SKIP
-    state.write('VolumeRestrictions', { disks, once })
+    const pods = once.length === 0 ? [] : snapshot.nodes.flatMap((node) => [...node.pods.values()])
+    state.write('VolumeRestrictions', new Restrictions(disks, once, pods.filter(({ pod: other }) => uses(other, pod, once)).length))
     return null
   },
-  filter: ({ state }, { pod }, node) => {
-    const { disks, once } = state.read<{ disks: readonly Volume[]; once: readonly string[] }>('VolumeRestrictions')
+  addPod: ({ state }, { pod }, { pod: other }) => state.read<Restrictions>('VolumeRestrictions').count(pod, other, 1),
+  removePod: ({ state }, { pod }, { pod: other }) => state.read<Restrictions>('VolumeRestrictions').count(pod, other, -1),
+  filter: ({ state }, _pod, node) => {
+    const { disks, users } = state.read<Restrictions>('VolumeRestrictions')
     for (const { pod: other } of node.pods.values()) {
       for (const held of other.spec.volumes ?? []) {
         if (disks.some((disk) => sameDisk(disk, held))) return unschedulable('node(s) had no available disk')
       }
     }
-    return once.length > 0 && [...node.pods.values()].some(({ pod: other }) => uses(other, pod, once))
-      ? unschedulable('node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode')
-      : null
+    return users > 0 ? unschedulable('node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode') : null
   },
   mayHelp: aboutVolumes,
+}
+
+/** What a pod must not share: disks on a node, and claims that are for one pod wherever it is. */
+class Restrictions {
+  readonly disks: readonly Volume[]
+  private readonly once: readonly string[]
+  /** Pods with a node that use one of those claims. */
+  users: number
+
+  constructor(disks: readonly Volume[], once: readonly string[], users: number) {
+    this.disks = disks
+    this.once = once
+    this.users = users
+  }
+
+  count(pod: Pod, other: Pod, by: 1 | -1): void {
+    if (uses(other, pod, this.once)) this.users += by
+  }
+
+  copy(): Restrictions {
+    return new Restrictions(this.disks, this.once, this.users)
+  }
 }
 
 const uses = (other: Pod, pod: Pod, names: readonly string[]): boolean =>

@@ -45,10 +45,14 @@ export const volumesAllowed: Constraint = (scene, pod, node) => {
   const claims = claimsOf(scene, pod)
   if (!claims.every(isHere)) return 'never'
   const alone = claims.filter(({ spec }) => spec.accessModes?.includes('ReadWriteOncePod') === true).map(({ metadata }) => metadata.name)
-  const inTheWay = (other: Pod): boolean =>
-    (other.spec.volumes ?? []).some((held) => (pod.spec.volumes ?? []).some((one) => sameDisk(one, held))) ||
-    (other.metadata.namespace === pod.metadata.namespace && claimNames(other).some((name) => alone.includes(name)))
-  return notNow(!podsOn(scene, node).some(inTheWay))
+  const sharesDisk = (other: Pod): boolean =>
+    (other.spec.volumes ?? []).some((held) => (pod.spec.volumes ?? []).some((one) => sameDisk(one, held)))
+  // For one pod wherever that is, not only on this node.
+  const sharesClaim = (other: Pod): boolean =>
+    (other.spec.nodeName ?? '') !== '' &&
+    other.metadata.namespace === pod.metadata.namespace &&
+    claimNames(other).some((name) => alone.includes(name))
+  return notNow(!podsOn(scene, node).some(sharesDisk) && !scene.pods.some(sharesClaim))
 }
 
 const ZONE = /^(failure-domain\.beta|topology)\.kubernetes\.io\/(zone|region)$/
