@@ -14,6 +14,7 @@ import { ETCD } from './invariants/etcd/register.ts'
 import { GANGS } from './invariants/gangs.ts'
 import { GARBAGE } from './invariants/garbage.ts'
 import { AUTOSCALERS } from './invariants/hpa.ts'
+import { JOB_SUCCESS } from './invariants/job-success.ts'
 import { JOBS } from './invariants/jobs.ts'
 import { KUBELET } from './invariants/kubelet.ts'
 import { LEADER_ELECTION } from './invariants/leader-election.ts'
@@ -43,6 +44,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...REPLICA_COUNTS,
   ...DEPLOYMENTS,
   ...JOBS,
+  ...JOB_SUCCESS,
   ...STATEFULSETS,
   ...DAEMONSETS,
   ...CRONJOBS,

@@ -1,12 +1,12 @@
 /**
  * What a Job says of itself: ends noted before pods are let go, counted after it; how it will end, and that it has.
  *
- * Source: kubernetes/kubernetes pkg/controller/job/job_controller.go (trackJobStatusAndRemoveFinalizers).
+ * Source: kubernetes/kubernetes pkg/controller/job/job_controller.go, success_policy.go.
  */
 import type { Job, JobStatus } from '../../model/state/batch.ts'
 import type { Condition, Pod } from '../../model/state/objects.ts'
 import { conditionOf, isDeleting, withCondition } from '../objects.ts'
-import { completedIndexes, formatIndexes, hasFailed, indexOf, isCounted, isIndexed, isSuspended } from './job-pods.ts'
+import { completedIndexes, formatIndexes, hasFailed, indexOf, isCounted, isIndexed, isSuspended, parseIndexes } from './job-pods.ts'
 
 const UNCOUNTED_MOST = 500
 
@@ -18,6 +18,20 @@ export interface Finish {
 }
 
 export const SUCCESS: Finish = { outcome: 'Complete', reason: 'CompletionsReached', message: 'Reached expected number of succeeded pods' }
+
+/** By the first rule of its success policy that these indexes meet. */
+export const successOf = ({ spec }: Job, succeeded: ReadonlySet<number>): Finish | null => {
+  const { successPolicy } = spec
+  if (successPolicy === undefined || succeeded.size === 0) return null
+  const met = successPolicy.rules.findIndex(({ succeededIndexes, succeededCount }) => {
+    if (succeededIndexes === undefined) return succeeded.size >= (succeededCount ?? Infinity)
+    const named = parseIndexes(succeededIndexes)
+    let matched = 0
+    for (const index of named) if (succeeded.has(index)) matched++
+    return matched >= (succeededCount ?? named.length)
+  })
+  return met === -1 ? null : { outcome: 'Complete', reason: 'SuccessPolicy', message: `Matched rules at index ${met}` }
+}
 
 /** Ends whose finalizers are gone are numbers now. */
 export const counted = (status: JobStatus, held: ReadonlySet<string>): JobStatus => {

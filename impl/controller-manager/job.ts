@@ -2,8 +2,8 @@
  * Jobs: as many pods at a time as asked for, until enough have succeeded or too many failed, each end counted once.
  *
  * Which end was counted stands in the store alone: a pod's uid is noted in the Job's status, then its finalizer goes, then
- * the number grows. Left out: adoption and release (selectors name the Job's own uid), success policies, limits per index.
- * Source: kubernetes/kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214, KEP-3329, KEP-3939.
+ * the number grows. Left out: adoption and release (selectors name the Job's own uid), limits per index.
+ * Source: kubernetes/kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214, KEP-3329, KEP-3939, KEP-3998.
  */
 import { TRACKING_FINALIZER, type Job, type JobStatus } from '../../model/state/batch.ts'
 import type { Choice, View } from '../../model/state/history.ts'
@@ -20,7 +20,6 @@ import {
   backOffLeftMs,
   completedIndexes,
   hasFailed,
-  holds,
   indexOf,
   isCounted,
   isFinished,
@@ -34,7 +33,7 @@ import {
   type BackOff,
 } from './job-pods.ts'
 import { deadlineLeftMs, excessOf, isDone, pendingIndexes, podOf, wantedActive, type Round } from './job-round.ts'
-import { announced, counted, finished, notedEnds, SUCCESS, suspension, type Finish } from './job-status.ts'
+import { announced, counted, finished, notedEnds, SUCCESS, successOf, suspension, type Finish } from './job-status.ts'
 
 const WORKERS = 5
 const BURST = 500
@@ -238,8 +237,10 @@ class Jobs {
   // How it ends
 
   /** Null: it goes on. Brings it back when a deadline is over. */
-  private finishOf({ key, job, pods, failed }: Round, { startTime }: JobStatus): Finish | null {
-    if (holds(job, 'SuccessCriteriaMet')) return SUCCESS
+  private finishOf(round: Round, { startTime }: JobStatus): Finish | null {
+    const { key, job, pods, failed } = round
+    const success = conditionOf(job.status.conditions, 'SuccessCriteriaMet')
+    if (success?.status === 'True') return { outcome: 'Complete', reason: success.reason ?? '', message: success.message ?? '' }
     const target = conditionOf(job.status.conditions, 'FailureTarget')
     if (target?.status === 'True') return { outcome: 'Failed', reason: target.reason ?? '', message: target.message ?? '' }
     const fatal = pods.find((pod) => hasFailed(job, pod) && ruleFor(job, pod)?.action === 'FailJob')
@@ -253,10 +254,9 @@ class Jobs {
       return { outcome: 'Failed', reason: 'BackoffLimitExceeded', message: 'Job has reached the specified backoff limit' }
     }
     const leftMs = deadlineLeftMs(job, startTime, this.context.now())
-    if (leftMs === Infinity) return null
     if (leftMs <= 0) return { outcome: 'Failed', reason: 'DeadlineExceeded', message: 'Job was active longer than specified deadline' }
-    this.queue.addAfter(key, leftMs)
-    return null
+    if (leftMs !== Infinity) this.queue.addAfter(key, leftMs)
+    return successOf(job, completedIndexes(job, round.tracked))
   }
 
   // Creating and deleting

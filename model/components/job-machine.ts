@@ -4,7 +4,7 @@
  * It may see its pods later than its own status, or the other way round: whether an end is still to be counted it asks the
  * store. One pod is made, let go or deleted at a time. Left out: time, and with it the back-off and deadlines; pod failure
  * policies, restarts under OnFailure, and the numbers of active, ready and ending pods that it only tells.
- * Source: kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214
+ * Source: kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214, KEP-3998
  */
 import { COMPLETION_INDEX, TRACKING_FINALIZER, type Job, type JobStatus } from '../state/batch.ts'
 import type { Pod } from '../state/objects.ts'
@@ -19,6 +19,7 @@ import {
   isFinished,
   isIndexed,
   isTracked,
+  meetsPolicy,
   succeededOf,
   unnoted,
   wanted,
@@ -116,6 +117,7 @@ const concluded = (scene: Scene, status: JobStatus): JobStatus => {
   if (holds(status, 'FailureTarget')) return over ? saying(status, 'Failed') : status
   if (holds(status, 'SuccessCriteriaMet')) return over ? saying(status, 'Complete') : status
   if (failedOf(job, ends) > job.spec.backoffLimit) return saying(status, 'FailureTarget')
+  if (meetsPolicy(job, ends)) return saying(status, 'SuccessCriteriaMet')
   const enough = active === 0 && succeededOf(job, ends) >= (job.spec.completions ?? 1)
   return enough ? saying(status, 'SuccessCriteriaMet') : status
 }

@@ -1,7 +1,7 @@
 /**
  * What is said of Jobs and their pods: whose end is still to be counted, how many have succeeded, how many are wanted.
  *
- * Source: kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214, KEP-3329
+ * Source: kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214, KEP-3329, KEP-3998
  */
 import { COMPLETION_INDEX, TRACKING_FINALIZER, type Job, type PodFailureRule } from '../state/batch.ts'
 import type { Pod } from '../state/objects.ts'
@@ -61,10 +61,24 @@ export const unnoted = (job: Job, pods: readonly Pod[], counted: ReadonlySet<str
 
 export const succeededOf = (job: Job, ends: readonly Pod[]): number => {
   const successes = ends.filter((pod) => pod.status.phase === 'Succeeded')
-  const { succeeded = 0, completedIndexes, uncountedTerminatedPods } = job.status
+  const { succeeded = 0, uncountedTerminatedPods } = job.status
   if (!isIndexed(job)) return succeeded + (uncountedTerminatedPods?.succeeded ?? []).length + successes.length
-  const before = [...indexesIn(completedIndexes)].filter((index) => index < (job.spec.completions ?? 0))
-  return new Set([...before, ...successes.flatMap((pod) => indexOf(job, pod) ?? [])]).size
+  return succeededIndexes(job, ends).size
+}
+const succeededIndexes = (job: Job, ends: readonly Pod[]): ReadonlySet<number> => {
+  const before = [...indexesIn(job.status.completedIndexes)].filter((index) => index < (job.spec.completions ?? 0))
+  const successes = ends.filter((pod) => pod.status.phase === 'Succeeded')
+  return new Set([...before, ...successes.flatMap((pod) => indexOf(job, pod) ?? [])])
+}
+/** Whether a rule of its success policy is met: by the indexes that it names, or by as many of them (or of all) as it says. */
+export const meetsPolicy = (job: Job, ends: readonly Pod[]): boolean => {
+  const { successPolicy, completions = 0 } = job.spec
+  if (successPolicy === undefined) return false
+  const succeeded = succeededIndexes(job, ends)
+  return successPolicy.rules.some(({ succeededIndexes: named, succeededCount }) => {
+    const among = named === undefined ? Array.from({ length: completions }, (_, index) => index) : [...indexesIn(named)]
+    return among.filter((index) => succeeded.has(index)).length >= (succeededCount ?? among.length)
+  })
 }
 export const failedOf = (job: Job, ends: readonly Pod[]): number => {
   const { failed = 0, uncountedTerminatedPods } = job.status

@@ -29,7 +29,7 @@ const EXPECTATION_MS = 300_000
 const SORTS = ['succeeded', 'failed'] as const
 const uncounted = ({ status }: Job, sort: (typeof SORTS)[number]): readonly string[] => status.uncountedTerminatedPods?.[sort] ?? []
 const noted = (job: Job): readonly string[] => SORTS.flatMap((sort) => uncounted(job, sort))
-const nameOf = (job: Job): string => `Job ${job.metadata.namespace}/${job.metadata.name}`
+export const nameOf = (job: Job): string => `Job ${job.metadata.namespace}/${job.metadata.name}`
 
 /** The Job before and after a commit that leaves it the same one. */
 const change = ({ key, before, after }: Seen<'Commit'>): readonly [Job, Job] | null => {
@@ -106,10 +106,14 @@ const countedBeforeReleased: Invariant = watching(
     const notes = new Notes()
     /** Pods that a Job wants no more: they are deleted without being counted. */
     const unwanted = new Set<string>()
+    /** Uid of a Job that succeeded → who saw that, and up to which revision of its pods. */
+    const succeeded = new Map<string, { readonly process: string; readonly revision: number }>()
     return {
-      observe(next, { cluster }) {
+      observe(next, { cluster, history }) {
         if (next.kind === 'Decision') {
-          const { choice } = next
+          const { choice, process, view } = next
+          if (choice.kind === 'FinishJob' && choice.outcome === 'Complete')
+            succeeded.set(choice.owner.uid, { process, revision: view['pods'] ?? 0 })
           if (choice.kind === 'DeleteJobPod' && choice.because !== 'finished') unwanted.add(choice.pod.uid)
           return 'vacuous'
         }
@@ -125,7 +129,12 @@ const countedBeforeReleased: Invariant = watching(
         const job = objectOf<Job>(cluster.store.get(`${prefixOf('jobs', pod.metadata.namespace)}${owner?.name}`))
         if (job === undefined || job.metadata.uid !== owner?.uid || isDeleting(job) || isFinished(job)) return 'holds'
         if (notes.of(job).has(pod.metadata.uid)) return 'notable'
-        return excused(job, pod) || unwanted.has(pod.metadata.uid)
+        const success = succeeded.get(job.metadata.uid)
+        // Of a Job that has succeeded those are let go uncounted that had not ended when that was seen.
+        const then = success === undefined ? pod : objectOf<Pod>(history.at(commit.key, success.revision))
+        const ran = success?.process !== commit.author || then === undefined || !isTerminal(then)
+        const isLetGo = ran && conditionOf(job.status.conditions, 'SuccessCriteriaMet') === 'True'
+        return isLetGo || excused(job, pod) || unwanted.has(pod.metadata.uid)
           ? 'holds'
           : { why: `${commit.author} takes the tracking finalizer from ${pod.metadata.name}, which ${nameOf(job)} has not noted` }
       },
@@ -133,15 +142,14 @@ const countedBeforeReleased: Invariant = watching(
   },
 )
 
-/** Its end is never noted: counted by index, ignored by a rule, or of no matter to a Job that has succeeded. */
+/** Its end is never noted: counted by index, or ignored by a rule. */
 const excused = (job: Job, pod: Pod): boolean => {
   const index = isIndexed(job) ? indexOf(job, pod) : undefined
   if (index === null) return true
   if (index !== undefined && pod.status.phase === 'Succeeded') return indexesIn(job.status.completedIndexes).has(index)
   // With a Job that fails all is judged that has not ended, too.
   const isJudged = hasFailed(job, pod) || conditionOf(job.status.conditions, 'FailureTarget') === 'True'
-  if (isJudged && ruleOf(job, pod)?.action === 'Ignore') return true
-  return !isTerminal(pod) && conditionOf(job.status.conditions, 'SuccessCriteriaMet') === 'True'
+  return isJudged && ruleOf(job, pod)?.action === 'Ignore'
 }
 
 const ENDS = ['Complete', 'Failed', 'SuccessCriteriaMet', 'FailureTarget']
@@ -178,7 +186,7 @@ const endIsFinal: Invariant = watching(
 )
 
 /** The Job as it was decided on, its own pods, and of them those whose end it had still to note. */
-const scene = ({ choice, view }: Deciding<'CreateJobPod' | 'DeleteJobPod' | 'FinishJob'>, history: StoreHistory) => {
+export const scene = ({ choice, view }: Deciding<'CreateJobPod' | 'DeleteJobPod' | 'FinishJob'>, history: StoreHistory) => {
   const job = viewed<Job>(history, view, choice.owner)
   if (job === undefined || job.metadata.uid !== choice.owner.uid) return null
   const pods = listed<Pod>(history, view, 'pods').filter((pod) => controllerOf(pod) === job.metadata.uid)
@@ -275,6 +283,7 @@ const enoughSeen = deciding(
     const { job, pods, ends } = seen
     const { backoffLimit, completions = 1, template } = job.spec
     if (next.choice.outcome === 'Complete') {
+      if (next.choice.reason === 'SuccessPolicy') return 'vacuous'
       const succeeded = succeededOf(job, ends)
       return succeeded >= completions ? 'holds' : { why: `${nameOf(job)} succeeds with ${succeeded} of ${completions} pods` }
     }

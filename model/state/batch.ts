@@ -26,6 +26,13 @@ export interface PodFailureRule {
   readonly onPodConditions?: readonly { readonly type: string; readonly status: Condition['status'] }[]
 }
 
+/** Which indexes are enough: these, so many of these, or so many of all. */
+export interface SuccessRule {
+  /** Such as '0-2,5'. */
+  readonly succeededIndexes?: string
+  readonly succeededCount?: number
+}
+
 export interface JobSpec {
   readonly parallelism: number
   /** Absent: a work queue, done when one pod has succeeded and none is left. */
@@ -37,6 +44,8 @@ export interface JobSpec {
   readonly suspend: boolean
   readonly manualSelector?: boolean
   readonly selector: LabelSelector
+  /** Of an Indexed Job: it is done when one of these is met. */
+  readonly successPolicy?: { readonly rules: readonly SuccessRule[] }
   readonly podFailurePolicy?: { readonly rules: readonly PodFailureRule[] }
   readonly podReplacementPolicy: 'TerminatingOrFailed' | 'Failed'
   readonly template: PodTemplateSpec

@@ -154,6 +154,25 @@ export const INSTANCES = {
     budget: { ...QUIET, exits: 1 },
     components: { informers, scheduler, job: COMPONENTS.job, kubelet, containerRuntime },
   },
+  enough: {
+    sentence: 'an Indexed Job of two at once, for which its second index is enough',
+    objects: [node('node-0')],
+    lagging: [],
+    users: [
+      {
+        kind: 'Create',
+        value: job('work', {
+          completions: 2,
+          parallelism: 2,
+          completionMode: 'Indexed',
+          backoffLimit: 0,
+          successPolicy: { rules: [{ succeededIndexes: '1' }] },
+        }),
+      },
+    ],
+    budget: { ...QUIET, exits: 1 },
+    components: { informers, scheduler, job: COMPONENTS.job, kubelet, containerRuntime },
+  },
   parallel: {
     sentence: 'a Job of two pods at once, one of which is deleted, by a controller that sees them late; nobody runs them',
     objects: [node('node-0')],

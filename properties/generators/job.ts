@@ -22,6 +22,14 @@ const knobs = fc.record({
   backoffLimit: fc.constantFrom(3, 2, 1, 0),
   restartPolicy: fc.constantFrom('Never' as const, 'Never' as const, 'OnFailure' as const),
   policy: fc.constantFrom(true, true, false),
+  /** Of an Indexed Job: which of its first two indexes are enough. */
+  success: fc.constantFrom(
+    undefined,
+    undefined,
+    { succeededIndexes: '1' },
+    { succeededCount: 1 },
+    { succeededIndexes: '0-1', succeededCount: 1 },
+  ),
   replacement: fc.constantFrom('TerminatingOrFailed' as const, 'Failed' as const),
   deadlineSeconds: fc.constantFrom(undefined, undefined, undefined, 15, 60),
   ttlSeconds: fc.constantFrom(undefined, undefined, undefined, 0, 30),
@@ -34,12 +42,13 @@ type Knobs = typeof knobs extends fc.Arbitrary<infer T> ? T : never
 const image = (name: string): string => `registry.example/${name}:1`
 
 export const jobSpec = (name: string, drawn: Knobs) => {
-  const { sort, completions, parallelism, backoffLimit, restartPolicy, policy, deadlineSeconds, ttlSeconds } = drawn
+  const { sort, completions, parallelism, backoffLimit, restartPolicy, policy, success, deadlineSeconds, ttlSeconds } = drawn
   const rules = policy && restartPolicy === 'Never'
   return {
     parallelism,
     ...(sort === 'queue' ? {} : { completions }),
     ...(sort === 'Indexed' ? { completionMode: 'Indexed' } : {}),
+    ...(sort === 'Indexed' && completions > 1 && success !== undefined ? { successPolicy: { rules: [success] } } : {}),
     backoffLimit,
     ...(rules ? { podFailurePolicy: POLICY } : { podReplacementPolicy: drawn.replacement }),
     ...(deadlineSeconds === undefined ? {} : { activeDeadlineSeconds: deadlineSeconds }),

@@ -49,7 +49,6 @@ const ofAutoscaler = (spec: Tree): readonly string[] => {
 const ofJob = (spec: Tree): readonly string[] => {
   const rows: readonly (readonly [boolean, string])[] = [
     [spec['backoffLimitPerIndex'] !== undefined, 'a back-off limit per index is not simulated yet: the limit of the Job alone counts'],
-    [spec['successPolicy'] !== undefined, 'a success policy is not simulated yet: all completions are waited for'],
   ]
   return [...ofPodSpec(tree(tree(spec['template'])['spec'])), ...rows.flatMap(([applies, text]) => (applies ? [text] : []))]
 }

@@ -10,6 +10,7 @@ import { defaultTemplate, validatePodSpec } from './pod-spec.ts'
 
 const BACKOFF_LIMIT = 6
 const RULES_MOST = 20
+const INDEXES = /^\d+(-\d+)?(,\d+(-\d+)?)*$/
 
 const rule = (given: PodFailureRule): PodFailureRule =>
   given.onPodConditions === undefined
@@ -55,6 +56,7 @@ export const validateJobSpec = (spec: Omit<JobSpec, 'selector'>, field: string, 
     refuse(`${field}.completions`, 'required value: when completion mode is Indexed')
   }
   validatePolicy(spec, field, refuse)
+  validateSuccess(spec, `${field}.successPolicy`, refuse)
   validatePodSpec(spec.template.spec, `${field}.template.spec`, refuse)
 }
 
@@ -73,8 +75,40 @@ const validatePolicy = ({ podFailurePolicy, podReplacementPolicy, template }: Om
   }
 }
 
+const validateSuccess = ({ successPolicy, completionMode, completions = 0 }: Omit<JobSpec, 'selector'>, field: string, refuse: Refuse) => {
+  if (successPolicy === undefined) return
+  if (completionMode !== 'Indexed') refuse(field, 'requires indexed completion mode')
+  const { rules } = successPolicy
+  if (rules.length === 0)
+    refuse(`${field}.rules`, 'required value: at least one rules must be specified when the successPolicy is specified')
+  if (rules.length > RULES_MOST) refuse(`${field}.rules`, `must have at most ${RULES_MOST} items`)
+  for (const [place, { succeededIndexes, succeededCount }] of rules.entries()) {
+    const at = `${field}.rules[${place}]`
+    if (succeededIndexes === undefined && succeededCount === undefined)
+      refuse(at, 'required value: at least one of succeededCount or succeededIndexes must be specified')
+    const bounds = succeededIndexes?.split(',').map((part) => part.split('-').map(Number)) ?? []
+    const ordered = bounds.flat().every((index, nth, all) => nth === 0 || index > (all[nth - 1] ?? 0))
+    if (succeededIndexes !== undefined && (!INDEXES.test(succeededIndexes) || !ordered))
+      refuse(`${at}.succeededIndexes`, `invalid value "${succeededIndexes}": expected rising indexes, such as "0-2,5"`)
+    if (bounds.flat().some((index) => index >= completions))
+      refuse(`${at}.succeededIndexes`, `invalid value "${succeededIndexes}": expected indexes below ${completions}`)
+    if (succeededCount === undefined) continue
+    const most = bounds.length === 0 ? completions : bounds.reduce((sum, [first = 0, last = first]) => sum + last - first + 1, 0)
+    if (!Number.isInteger(succeededCount) || succeededCount <= 0) refuse(`${at}.succeededCount`, 'must be greater than 0')
+    if (succeededCount > most) refuse(`${at}.succeededCount`, `must be less than or equal to ${most}, the number of its indexes`)
+  }
+}
+
 /** What stays as it was made. `completions` of an Indexed Job may change together with parallelism. */
-const FIXED = ['selector', 'completionMode', 'podFailurePolicy', 'podReplacementPolicy', 'template', 'manualSelector'] as const
+const FIXED = [
+  'selector',
+  'completionMode',
+  'podFailurePolicy',
+  'successPolicy',
+  'podReplacementPolicy',
+  'template',
+  'manualSelector',
+] as const
 
 export const job: Kind = {
   defaults: defaultJobSpec,
