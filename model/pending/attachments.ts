@@ -1,7 +1,7 @@
 /** Volumes on their way to a node or from it, and who waits for that. */
 import { attachmentsIn, isExclusive, nameOnNode, nodeNamed, userOf, volumeOnNode, volumesOf } from '../components/attachments.ts'
 import type { Pending } from '../invariant.ts'
-import type { Pod } from '../state/objects.ts'
+import type { Node, Pod } from '../state/objects.ts'
 import type { VolumeAttachment } from '../state/storage.ts'
 import { conditionOf, isEnding, isLost, label, type Picture, type Waiting } from './picture.ts'
 
@@ -12,6 +12,8 @@ const patience = (picture: Picture, node: string): string => {
   const ready = conditionOf(object.status.conditions, 'Ready')?.status === 'True'
   return ready ? '' : `, which is not ready: it may be mounted there for 6 min`
 }
+
+const isOutOfService = ({ spec }: Node): boolean => spec.taints?.some(({ key }) => key === 'node.kubernetes.io/out-of-service') === true
 
 export const attachmentsPending: Waiting = (picture) =>
   attachmentsIn(picture.cluster).flatMap((attachment) => {
@@ -42,8 +44,9 @@ export const attachPending = (picture: Picture, pod: Pod): Pick<Pending, 'waitsF
     const user = userOf(picture.cluster, picture.pods, elsewhere)
     if (user === undefined)
       return { waitsFor: `volume ${name} to be detached from ${nodeName}${patience(picture, nodeName)}`, blocked: false }
-    // Nobody can say that a pod on a lost node has stopped; one that runs keeps what it has.
-    const leaves = isEnding(user) && !isLost(picture, nodeName)
+    // Nobody can say that a pod on a lost node has stopped, unless a user does; one that runs keeps what it has.
+    const node = picture.nodes.get(nodeName)
+    const leaves = node === undefined || (isEnding(user) && (!isLost(picture, nodeName) || isOutOfService(node)))
     return { waitsFor: `volume ${name}, which is for one node at a time: ${label(user)} uses it on ${nodeName}`, blocked: !leaves }
   }
   return null
