@@ -4,14 +4,14 @@
  * Method: one pod with a disk; its node goes in each of three ways, or a second pod wants the disk elsewhere.
  */
 import { expect, test } from 'vitest'
-import type { Action, Manifest, Plan } from '../../model/state/plan.ts'
+import type { Action, Plan } from '../../model/state/plan.ts'
 import { CALM_WEATHER } from '../generators/plan.ts'
 import { nodes, standardShape } from '../generators/shapes.ts'
 import { simulated } from '../subjects/simulated.ts'
 
 const apply = (apiVersion: string, kind: string, name: string, rest: object): Action => {
   const metadata = kind === 'StorageClass' ? { name } : { name, namespace: 'default' }
-  return { kind: 'Apply', object: { apiVersion, kind, metadata, ...rest } as Manifest }
+  return { kind: 'Apply', object: { apiVersion, kind, metadata, ...rest } }
 }
 const labels = { app: 'store' }
 const template = {
