@@ -53,7 +53,8 @@ export const jobPending = (picture: Picture, job: Job): readonly Pending[] => {
   // It was told to run nothing.
   if (spec.parallelism === 0 && open.length === 0) return []
   const succeeded = succeededOf(job, [])
-  const why = open.length < spec.parallelism ? refused(picture, spec.template, job) : null
+  const counted = spec.podReplacementPolicy === 'Failed' ? open : open.filter((pod) => !isEnding(pod))
+  const why = counted.length < spec.parallelism ? refused(picture, spec.template, job) : null
   if (why !== null) return [{ object: label(job), waitsFor: why, blocked: true }]
   const wants = spec.completions === undefined ? 'one of its pods to succeed' : `${spec.completions} pods to succeed: ${succeeded} have`
   return row(wants, spec.podReplacementPolicy === 'Failed')

@@ -1,6 +1,7 @@
 /** Pods that the API server refuses to make: whoever wants them waits until somebody changes what they ask for. */
 import { inScope, unmet, usageIn, usageOf } from '../components/quota.ts'
 import { brokenBy } from '../components/limit-range.ts'
+import type { CronJob } from '../state/batch.ts'
 import type { ApiObject, Pod, PodTemplateSpec } from '../state/objects.ts'
 import type { LimitRange, ResourceQuota } from '../state/policy.ts'
 import { keyOf, resourceOfKind } from '../state/resources.ts'
@@ -18,7 +19,26 @@ export const refused = (picture: Picture, template: PodTemplateSpec, owner: ApiO
   const ranges = all<LimitRange>(cluster, 'limitranges').filter(({ metadata }) => metadata.namespace === namespace)
   const { pod, broken } = brokenBy(ranges, podOf(template, owner))
   if (broken !== null) return `the LimitRange of ${namespace} to allow its pods: ${broken}`
-  return overQuota(picture, namespace, pod)
+  return overQuota(picture, namespace, pod, owner)
+}
+
+/**
+ * What CronJobs start again and again counts as there: in between there is room for a moment, and whoever was refused may try
+ * again only much later, after up to 1,000 s (client-go util/workqueue/default_rate_limiters.go).
+ */
+const comingAgain = (picture: Picture, quota: ResourceQuota, owner: ApiObject): readonly Pod[] => {
+  const { namespace } = quota.metadata
+  const inIt = ({ metadata }: ApiObject): boolean => metadata.namespace === namespace
+  const ranges = all<LimitRange>(picture.cluster, 'limitranges').filter(inIt)
+  return all<CronJob>(picture.cluster, 'cronjobs').flatMap((cronJob) => {
+    const isOf = (name: string): boolean => name.startsWith(`${cronJob.metadata.name}-`)
+    const runs = picture.pods.some(
+      (pod) => inIt(pod) && !isTerminal(pod) && (pod.metadata.ownerReferences ?? []).some(({ name }) => isOf(name)),
+    )
+    if (!inIt(cronJob) || cronJob.spec.suspend || runs || isOf(owner.metadata.name)) return []
+    const { pod } = brokenBy(ranges, podOf(cronJob.spec.jobTemplate.spec.template, cronJob))
+    return inScope(quota, pod) ? [pod] : []
+  })
 }
 
 const podOf = ({ metadata, spec }: PodTemplateSpec, owner: ApiObject): Pod => ({
@@ -29,7 +49,7 @@ const podOf = ({ metadata, spec }: PodTemplateSpec, owner: ApiObject): Pod => ({
   status: { phase: 'Pending' },
 })
 
-const overQuota = (picture: Picture, namespace: string, pod: Pod): string | null => {
+const overQuota = (picture: Picture, namespace: string, pod: Pod, owner: ApiObject): string | null => {
   const quotas = all<ResourceQuota>(picture.cluster, 'resourcequotas').filter(({ metadata }) => metadata.namespace === namespace)
   for (const quota of quotas.filter((one) => inScope(one, pod))) {
     const { hard = {} } = quota.spec
@@ -37,11 +57,12 @@ const overQuota = (picture: Picture, namespace: string, pod: Pod): string | null
     const silent = unmet(quota, pod)
     if (silent !== null) return `${name} to allow its pods: they have to say their ${silent}`
     const more = usageOf('pods', pod)
-    const over = Object.keys(hard).find(
-      (resource) =>
-        (more.get(resource) ?? 0) > 0 &&
-        usageIn(picture.cluster.store, quota, resource) + (more.get(resource) ?? 0) > thousandths(hard[resource] ?? '0'),
-    )
+    const recurring = comingAgain(picture, quota, owner).map((one) => usageOf('pods', one))
+    const over = Object.keys(hard).find((resource) => {
+      const asked = more.get(resource) ?? 0
+      const soon = recurring.reduce((sum, one) => sum + (one.get(resource) ?? 0), 0)
+      return asked > 0 && usageIn(picture.cluster.store, quota, resource) + soon + asked > thousandths(hard[resource] ?? '0')
+    })
     if (over === undefined) continue
     // What is on its way out gives back what it has.
     const leaving = picture.pods.some(
