@@ -12,13 +12,11 @@ import { nameOf } from '../client/informer.ts'
 import { controllerRef, isDeleting, refOf } from '../objects.ts'
 import type { Task } from '../task.ts'
 import { pack, type Group } from './endpoint-packing.ts'
-import { SliceTracker } from './slice-tracker.ts'
+import { MANAGED_LABEL, SERVICE_LABEL, SliceTracker } from './slice-tracker.ts'
 
 const WORKERS = 5
 /** --mirroring-max-endpoints-per-subset */
 const ENDPOINTS_MOST = 1000
-const SERVICE_LABEL = 'kubernetes.io/service-name'
-const MANAGED_LABEL = 'endpointslice.kubernetes.io/managed-by'
 const SKIP_LABEL = 'endpointslice.kubernetes.io/skip-mirror'
 const MANAGER = 'endpointslicemirroring-controller.k8s.io'
 /** Endpoints that some elect a leader by. */

@@ -15,14 +15,12 @@ import { same } from '../equal.ts'
 import { selectsPairs } from '../selector.ts'
 import type { Task } from '../task.ts'
 import { pack, type Group } from './endpoint-packing.ts'
-import { SliceTracker } from './slice-tracker.ts'
+import { MANAGED_LABEL, SERVICE_LABEL, SliceTracker } from './slice-tracker.ts'
 import { controllerRef, isDeleting, isReady, isTerminal, refOf } from '../objects.ts'
 
 const WORKERS = 5
 const ENDPOINTS_MOST = 100
 const BATCH_MS = 1_000
-const SERVICE_LABEL = 'kubernetes.io/service-name'
-const MANAGED_LABEL = 'endpointslice.kubernetes.io/managed-by'
 const MANAGER = 'endpointslice-controller.k8s.io'
 
 export const endpointSliceController =

@@ -5,6 +5,10 @@
  */
 import type { EndpointSlice } from '../../model/state/objects.ts'
 
+/** Which service a slice is for, and which controller keeps it. */
+export const SERVICE_LABEL = 'kubernetes.io/service-name'
+export const MANAGED_LABEL = 'endpointslice.kubernetes.io/managed-by'
+
 export class SliceTracker {
   /** Slice uid → the generation that was written last. */
   private readonly written = new Map<string, number>()
