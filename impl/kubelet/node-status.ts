@@ -62,7 +62,7 @@ export class NodeStatus {
 
   private *register(): Task<void> {
     for (;;) {
-      const created = yield* this.client.create<Node>('nodes', { ...this.object(), spec: { taints: this.shape.taints ?? [] } })
+      const created = yield* this.client.create<Node>('nodes', this.newNode())
       if (created.ok) {
         this.posted = created.value
         return
@@ -76,6 +76,14 @@ export class NodeStatus {
       }
       yield* sleep(this.host, RENEW_RETRY_MS * 5)
     }
+  }
+
+  /** A kubelet that comes back to a machine whose Node was deleted meanwhile says what is still mounted there from the first. */
+  private newNode() {
+    const { inUse } = this.volumes
+    const node = this.object()
+    const status = inUse.length === 0 ? node.status : { ...node.status, volumesInUse: inUse }
+    return { ...node, status, spec: { taints: this.shape.taints ?? [] } }
   }
 
   private object() {

@@ -72,7 +72,16 @@ const expiry = (job: Job): readonly Pending[] => {
 export const cronJobsPending: Waiting = (picture) =>
   all<CronJob>(picture.cluster, 'cronjobs').flatMap((cronJob): readonly Pending[] => {
     const { metadata, spec, status } = cronJob
-    if (isEnding(cronJob)) return [{ object: label(cronJob), waitsFor: 'its end: it is being deleted', blocked: false }]
+    if (isEnding(cronJob)) {
+      const jobs = all<Job>(picture.cluster, 'jobs').filter((job) => controllerOf(job) === metadata.uid)
+      return [
+        beingDeleted(
+          picture,
+          cronJob,
+          jobs.flatMap((job) => podsOf(picture, job)),
+        ),
+      ]
+    }
     const createdMs = Date.parse(metadata.creationTimestamp)
     const dueMs = lastDue(spec.schedule, minutesEast(spec.timeZone ?? 'UTC') ?? 0, createdMs, createdMs + STAY_SECONDS * 1000)
     if (spec.suspend || status.lastScheduleTime !== undefined || dueMs === null) return []
