@@ -12,7 +12,7 @@ import { deploymentsPending } from './pending/deployments.ts'
 import { budgetsPending, drainsPending } from './pending/disruption.ts'
 import { autoscalersPending } from './pending/hpa.ts'
 import { cronJobsPending, jobsPending } from './pending/jobs.ts'
-import { containersPending, leftoversPending } from './pending/leftovers.ts'
+import { circular, containersPending, deletionsPending, leftoversPending } from './pending/leftovers.ts'
 import { homeless, namespacesPending } from './pending/namespaces.ts'
 import { nodesPending } from './pending/nodes.ts'
 import { all, type Waiting } from './pending/picture.ts'
@@ -45,6 +45,7 @@ const ALL: readonly Waiting[] = [
   cronJobsPending,
   autoscalersPending,
   leftoversPending,
+  deletionsPending,
   orphansPending,
   containersPending,
   slicesPending,
@@ -61,5 +62,6 @@ export const pending = (cluster: Cluster): readonly Pending[] => {
   }
   return ALL.flatMap((waiting) => waiting(picture))
     .map(lettingIn(picture))
+    .map(circular(cluster))
     .map(homeless(cluster))
 }

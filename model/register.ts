@@ -4,6 +4,7 @@ import { ADMISSION } from './invariants/admission.ts'
 import { ADMISSION_BY_NODE } from './invariants/admission-by-node.ts'
 import { ATTACHMENTS } from './invariants/attachments.ts'
 import { API } from './invariants/api.ts'
+import { AT_REST } from './invariants/at-rest.ts'
 import { CLUSTER } from './invariants/cluster.ts'
 import { CRONJOBS } from './invariants/cronjobs.ts'
 import { DAEMONSETS } from './invariants/daemonsets.ts'
@@ -18,6 +19,7 @@ import { JOB_SUCCESS } from './invariants/job-success.ts'
 import { JOBS } from './invariants/jobs.ts'
 import { KUBELET } from './invariants/kubelet.ts'
 import { LEADER_ELECTION } from './invariants/leader-election.ts'
+import { LEAKS } from './invariants/leaks.ts'
 import { LEASE } from './invariants/lease.ts'
 import { NODE_HEALTH } from './invariants/node-health.ts'
 import { NAMESPACES } from './invariants/namespaces.ts'
@@ -63,5 +65,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...ATTACHMENTS,
   ...ADMISSION_BY_NODE,
   ...SERVICES,
+  ...AT_REST,
+  ...LEAKS,
   ...CLUSTER,
 ]

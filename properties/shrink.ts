@@ -6,7 +6,7 @@
  */
 import fc from 'fast-check'
 import type { Fault, Plan, TimedAction } from '../model/state/plan.ts'
-import { CALM_WEATHER } from './generators/plan.ts'
+import { CALM_WEATHER, inOrder } from './generators/plan.ts'
 
 export interface Shrunk {
   readonly kind: 'shrunk'
@@ -170,7 +170,7 @@ const calmer: Simplification = (plan) => {
 }
 
 const shorterStorm: Simplification = (plan) => {
-  const last = plan.actions.at(-1)?.atMs ?? 0
+  const last = plan.actions.findLast(({ atRest }) => atRest !== true)?.atMs ?? 0
   const shorter = Math.max(last + 1_000, 1_000)
   return shorter < plan.stormMs ? [{ ...plan, stormMs: shorter }] : []
 }
@@ -178,10 +178,9 @@ const shorterStorm: Simplification = (plan) => {
 /** Round times and durations read better. */
 const rounder: Simplification = (plan) =>
   plan.actions.flatMap((entry, index) => {
-    const rounded: TimedAction = { atMs: round(entry.atMs), do: roundFault(entry.do) }
+    const rounded: TimedAction = { ...entry, atMs: round(entry.atMs), do: roundFault(entry.do) }
     if (JSON.stringify(rounded) === JSON.stringify(entry)) return []
-    const actions = plan.actions.with(index, rounded).toSorted((one, other) => one.atMs - other.atMs)
-    return [{ ...plan, actions }]
+    return [{ ...plan, actions: inOrder(plan.actions.with(index, rounded)) }]
   })
 
 const round = (ms: number): number => (ms >= 1_000 ? Math.round(ms / 1_000) * 1_000 : Math.round(ms / 100) * 100)

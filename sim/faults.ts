@@ -6,7 +6,8 @@
  */
 import type { World } from './world.ts'
 
-export type WorldFault =
+/** beyondBudget: that no protocol promises to survive it is the point. */
+export type WorldFault = { readonly beyondBudget?: true } & (
   | { readonly kind: 'CrashProcess'; readonly target: string; readonly restartMs: number }
   | { readonly kind: 'CrashMachine'; readonly target: string; readonly restartMs: number | null }
   | { readonly kind: 'PauseProcess'; readonly target: string; readonly forMs: number }
@@ -30,6 +31,7 @@ export type WorldFault =
   | { readonly kind: 'JumpClock'; readonly target: string; readonly deltaMs: number }
   | { readonly kind: 'CrashUnsynced'; readonly target: string; readonly forMs: number; readonly restartMs: number }
   | { readonly kind: 'CrashBetweenWrites'; readonly target: string; readonly writes: number; readonly restartMs: number }
+)
 
 export interface Group {
   readonly name: string
@@ -219,6 +221,7 @@ export class FaultDriver<Message, Observation> {
     if (fault.kind === 'CrashMachine' && !world.isMachineUp(fault.target)) return 'it is down already'
     const isProcess = fault.kind === 'CrashProcess' || fault.kind === 'PauseProcess' || fault.kind === 'CrashUnsynced'
     if ((isProcess || fault.kind === 'CrashBetweenWrites') && !world.isUp(fault.target)) return 'it is down already'
+    if (fault.beyondBudget === true) return null
     for (const group of this.groups) {
       const members = new Set([...this.active].flatMap((active) => active.out).filter((name) => group.processes.includes(name)))
       const before = members.size

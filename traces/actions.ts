@@ -177,6 +177,10 @@ export const describeFault = (fault: Fault): string => {
       return `freeze ${cachesOf(fault)} of ${fault.target} for ${span(fault.forMs)}`
     case 'BreakConnections':
       return `break the connections of ${fault.target}${fault.afterWrites === undefined ? '' : ` soon after ${fault.afterWrites} more writes`}`
+    case 'Outage':
+      return fault.of === 'control plane'
+        ? `cut the power of the whole control plane for ${span(fault.forMs)}`
+        : `kill every process of Kubernetes, kubelets and proxies too, restart after ${span(fault.forMs)}`
     case 'ExpireWatches':
       return `expire the watches of ${fault.target}${onlyOf(fault)}, and refuse its lists for ${span(fault.forMs)}`
     case 'TimeTravel':

@@ -51,10 +51,15 @@ export function checkPlan(value: unknown, path: string): asserts value is Plan {
   const own = controller === null ? null : (controller['name'] as string)
   const names = namesIn(cluster as unknown as ClusterShape, own)
   let before = 0
+  let resting = false
   for (const [index, entry] of list(plan['actions'], '.actions').entries()) {
     const field = `.actions[${index}]`
     const timed = record(entry, field)
     const atMs = whole(timed['atMs'], `${field}.atMs`)
+    if (timed['atRest'] !== undefined && timed['atRest'] !== true) fail(`${field}.atRest`, 'true, or nothing')
+    if (timed['atRest'] === true && !resting) before = 0
+    if (timed['atRest'] !== true && resting) fail(`${field}.atRest`, 'true: actions at rest come last')
+    resting = timed['atRest'] === true
     if (atMs < before) fail(`${field}.atMs`, `${before} or later: actions are in order of time`)
     before = atMs
     const action = record(timed['do'], `${field}.do`)

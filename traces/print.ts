@@ -195,7 +195,10 @@ export const printDigest = (plan: Plan, violations: readonly TraceViolation[]): 
   if (first === undefined) return []
   return [
     ...describePlan(plan),
-    ...plan.actions.map(({ atMs, do: action }) => `${seconds(atMs).padStart(9)}  ${describeAction(action)}`),
+    ...plan.actions.map(
+      ({ atMs, do: action, atRest }) =>
+        `${(atRest === true ? `rest+${seconds(atMs)}` : seconds(atMs)).padStart(9)}  ${describeAction(action)}`,
+    ),
     `${seconds(first.atMs).padStart(9)}  ✗ ${first.invariant}: ${first.sentence}`,
     `${' '.repeat(13)}${first.why}`,
   ]

@@ -332,6 +332,7 @@ export class Apiserver implements ClusterProcess {
 
   private *update(resource: Resource, key: string, name: string, request: ApiRequest, author: string): Task<ApiReply> {
     const cached = this.cache(resource.resource).get(key)
+    let isLast = false
     const object = yield* this.storage.update(key, cached, author, (held) => {
       const given = request.verb === 'patch' ? this.patched(resource, held, request) : (request.body as ApiObject)
       const asked = given.metadata.resourceVersion
@@ -340,9 +341,11 @@ export class Apiserver implements ClusterProcess {
       const after = changed(resource, held, given, request.subresource)
       if (request.subresource === undefined) admittedChange(this.asked(resource, after, author), this.neighbours)
       if (request.subresource === undefined || resource.definition !== undefined) validate(resource, after)
-      return finished(resource, after) ? 'remove' : after
+      isLast = finished(resource, after)
+      return isLast ? 'remove' : after
     })
     if (object === undefined) throw new Refusal(notFound(resource.resource, name))
+    if (isLast) yield* this.freeAddress(object)
     return { code: 200, object }
   }
 
@@ -370,6 +373,7 @@ export class Apiserver implements ClusterProcess {
     mayDelete(resource, name)
     if (resource.kind === 'Namespace') this.ending.set(name, this.host.elapsed() + LIVE_LOOKUP_MS)
     const now = this.host.now()
+    let isLast = false
     const object = yield* this.storage.update(key, this.cache(resource.resource).get(key), author, (held) => {
       const { uid, resourceVersion } = options.preconditions ?? {}
       if (uid !== undefined && uid !== held.metadata.uid) {
@@ -380,13 +384,19 @@ export class Apiserver implements ClusterProcess {
       if (resourceVersion !== undefined && resourceVersion !== held.metadata.resourceVersion) {
         throw new Refusal(conflict(resource.resource, name, MODIFIED))
       }
-      return deleted(resource, held, options, now)
+      const left = deleted(resource, held, options, now)
+      isLast = left === 'remove'
+      return left
     })
     if (object === undefined) throw new Refusal(notFound(resource.resource, name))
-    const address = resource.resource === 'services' ? (object as Service).spec.clusterIP : undefined
-    if (address !== undefined && address !== 'None' && object.metadata.deletionTimestamp === undefined)
-      yield* this.addresses.release(address)
+    if (isLast) yield* this.freeAddress(object)
     return { code: 200, object }
+  }
+
+  /** Of a service that is gone: by its deletion, or when its last finalizer went. */
+  private *freeAddress(object: ApiObject): Task<void> {
+    const address = object.kind === 'Service' ? (object as Service).spec.clusterIP : undefined
+    if (address !== undefined && address !== 'None') yield* this.addresses.release(address)
   }
 
   // Watching

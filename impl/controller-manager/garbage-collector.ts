@@ -10,6 +10,7 @@ import { customResource, DEFINITIONS, isEstablished, type CustomResourceDefiniti
 import { groupOf, RESOURCES, resourceOfKind, type Resource } from '../../model/state/resources.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
 import { nameOf } from '../client/informer.ts'
+import { same } from '../equal.ts'
 import type { Task } from '../task.ts'
 import { isDeleting, refOf } from '../objects.ts'
 
@@ -17,7 +18,7 @@ const WORKERS = 20
 const ORPHAN = 'orphan'
 const FOREGROUND = 'foregroundDeletion'
 /** Kinds that own or are owned. */
-const WATCHED = RESOURCES.map((entry) => entry.resource).filter((resource) => resource !== 'leases')
+const WATCHED = RESOURCES.map((entry) => entry.resource)
 
 export const garbageCollector: Controller = (context) => {
   const controller = new GarbageCollector(context)
@@ -73,6 +74,8 @@ class GarbageCollector {
   private changed(resource: string, before: ApiObject | null, after: ApiObject | null): void {
     const object = after ?? before
     if (object === null) return
+    if (before !== null && after !== null && !isDeleting(after) && same(before.metadata.ownerReferences, after.metadata.ownerReferences))
+      return
     const key = `${resource}|${nameOf(object)}`
     for (const owner of before?.metadata.ownerReferences ?? []) this.dependents.get(owner.uid)?.delete(key)
     for (const owner of after?.metadata.ownerReferences ?? []) {

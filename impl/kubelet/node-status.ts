@@ -3,7 +3,7 @@
  *
  * Source: kubernetes/kubernetes pkg/kubelet/kubelet_node_status.go, component-helpers/apimachinery/lease.
  */
-import type { Condition, Lease, Node } from '../../model/state/objects.ts'
+import type { Condition, Lease, Node, OwnerReference } from '../../model/state/objects.ts'
 import type { NodeShape } from '../../model/state/plan.ts'
 import type { Client } from '../client/client.ts'
 import { conditionOf, withCondition } from '../objects.ts'
@@ -148,6 +148,13 @@ export class NodeStatus {
     }
   }
 
+  /** The lease goes with its node, and is not made for one that is not there. */
+  private *owner(): Task<readonly OwnerReference[] | null> {
+    const { name } = this.shape
+    const read = yield* this.client.get<Node>({ resource: 'nodes', name })
+    return read.ok ? [{ apiVersion: 'v1', kind: 'Node', name, uid: read.value.metadata.uid }] : null
+  }
+
   private *renew(): Task<boolean> {
     const { name } = this.shape
     const spec = { holderIdentity: name, leaseDurationSeconds: LEASE_SECONDS, renewTime: microTime(this.host.now()) }
@@ -155,7 +162,9 @@ export class NodeStatus {
       const read = yield* this.client.get<Lease>({ resource: 'leases', namespace: NAMESPACE, name })
       if (read.ok) this.lease = read.value
       else if (read.status.code === 404) {
-        const metadata = { name, namespace: NAMESPACE }
+        const ownerReferences = yield* this.owner()
+        if (ownerReferences === null) return false
+        const metadata = { name, namespace: NAMESPACE, ownerReferences }
         const created = yield* this.client.create<Lease>('leases', { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec })
         if (created.ok) this.lease = created.value
         return created.ok

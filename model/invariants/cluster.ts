@@ -79,7 +79,7 @@ const rests: Invariant = watching(
           return 'vacuous'
         }
         if (next.kind !== 'PhaseBegan') return 'vacuous'
-        if (next.phase === 'calm') calmMs = next.atMs
+        if (next.phase !== 'end') calmMs = next.phase === 'calm' ? next.atMs : null
         if (next.phase !== 'end' || last === null || calmMs === null) return 'vacuous'
         const restless = next.atMs - calmMs >= CALM_MS && next.atMs - last.atMs < REST_MS
         if (restless) return { why: `${last.author} still writes ${last.key} ${Math.round((last.atMs - calmMs) / 1000)} s into the calm` }

@@ -3,7 +3,7 @@ import { claimNames, fits } from '../components/scheduling/volumes.ts'
 import type { Pending } from '../invariant.ts'
 import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '../state/objects.ts'
 import { keyOf } from '../state/resources.ts'
-import { all, controllerOf, isEnding, isTerminal, label, type Picture, type Waiting } from './picture.ts'
+import { all, controllerOf, isEnding, isTerminal, ITS_END, label, type Picture, type Waiting } from './picture.ts'
 
 const NO_PROVISIONER = 'kubernetes.io/no-provisioner'
 const DEFAULT = 'storageclass.kubernetes.io/is-default-class'
@@ -24,7 +24,7 @@ const claimRow = (picture: Picture, claim: PersistentVolumeClaim): Pending | nul
   const object = label(claim)
   if (isEnding(claim)) {
     const user = picture.pods.find((pod) => uses(pod, claim) && (pod.spec.nodeName ?? '') !== '')
-    if (user === undefined) return { object, waitsFor: 'its end: it is being deleted', blocked: false }
+    if (user === undefined) return { object, waitsFor: ITS_END, blocked: false }
     return { object, waitsFor: `its end: ${label(user)} uses it`, blocked: true }
   }
   const phase = claim.status?.phase ?? 'Pending'
@@ -77,7 +77,7 @@ export const volumesPending: Waiting = ({ cluster }) =>
     const { claimRef, persistentVolumeReclaimPolicy } = volume.spec
     const claim = claimRef === undefined ? undefined : cluster.store.get(keyOf('persistentvolumeclaims', claimRef.namespace, claimRef.name))
     const held = claimRef?.uid !== undefined && (claim?.value as PersistentVolumeClaim | undefined)?.metadata.uid === claimRef.uid
-    if (isEnding(volume) && !held) return [{ object: label(volume), waitsFor: 'its end: it is being deleted', blocked: false }]
+    if (isEnding(volume) && !held) return [{ object: label(volume), waitsFor: ITS_END, blocked: false }]
     if (claimRef?.uid === undefined || held) return []
     if (persistentVolumeReclaimPolicy === 'Delete' && volume.status?.phase !== 'Failed')
       return [{ object: label(volume), waitsFor: 'its end: its claim is gone', blocked: false }]

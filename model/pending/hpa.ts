@@ -6,7 +6,7 @@ import type { Deployment } from '../state/objects.ts'
 import { keyOf, resourceOfKind } from '../state/resources.ts'
 import { selectorOf } from '../state/replication.ts'
 import { matchesLabels } from '../state/selector.ts'
-import { all, isEnding, isTerminal, label, type Picture, type Waiting } from './picture.ts'
+import { all, isEnding, isTerminal, ITS_END, label, type Picture, type Waiting } from './picture.ts'
 import { refused } from './refused.ts'
 
 /** Who may change only slower than this is not waited for. */
@@ -25,7 +25,7 @@ export const autoscalersPending: Waiting = (picture) =>
     const key = keyOf(resourceOfKind(kind)?.resource ?? '', metadata.namespace, name)
     const target = picture.cluster.store.get(key)?.value as Deployment | undefined
     const row = (waitsFor: string, blocked: boolean): readonly Pending[] => [{ object: label(autoscaler), waitsFor, blocked }]
-    if (isEnding(autoscaler)) return row('its end: it is being deleted', false)
+    if (isEnding(autoscaler)) return row(ITS_END, false)
     if (target === undefined || isEnding(target)) return row(`its target ${kind} ${name}, which is not there`, true)
     const { replicas } = target.spec
     if (replicas === 0) return []

@@ -4,10 +4,11 @@ import type { Pending } from '../invariant.ts'
 import type { ApiObject, OwnerReference } from '../state/objects.ts'
 import { customResources } from '../state/custom.ts'
 import { groupOf, RESOURCES, resourceOfKey, resourceOfKind } from '../state/resources.ts'
-import { isLost, label, type Waiting } from './picture.ts'
+import type { Cluster } from '../state/cluster.ts'
+import { all, isEnding, isLost, ITS_END, label, TAKEN_AWAY, type Waiting } from './picture.ts'
 
 /** Resources whose objects go with their owners; the custom ones beside. */
-const OWNED = RESOURCES.map(({ resource }) => resource).filter((resource) => resource !== 'leases' && resource !== 'namespaces')
+const OWNED = RESOURCES.map(({ resource }) => resource).filter((resource) => resource !== 'namespaces')
 
 /** Objects whose owners are all gone. */
 export const leftoversPending: Waiting = ({ cluster }) => {
@@ -34,6 +35,44 @@ export const leftoversPending: Waiting = ({ cluster }) => {
   }
   return orphans
 }
+
+/** Resources of whose objects' ends nobody else speaks. */
+const PLAIN = [
+  ...['configmaps', 'secrets', 'serviceaccounts', 'endpoints', 'endpointslices', 'controllerrevisions'],
+  ...['poddisruptionbudgets', 'limitranges'],
+]
+
+/** Objects that are being deleted, each with its dependents first, or with what nobody here takes away. */
+export const deletionsPending: Waiting = ({ cluster }) =>
+  PLAIN.flatMap((resource) => all(cluster, resource))
+    .filter(isEnding)
+    .map((object): Pending => {
+      const foreign = object.metadata.finalizers?.find((name) => !TAKEN_AWAY.test(name))
+      if (foreign !== undefined) return { object: label(object), waitsFor: `the finalizer ${foreign} to be removed`, blocked: true }
+      return { object: label(object), waitsFor: ITS_END, blocked: false }
+    })
+
+const FOREGROUND = 'foregroundDeletion'
+
+/** An object that waits for the end of what it owns, and is among that itself, directly or not: upstream it waits for ever. */
+export const circular = (cluster: Cluster): ((row: Pending) => Pending) => {
+  let stuck = [...cluster.store.values()].flatMap(({ value }) => {
+    const { metadata } = value as Partial<ApiObject>
+    return metadata?.deletionTimestamp !== undefined && metadata.finalizers?.includes(FOREGROUND) ? [value as ApiObject] : []
+  })
+  let before: number
+  do {
+    before = stuck.length
+    const owners = new Set(stuck.flatMap(({ metadata }) => metadata.ownerReferences?.filter(isBlocking).map(({ uid }) => uid) ?? []))
+    stuck = stuck.filter(({ metadata }) => owners.has(metadata.uid))
+  } while (stuck.length < before)
+  const labels = new Set(stuck.map(label))
+  return (row) =>
+    row.waitsFor === ITS_END && labels.has(row.object)
+      ? { ...row, waitsFor: 'the end of what it owns, and is itself owned by', blocked: true }
+      : row
+}
+const isBlocking = ({ blockOwnerDeletion }: OwnerReference): boolean => blockOwnerDeletion === true
 
 /** Containers that run for a pod which is not there any more. */
 export const containersPending: Waiting = (picture) => {

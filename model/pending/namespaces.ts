@@ -5,11 +5,7 @@ import type { Pending } from '../invariant.ts'
 import type { Cluster } from '../state/cluster.ts'
 import type { Namespace, Pod } from '../state/objects.ts'
 import { keyOf } from '../state/resources.ts'
-import { all, isEnding, isLost, label, type Waiting } from './picture.ts'
-
-/** Finalizers that somebody here takes away. */
-const TAKEN_AWAY =
-  /^(orphan|foregroundDeletion|batch\.kubernetes\.io\/job-tracking|kubernetes\.io\/pvc?-protection|customresourcecleanup\.apiextensions\.k8s\.io)$/
+import { all, isEnding, isLost, label, TAKEN_AWAY, type Waiting } from './picture.ts'
 
 export const namespacesPending: Waiting = (picture) =>
   all<Namespace>(picture.cluster, 'namespaces').flatMap((namespace) => {

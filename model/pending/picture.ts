@@ -45,9 +45,16 @@ export const podsOf = ({ pods }: Picture, owner: ApiObject): readonly Pod[] =>
 /** The machine is down for good. */
 export const isLost = ({ cluster }: Picture, node: string): boolean => cluster.machinesDown.has(node)
 
+/** Of an object that is being deleted. */
+export const ITS_END = 'its end: it is being deleted'
+
 /** An object that is being deleted waits for its pods (foreground), also for those whose end nobody can confirm. */
 export const beingDeleted = (picture: Picture, object: ApiObject, pods: readonly Pod[]): Pending => {
   const stuck = pods.find((pod) => isEnding(pod) && isLost(picture, pod.spec.nodeName ?? ''))
-  if (stuck === undefined) return { object: label(object), waitsFor: 'its end: it is being deleted', blocked: false }
+  if (stuck === undefined) return { object: label(object), waitsFor: ITS_END, blocked: false }
   return { object: label(object), waitsFor: `the end of ${stuck.metadata.name}, whose node ${stuck.spec.nodeName} is lost`, blocked: true }
 }
+
+/** Finalizers that somebody here takes away. */
+export const TAKEN_AWAY =
+  /^(orphan|foregroundDeletion|batch\.kubernetes\.io\/job-tracking|kubernetes\.io\/pvc?-protection|customresourcecleanup\.apiextensions\.k8s\.io)$/

@@ -11,7 +11,7 @@ import type { ApiObject, Pod } from '../state/objects.ts'
 import { POD_GROUP_LABEL, type PodGroup } from '../state/pod-group.ts'
 import { attachPending } from './attachments.ts'
 import { claimPending } from './claims.ts'
-import { all, conditionOf, controllerOf, isLost, isReady, isTerminal, label, type Picture, type Waiting } from './picture.ts'
+import { all, conditionOf, controllerOf, isLost, isReady, isTerminal, ITS_END, label, type Picture, type Waiting } from './picture.ts'
 
 export const podsPending: Waiting = (picture) => {
   const rows = new Map<string, Pending>()
@@ -45,7 +45,7 @@ const podPending = (picture: Picture, pod: Pod): Pending | null => {
   if (pod.metadata.deletionTimestamp !== undefined) {
     // Nobody can say that its containers have stopped until the node comes back or is removed.
     const lost = node !== '' && isLost(picture, node) && picture.nodes.has(node)
-    return lost ? null : { object, waitsFor: 'its end: it is being deleted', blocked: false }
+    return lost ? null : { object, waitsFor: ITS_END, blocked: false }
   }
   if (isTerminal(pod)) return null
   const claim = claimPending(picture, pod)

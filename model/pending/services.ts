@@ -5,14 +5,14 @@ import type { Endpoints } from '../state/endpoints.ts'
 import type { EndpointSlice, Service } from '../state/objects.ts'
 import { keyOf } from '../state/resources.ts'
 import { matchesPairs } from '../state/selector.ts'
-import { all, isEnding, isLost, isReady, isTerminal, label, type Picture, type Waiting } from './picture.ts'
+import { all, isEnding, isLost, isReady, isTerminal, ITS_END, label, type Picture, type Waiting } from './picture.ts'
 
 export const slicesPending: Waiting = (picture) => {
   const slices = all<EndpointSlice>(picture.cluster, 'endpointslices')
   const services = all<Service>(picture.cluster, 'services')
   const rows = services.flatMap((service) => {
     const { spec } = service
-    if (isEnding(service)) return [{ object: label(service), waitsFor: 'its end: it is being deleted', blocked: false }]
+    if (isEnding(service)) return [{ object: label(service), waitsFor: ITS_END, blocked: false }]
     if (spec.type === 'ExternalName') return []
     const mirrors = spec.selector === undefined
     const wanted = mirrors ? writtenEndpoints(picture, service) : desiredEndpoints(picture, service)

@@ -25,7 +25,8 @@ export interface RunningContainer {
 
 export interface Cluster {
   readonly nowMs: number
-  readonly phase: 'storm' | 'calm' | 'end'
+  /** rest: it had come to rest, and something is done to it. A calm follows each storm and each rest. */
+  readonly phase: 'storm' | 'calm' | 'rest' | 'end'
   /** The store's current revision. */
   readonly revision: Revision
   /** The store's current state, E. Values under '/registry/' are API objects. */

@@ -5,7 +5,7 @@
  * cycles: it can be written as JSON lines. Times are milliseconds since the start of the run.
  */
 import type { Usage } from './autoscaling.ts'
-import type { ObjectRef } from './cluster.ts'
+import type { Cluster, ObjectRef } from './cluster.ts'
 import type { Configuration, EtcdError, EtcdRequest, EtcdResponse, Key, KeyRange, LeaseId, Revision, Stored, Value } from './keyspace.ts'
 import type { AlarmMember } from './maintenance.ts'
 import type { PersistentVolume, Time, Uid } from './objects.ts'
@@ -412,7 +412,7 @@ export type Observation = { readonly atMs: number } &
         readonly pods: readonly Uid[]
         readonly detail: string
       }
-    | { readonly kind: 'PhaseBegan'; readonly phase: 'storm' | 'calm' | 'end' }
+    | { readonly kind: 'PhaseBegan'; readonly phase: Cluster['phase'] }
   )
 export type ObservationKind = Observation['kind']
 /** One kind of observation. */

@@ -176,6 +176,11 @@ export type Fault =
       readonly restartMs: number
       readonly forMs: number
     }
+  /**
+   * More at once than any budget allows. control plane: all its machines lose power; processes: all of Kubernetes is killed,
+   * kubelets and proxies too, and only the store's members and the containers go on.
+   */
+  | { readonly kind: 'Outage'; readonly of: 'control plane' | 'processes'; readonly forMs: number }
 
 /** Resources with the subresource scale. */
 export type Scalable = 'deployments' | 'replicasets' | 'statefulsets' | 'replicationcontrollers'
@@ -266,6 +271,8 @@ export type Action = UserAction | Fault
 export interface TimedAction {
   readonly atMs: number
   readonly do: Action
+  /** Counted from when the cluster has come to rest after the storm. Where it does not come to rest this is not done. */
+  readonly atRest?: true
 }
 
 export interface Plan {
@@ -274,7 +281,7 @@ export interface Plan {
   readonly seed: string
   readonly cluster: ClusterShape
   readonly weather: Weather
-  /** In order of atMs. */
+  /** In order of atMs, those at rest last. */
   readonly actions: readonly TimedAction[]
   /** When the storm ends: faults are healed, users stop. */
   readonly stormMs: number

@@ -1,6 +1,7 @@
 /** Puts a plan together from what fast-check drew, so that each part shrinks by itself. */
 import fc from 'fast-check'
 import type { Action, ClusterShape, Fault, Plan, TimedAction, UserAction, Weather } from '../../model/state/plan.ts'
+import { actionsAtRest, type AtRest } from './at-rest.ts'
 import { fault, type Targets } from './faults.ts'
 import { armedOnly, weather, type FaultKind, type Strength } from './weather.ts'
 
@@ -24,6 +25,8 @@ export interface PlanParts {
   readonly stormMs: fc.Arbitrary<number>
   readonly calmMs: number
   readonly quietMs: number
+  /** What is done to the cluster when it has come to rest, from what was applied before. Absent: nothing. */
+  readonly atRest?: fc.Arbitrary<AtRest>
 }
 
 const AT_MOST = 1_000_000
@@ -51,8 +54,9 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
       }),
       centres: squalls,
       stormMs: parts.stormMs,
+      atRest: parts.atRest ?? fc.constant(null),
     })
-    .map(({ seed, cluster, weather: drawn, users, faults, centres, stormMs }) => {
+    .map(({ seed, cluster, weather: drawn, users, faults, centres, stormMs, atRest }) => {
       const kept = new Set<Fault>(
         armedOnly(
           faults.map((entry) => entry.do),
@@ -72,25 +76,26 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
       }
       const strikes = faults.filter((entry) => kept.has(entry.do)).map(inSquall)
       const busy = users.map((entry) => (parts.usersInSqualls === true && entry.at % 3 > 0 ? inSquall(entry, entry.at) : at(entry)))
-      const drawnActions = [...busy, ...strikes]
+      const before = [...parts.opening, ...busy, ...strikes]
       return {
         format: 1,
         suite: parts.suite,
         seed: seed.toString(16).padStart(8, '0'),
         cluster,
         weather: drawn,
-        actions: inOrder([...parts.opening, ...drawnActions]),
+        actions: inOrder([...before, ...actionsAtRest(atRest, before)]),
         stormMs,
         calmMs: parts.calmMs,
         quietMs: parts.quietMs,
       }
     })
 
-/** Sorted by time; actions of one time keep their order. */
-export const inOrder = (actions: readonly TimedAction[]): readonly TimedAction[] => actions.toSorted((one, other) => one.atMs - other.atMs)
+/** Sorted by time, those at rest last; actions of one time keep their order. */
+export const inOrder = (actions: readonly TimedAction[]): readonly TimedAction[] =>
+  actions.toSorted((one, other) => Number(one.atRest ?? false) - Number(other.atRest ?? false) || one.atMs - other.atMs)
 
 export const isFault = (action: Action): action is Fault => FAULT_KINDS.has(action.kind)
-const FAULT_KINDS: ReadonlySet<string> = new Set<FaultKind>([
+const FAULT_KINDS: ReadonlySet<string> = new Set<Fault['kind']>([
   'CrashProcess',
   'CrashMachine',
   'PauseProcess',
@@ -106,6 +111,7 @@ const FAULT_KINDS: ReadonlySet<string> = new Set<FaultKind>([
   'BreakConnections',
   'ExpireWatches',
   'TimeTravel',
+  'Outage',
 ])
 
 /** The weather in which nothing goes wrong by itself: what parameters shrink to. */

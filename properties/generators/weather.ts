@@ -6,7 +6,8 @@
 import fc from 'fast-check'
 import type { Fault, Weather } from '../../model/state/plan.ts'
 
-export type FaultKind = Fault['kind']
+/** What storms are made of; an outage comes when all is at rest. */
+export type FaultKind = Exclude<Fault['kind'], 'Outage'>
 export type Strength = 'off' | 'low' | 'high'
 
 /** How many faults of a kind a run may hold at each strength. */

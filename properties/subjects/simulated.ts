@@ -26,7 +26,7 @@ import { Recorder } from './recorder.ts'
 import type { Run, Subject } from './subject.ts'
 
 /** Faults that are of the processes' own making, or take more than one step. */
-type OfProcesses = 'FreezeCache' | 'BreakConnections' | 'ExpireWatches' | 'TimeTravel' | 'DeposeElected'
+type OfProcesses = 'FreezeCache' | 'BreakConnections' | 'ExpireWatches' | 'TimeTravel' | 'DeposeElected' | 'Outage'
 
 /** How often the calm phase looks whether anything still waits. */
 const LOOK_MS = 1_000
@@ -119,14 +119,27 @@ class Simulation {
     const { plan, world } = this
     this.see(0, { kind: 'PhaseBegan', phase: 'storm' })
     this.cluster.start()
-    for (const { atMs, do: action } of plan.actions) world.at(Math.min(atMs, plan.stormMs), () => this.act(action))
+    for (const { atMs, do: action, atRest } of plan.actions)
+      if (atRest !== true) world.at(Math.min(atMs, plan.stormMs), () => this.act(action))
     world.runUntil(plan.stormMs)
-    for (const end of [...this.strikes]) end()
-    this.faults.healAll()
-    this.cluster.settle()
-    this.see(world.now, { kind: 'PhaseBegan', phase: 'calm' })
     this.calm()
+    this.rest()
     this.see(world.now, { kind: 'PhaseBegan', phase: 'end' })
+  }
+
+  /** What is done to a cluster that has come to rest, and another calm. */
+  private rest(): void {
+    const { plan, world } = this
+    const actions = plan.actions.filter(({ atRest }) => atRest === true)
+    const levelMs = this.convergedMs
+    if (actions.length === 0 || levelMs === null || !this.isQuiet) return
+    this.see(world.now, { kind: 'PhaseBegan', phase: 'rest' })
+    const beganMs = world.now
+    for (const { atMs, do: action } of actions) world.at(beganMs + atMs, () => this.act(action))
+    world.runUntil(beganMs + Math.max(...actions.map((entry) => entry.atMs + lastsMs(entry.do))))
+    this.lastWriteMs = world.now
+    this.calm()
+    if (this.convergedMs !== null) this.convergedMs = levelMs
   }
 
   private get asksConvergence(): boolean {
@@ -139,9 +152,18 @@ class Simulation {
     return this.own === null ? others : [...pendingOf(this.own, cluster, others), ...others]
   }
 
+  private get isQuiet(): boolean {
+    return this.world.now - Math.max(this.lastWriteMs, this.convergedMs ?? Infinity) >= this.plan.quietMs
+  }
+
+  /** Faults are healed, users rest. */
   private calm(): void {
     const { plan, world } = this
-    const endMs = plan.stormMs + plan.calmMs
+    for (const end of [...this.strikes]) end()
+    this.faults.healAll()
+    this.cluster.settle()
+    this.see(world.now, { kind: 'PhaseBegan', phase: 'calm' })
+    const endMs = world.now + plan.calmMs
     if (!this.asksConvergence) {
       for (const ms of PROBES_MS) world.at(plan.stormMs + ms, () => this.probe())
       world.runUntil(Math.min(endMs, plan.stormMs + CALM_WITHOUT_API_MS))
@@ -156,8 +178,7 @@ class Simulation {
         if (open) this.convergedMs = null
         else this.convergedMs ??= world.now
       }
-      const quietSinceMs = Math.max(this.lastWriteMs, this.convergedMs ?? Infinity)
-      if (world.now - quietSinceMs >= plan.quietMs) return
+      if (this.isQuiet) return
     }
   }
 
@@ -217,6 +238,10 @@ class Simulation {
   private strike(fault: Fault): void {
     const report = (outcome: 'begun' | 'ended' | 'skipped', detail: string): void =>
       this.see(this.world.now, { kind: 'FaultChanged', fault, outcome, detail })
+    if (fault.kind === 'Outage') {
+      for (const one of this.outage(fault)) this.faults.apply(one, (outcome, detail) => report(outcome, detail || targetOf(one)))
+      return
+    }
     if (fault.kind === 'DeposeElected') {
       this.until(fault.forMs, this.depose(fault, report))
       return
@@ -354,6 +379,16 @@ class Simulation {
       : {}
   }
 
+  private outage({ of, forMs: restartMs }: Fault & { kind: 'Outage' }): readonly WorldFault[] {
+    const { world, cluster } = this
+    if (of === 'control plane')
+      return cluster.machinesOfControlPlane.map((target) => ({ kind: 'CrashMachine', target, restartMs, beyondBudget: true }))
+    const processes = world.machineNames.flatMap((machine) => world.processesOf(machine))
+    return processes
+      .filter((process) => OF_KUBERNETES.test(process))
+      .map((target) => ({ kind: 'CrashProcess', target, restartMs, beyondBudget: true }))
+  }
+
   /** One for each that is meant by it now. */
   private resolve(fault: Exclude<Fault, { kind: OfProcesses }>): readonly WorldFault[] {
     if (fault.kind === 'Partition') {
@@ -381,6 +416,15 @@ class Simulation {
       ...(apiservers.length > 1 ? [{ name: 'apiservers', processes: apiservers, outMost: apiservers.length - 1 }] : []),
     ]
   }
+}
+
+/** Whatever keeps no truth of its own. */
+const OF_KUBERNETES = /^kube(let|-)/
+
+/** Until when something is heard of what was done: of a fault until it is healed. */
+const lastsMs = (action: Action): number => {
+  if ('forMs' in action) return action.forMs
+  return 'restartMs' in action ? (action.restartMs ?? 0) : 0
 }
 
 /** After the storm the clients of a bare store finish what they began. */

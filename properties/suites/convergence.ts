@@ -1,5 +1,6 @@
 /** Everything at once: applications, users, lost nodes, partitions, leader loss; then calm, and it must come back level. */
 import fc from 'fast-check'
+import { atRest } from '../generators/at-rest.ts'
 import { applied, deployment, deploymentKnobs, service, workloadAction } from '../generators/manifests.ts'
 import { disruptionBudget, drain, tenant, tenantAction } from '../generators/policy.ts'
 import { deletedAndMadeAgain, ownership, possessions } from '../generators/owners.ts'
@@ -75,6 +76,7 @@ export const convergence: Suite = {
         stormMs: fc.integer({ min: 30_000, max: 180_000 }),
         calmMs: 900_000,
         quietMs: 40_000,
+        atRest: atRest(NODE_NAMES),
       }),
     ),
 }

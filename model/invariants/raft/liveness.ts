@@ -57,7 +57,7 @@ const leaderAfterStorm: Invariant = watching(
             return 'vacuous'
           default:
             if (next.kind !== 'PhaseBegan') return 'vacuous'
-            if (next.phase === 'calm') calmMs = next.atMs
+            if (next.phase !== 'end') calmMs = next.phase === 'calm' ? next.atMs : Infinity
             if (next.phase !== 'end' || next.atMs - calmMs < SETTLED_MS) return 'vacuous'
             // Users may have taken away, or added and never started, more members than can be spared.
             if (!configurations.goesOn((member) => running.has(member))) return 'vacuous'
@@ -243,7 +243,7 @@ const answeredInCalm: Invariant = watching(
           return 'vacuous'
         }
         if (next.kind !== 'PhaseBegan') return 'vacuous'
-        if (next.phase === 'calm') calmMs = next.atMs
+        if (next.phase !== 'end') calmMs = next.phase === 'calm' ? next.atMs : Infinity
         if (next.phase !== 'end' || asked === 0 || !configurations.goesOn((member) => running.has(member))) return 'vacuous'
         const late = [...open.values()].find((one) => configurations.votes(one.to) && next.atMs - one.atMs > ANSWER_MS)
         if (late !== undefined) return { why: `call ${late.call} was made at ${late.atMs} ms, in the calm, and never answered` }
@@ -296,7 +296,7 @@ const catchesUp: Invariant = watching(
             return 'vacuous'
           default: {
             if (next.kind !== 'PhaseBegan') return 'vacuous'
-            if (next.phase === 'calm') calmMs = next.atMs
+            if (next.phase !== 'end') calmMs = next.phase === 'calm' ? next.atMs : Infinity
             if (next.phase !== 'end' || next.atMs - calmMs < SETTLED_MS) return 'vacuous'
             const running = (member: string): boolean => applied.has(member) && !down.has(processOf(member))
             if (!configurations.goesOn(running)) return 'vacuous'

@@ -158,7 +158,7 @@ const wokenUp: Invariant = watching(
     const turnedAway = new Map<string, Map<Uid, number>>()
     return {
       observe(next, { history }): Judgement {
-        if (next.kind === 'PhaseBegan' && next.phase === 'calm') calmMs = next.atMs
+        if (next.kind === 'PhaseBegan' && next.phase !== 'end') calmMs = next.phase === 'calm' ? next.atMs : Infinity
         if (next.kind === 'Commit' && calmMs < Infinity) moments.push({ atMs: next.atMs, revision: next.revision })
         if (next.kind === 'ProcessStarted' || next.kind === 'Leading') turnedAway.delete(next.process)
         if (next.kind !== 'Decision' || !isScheduling(next) || next.choice.kind === 'Preempt') return 'vacuous'
