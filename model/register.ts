@@ -15,6 +15,7 @@ import { ETCD } from './invariants/etcd/register.ts'
 import { GANGS } from './invariants/gangs.ts'
 import { GARBAGE } from './invariants/garbage.ts'
 import { AUTOSCALERS } from './invariants/hpa.ts'
+import { JOB_INDEXES } from './invariants/job-indexes.ts'
 import { JOB_SUCCESS } from './invariants/job-success.ts'
 import { JOBS } from './invariants/jobs.ts'
 import { KUBELET } from './invariants/kubelet.ts'
@@ -47,6 +48,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...DEPLOYMENTS,
   ...JOBS,
   ...JOB_SUCCESS,
+  ...JOB_INDEXES,
   ...STATEFULSETS,
   ...DAEMONSETS,
   ...CRONJOBS,

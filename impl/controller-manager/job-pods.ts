@@ -52,11 +52,15 @@ export const formatIndexes = (indexes: Iterable<number>): string => {
   return runs.map(([first, last]) => (last === first ? `${first}` : `${first}${last === first + 1 ? ',' : '-'}${last}`)).join(',')
 }
 
-/** With the successes among pods that are still to be counted. */
+/** Those that a text of its status names, as far as the Job still has them. */
+export const ownIndexes = (job: Job, text: string | undefined): readonly number[] =>
+  parseIndexes(text).filter((index) => index < (job.spec.completions ?? 0))
+
+/** With the successes among pods that are still to be counted. What has failed for good stays so. */
 export const completedIndexes = (job: Job, tracked: readonly Pod[]): ReadonlySet<number> => {
-  const before = parseIndexes(job.status.completedIndexes).filter((index) => index < (job.spec.completions ?? 0))
+  const failed = new Set(ownIndexes(job, job.status.failedIndexes))
   const now = tracked.filter((pod) => pod.status.phase === 'Succeeded').flatMap((pod) => indexOf(job, pod) ?? [])
-  return new Set([...before, ...now])
+  return new Set([...ownIndexes(job, job.status.completedIndexes), ...now.filter((index) => !failed.has(index))])
 }
 
 // What a failure means
@@ -96,7 +100,7 @@ const BACK_OFF_LEAST_MS = 10_000
 const BACK_OFF_MOST_MS = 600_000
 
 /** When it ended, as far as its status says. */
-const endedMs = (pod: Pod): number => {
+export const endedMs = (pod: Pod): number => {
   const ends = (pod.status.containerStatuses ?? []).map(({ state }) => state.terminated?.finishedAt)
   if (ends.length > 0 && ends.every((end) => end !== undefined)) return Math.max(...ends.map((end) => epochMs(end)))
   const ready = conditionOf(pod.status.conditions, 'Ready')

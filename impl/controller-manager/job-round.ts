@@ -5,6 +5,7 @@ import type { Pod } from '../../model/state/objects.ts'
 import type { Creation } from '../client/api.ts'
 import { controllerRef } from '../objects.ts'
 import { epochMs } from '../time.ts'
+import { failuresAfter, hasIndexLimit } from './job-indexes.ts'
 import { completedIndexes, indexOf, isIndexed, isSuspended, type BackOff } from './job-pods.ts'
 import { ranked } from './rank.ts'
 
@@ -20,6 +21,10 @@ export interface Round {
   readonly succeeded: number
   readonly failed: number
   readonly backOff: BackOff
+  /** Those that have failed for good. */
+  readonly failedIndexes: ReadonlySet<number>
+  /** Of indexes that have a limit of their own and are to be tried again. */
+  readonly lastFailures: ReadonlyMap<number, Pod>
   /** Uids noted in its status of which its view cannot tell whether their finalizers are gone. */
   readonly unclear: ReadonlySet<string>
   /** Pods that may have been counted though it sees them tracked. */
@@ -42,9 +47,11 @@ export const wantedActive = ({ job, active, succeeded }: Round): number => {
 export const isDone = ({ job, succeeded }: Round, active: readonly Pod[]): boolean =>
   active.length === 0 && succeeded >= (job.spec.completions ?? 1)
 
-/** The lowest indexes for which there is neither a pod nor a success. */
-export const pendingIndexes = ({ job, active, tracked }: Round, ending: readonly Pod[], count: number): readonly number[] => {
-  const taken = new Set([...completedIndexes(job, tracked), ...[...active, ...ending].flatMap((pod) => indexOf(job, pod) ?? [])])
+/** The lowest indexes for which there is no pod, and which have neither completed nor failed for good. */
+export const pendingIndexes = (round: Round, ending: readonly Pod[], count: number): readonly number[] => {
+  const { job, active, tracked } = round
+  const running = [...active, ...ending].flatMap((pod) => indexOf(job, pod) ?? [])
+  const taken = new Set([...completedIndexes(job, tracked), ...round.failedIndexes, ...running])
   const free: number[] = []
   for (let index = 0; index < (job.spec.completions ?? 0) && free.length < count; index++) if (!taken.has(index)) free.push(index)
   return free
@@ -61,7 +68,8 @@ export const excessOf = (job: Job, active: readonly Pod[], count: number, nowMs:
   return [...doubles, ...order.filter((pod) => !doubles.includes(pod))].slice(0, Math.max(count, doubles.length))
 }
 
-export const podOf = (job: Job, index: number | null): Creation<Pod> => {
+/** last: the failed pod of its index that it is to replace, where the index has a limit of its own. */
+export const podOf = (job: Job, index: number | null, last: Pod | undefined): Creation<Pod> => {
   const { template } = job.spec
   const { namespace, name } = job.metadata
   const base = {
@@ -78,7 +86,7 @@ export const podOf = (job: Job, index: number | null): Creation<Pod> => {
     metadata: {
       ...base,
       labels: { ...labels, ...mark },
-      annotations: { ...annotations, ...mark },
+      annotations: { ...annotations, ...mark, ...(hasIndexLimit(job) ? failuresAfter(job, last) : {}) },
       generateName: `${name}-${index}-`,
     },
     spec: { ...template.spec, hostname: `${name}-${index}` },

@@ -6,7 +6,9 @@
 import type { Job, JobStatus } from '../../model/state/batch.ts'
 import type { Condition, Pod } from '../../model/state/objects.ts'
 import { conditionOf, isDeleting, withCondition } from '../objects.ts'
+import { hasIndexLimit } from './job-indexes.ts'
 import { completedIndexes, formatIndexes, hasFailed, indexOf, isCounted, isIndexed, isSuspended, parseIndexes } from './job-pods.ts'
+import type { Round } from './job-round.ts'
 
 const UNCOUNTED_MOST = 500
 
@@ -18,6 +20,18 @@ export interface Finish {
 }
 
 export const SUCCESS: Finish = { outcome: 'Complete', reason: 'CompletionsReached', message: 'Reached expected number of succeeded pods' }
+
+/** By its indexes: more have failed for good than it bears, or none is left to be tried and some have failed. */
+export const failureOf = ({ job, tracked, failedIndexes }: Round): Finish | null => {
+  const { completions = 0, maxFailedIndexes = Infinity } = job.spec
+  const failed = failedIndexes.size
+  if (failed > maxFailedIndexes) {
+    const message = 'Job has exceeded the specified maximal number of failed indexes'
+    return { outcome: 'Failed', reason: 'MaxFailedIndexesExceeded', message }
+  }
+  if (failed === 0 || failed + completedIndexes(job, tracked).size < completions) return null
+  return { outcome: 'Failed', reason: 'FailedIndexes', message: 'Job has failed indexes' }
+}
 
 /** By the first rule of its success policy that these indexes meet. */
 export const successOf = ({ spec }: Job, succeeded: ReadonlySet<number>): Finish | null => {
@@ -54,28 +68,40 @@ export interface Noted {
   readonly more: boolean
 }
 
-/** With the ends noted that are to be counted. Successes of an Indexed Job are counted by their index, at once. */
-export const notedEnds = (job: Job, tracked: readonly Pod[], status: JobStatus, finish: Finish | null): Noted => {
+/**
+ * With the ends noted that are to be counted. Successes of an Indexed Job are counted by their index, at once; failed pods
+ * that are to hand on a number wait until they have.
+ */
+export const notedEnds = (round: Round, tracked: readonly Pod[], status: JobStatus, finish: Finish | null): Noted => {
+  const { job, failedIndexes } = round
+  const isOver = isDeleting(job) || finish !== null
+  const waiting = new Set(isOver ? [] : round.lastFailures.values())
   const { succeeded = [], failed = [] } = status.uncountedTerminatedPods ?? {}
   const noted = { succeeded: [...succeeded], failed: [...failed] }
-  const indexes = new Set(completedIndexes(job, []))
-  const ends = tracked.filter((pod) => isDeleting(job) || finish !== null || pod.status.phase === 'Succeeded' || hasFailed(job, pod))
+  const successes: Pod[] = []
+  const ends = tracked.filter((pod) => isOver || pod.status.phase === 'Succeeded' || (hasFailed(job, pod) && !waiting.has(pod)))
   const release: Pod[] = []
   for (const pod of ends) {
     if (noted.succeeded.length + noted.failed.length >= UNCOUNTED_MOST) break
     release.push(pod)
     const uid = pod.metadata.uid
     if (noted.failed.includes(uid) || noted.succeeded.includes(uid)) continue
-    const index = isIndexed(job) ? indexOf(job, pod) : 0
-    if (index === null) continue
+    if (isIndexed(job) && indexOf(job, pod) === null) continue
     if (pod.status.phase === 'Succeeded') {
-      if (isIndexed(job)) indexes.add(index)
+      if (isIndexed(job)) successes.push(pod)
       else noted.succeeded.push(uid)
       // With a Job that failed all fails that has not ended.
     } else if ((hasFailed(job, pod) || finish?.outcome === 'Failed') && isCounted(job, pod)) noted.failed.push(uid)
   }
-  const own = isIndexed(job) ? { completedIndexes: formatIndexes(indexes), succeeded: indexes.size } : {}
-  return { status: { ...status, ...own, uncountedTerminatedPods: noted }, release, more: release.length < ends.length }
+  const more = release.length < ends.length
+  if (!isIndexed(job)) return { status: { ...status, uncountedTerminatedPods: noted }, release, more }
+  const completed = completedIndexes(job, successes)
+  const own = {
+    completedIndexes: formatIndexes(completed),
+    succeeded: completed.size,
+    ...(hasIndexLimit(job) ? { failedIndexes: formatIndexes(failedIndexes) } : {}),
+  }
+  return { status: { ...status, ...own, uncountedTerminatedPods: noted }, release, more }
 }
 
 /** That it will end is said before its pods are let go. */

@@ -2,11 +2,11 @@
  * Jobs: as many pods at a time as asked for, until enough have succeeded or too many failed, each end counted once.
  *
  * Which end was counted stands in the store alone: a pod's uid is noted in the Job's status, then its finalizer goes, then
- * the number grows. Left out: adoption and release (selectors name the Job's own uid), limits per index.
- * Source: kubernetes/kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214, KEP-3329, KEP-3939, KEP-3998.
+ * the number grows. Left out: adoption and release (selectors name the Job's own uid).
+ * Source: kubernetes/kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214, KEP-3329, KEP-3850, KEP-3939, KEP-3998.
  */
 import { TRACKING_FINALIZER, type Job, type JobStatus } from '../../model/state/batch.ts'
-import type { Choice, View } from '../../model/state/history.ts'
+import type { Choice } from '../../model/state/history.ts'
 import type { Pod } from '../../model/state/objects.ts'
 import type { Controller, ControllerContext, Informer, Result, WorkQueue } from '../client/api.ts'
 import { nameOf } from '../client/informer.ts'
@@ -15,6 +15,7 @@ import { conditionOf, controllerOf, isActive, isDeleting, isReady, isTerminal, r
 import type { Task } from '../task.ts'
 import { rfc3339 } from '../time.ts'
 import { Expectations } from './expectations.ts'
+import { failedIndexes, hasIndexLimit, indexBackOff, lastFailures } from './job-indexes.ts'
 import {
   backOffAfter,
   backOffLeftMs,
@@ -33,7 +34,7 @@ import {
   type BackOff,
 } from './job-pods.ts'
 import { deadlineLeftMs, excessOf, isDone, pendingIndexes, podOf, wantedActive, type Round } from './job-round.ts'
-import { announced, counted, finished, notedEnds, SUCCESS, successOf, suspension, type Finish } from './job-status.ts'
+import { announced, counted, failureOf, finished, notedEnds, SUCCESS, successOf, suspension, type Finish } from './job-status.ts'
 
 const WORKERS = 5
 const BURST = 500
@@ -206,18 +207,21 @@ class Jobs {
     const newlySucceeded = fresh.filter((pod) => pod.status.phase === 'Succeeded')
     const newlyFailed = fresh.filter((pod) => hasFailed(job, pod))
     const { uncountedTerminatedPods: uncounted } = job.status
+    const active = pods.filter(isActive)
     return {
       key,
       job,
       view,
       pods,
-      active: pods.filter(isActive),
+      active,
       tracked,
       succeeded: isIndexed(job)
         ? completedIndexes(job, tracked).size
         : (job.status.succeeded ?? 0) + (uncounted?.succeeded ?? []).length + newlySucceeded.length,
       failed: (job.status.failed ?? 0) + (uncounted?.failed ?? []).length + newlyFailed.filter((pod) => isCounted(job, pod)).length,
-      backOff: backOffAfter(this.backOffs.get(key) ?? NO_BACK_OFF, newlySucceeded, newlyFailed),
+      backOff: hasIndexLimit(job) ? NO_BACK_OFF : backOffAfter(this.backOffs.get(key) ?? NO_BACK_OFF, newlySucceeded, newlyFailed),
+      failedIndexes: failedIndexes(job, tracked),
+      lastFailures: lastFailures(job, active, tracked),
       unclear,
       doubtful,
     }
@@ -256,13 +260,13 @@ class Jobs {
     const leftMs = deadlineLeftMs(job, startTime, this.context.now())
     if (leftMs <= 0) return { outcome: 'Failed', reason: 'DeadlineExceeded', message: 'Job was active longer than specified deadline' }
     if (leftMs !== Infinity) this.queue.addAfter(key, leftMs)
-    return successOf(job, completedIndexes(job, round.tracked))
+    return failureOf(round) ?? successOf(job, completedIndexes(job, round.tracked))
   }
 
   // Creating and deleting
 
   private *manage(round: Round): Task<{ readonly active: readonly Pod[]; readonly complete: boolean }> {
-    const { key, job, pods, active, backOff } = round
+    const { key, job, pods, active } = round
     if (isSuspended(job)) {
       const left = yield* this.deleteAll(round, active, 'suspended')
       return { active: left, complete: left.length === 0 }
@@ -276,24 +280,29 @@ class Jobs {
     const ending = waitsForEnds(job) ? pods.filter((pod) => isDeleting(pod) && !isTerminal(pod)) : []
     const missing = Math.min(wanted - active.length - ending.length, BURST)
     if (missing <= 0) return { active, complete: true }
-    const waitMs = backOffLeftMs(backOff, this.context.now())
-    if (waitMs > 0) {
-      this.queue.addAfter(key, Math.max(BATCH_MS, waitMs))
-      return { active, complete: true }
-    }
     const indexes = isIndexed(job) ? pendingIndexes(round, ending, missing) : Array.from({ length: missing }, () => null)
-    const made = yield* this.createPods(round, indexes)
-    return { active: [...active, ...made], complete: made.length === indexes.length }
+    const due = indexes.filter((index) => this.waitMs(round, index) === 0)
+    const waits = indexes.map((index) => this.waitMs(round, index)).filter((ms) => ms > 0)
+    if (waits.length > 0) this.queue.addAfter(key, Math.max(BATCH_MS, Math.min(...waits)))
+    if (due.length === 0) return { active, complete: true }
+    const made = yield* this.createPods(round, due)
+    return { active: [...active, ...made], complete: made.length === due.length }
+  }
+
+  /** Until the next pod, of this index where each has a limit of its own. */
+  private waitMs({ job, backOff, lastFailures: last }: Round, index: number | null): number {
+    return backOffLeftMs(hasIndexLimit(job) ? indexBackOff(last.get(index ?? -1)) : backOff, this.context.now())
   }
 
   /** One after another: a Job whose pods are refused does not ask for all of them. */
-  private *createPods({ key, job, view }: Round, indexes: readonly (number | null)[]): Task<readonly Pod[]> {
+  private *createPods(round: Round, indexes: readonly (number | null)[]): Task<readonly Pod[]> {
+    const { key, job } = round
     this.expectations.expect(key, indexes.length, [], this.context.elapsed())
     const made: Pod[] = []
     for (const index of indexes) {
       // Those before may have taken long to be made.
       const late = deadlineLeftMs(job, job.status.startTime, this.context.now()) <= 0
-      const reply = late ? null : yield* this.createPod(job, index, view)
+      const reply = late ? null : yield* this.createPod(round, index)
       if (reply === null || !reply.ok) {
         // What was not tried, and what certainly failed, will not be seen.
         const unseen = indexes.length - made.length - (reply === null || reply.definite ? 0 : 1)
@@ -305,8 +314,8 @@ class Jobs {
     return made
   }
 
-  private createPod(job: Job, index: number | null, view: View): Task<Result<Pod>> {
-    const pod = podOf(job, index)
+  private createPod({ job, view, lastFailures: last }: Round, index: number | null): Task<Result<Pod>> {
+    const pod = podOf(job, index, last.get(index ?? -1))
     const name = pod.metadata.generateName ?? ''
     const { client } = this.context
     client.decide(view, { kind: 'CreateJobPod', owner: refOf('jobs', job), name, index, nowMs: this.context.now() })
@@ -348,7 +357,7 @@ class Jobs {
     if (gone === null) return false
     const tracked = round.tracked.filter((pod) => !gone.has(uidOf(pod)))
     const held = new Set([...tracked.map(uidOf), ...unclear])
-    const noted = notedEnds(job, tracked, counted(status, held), finish)
+    const noted = notedEnds(round, tracked, counted(status, held), finish)
     let next = finish === null ? noted.status : announced(noted.status, finish, rfc3339(this.context.now()))
     if (finish !== null && next !== noted.status) {
       const { outcome, reason } = finish

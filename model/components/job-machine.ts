@@ -4,12 +4,13 @@
  * It may see its pods later than its own status, or the other way round: whether an end is still to be counted it asks the
  * store. One pod is made, let go or deleted at a time. Left out: time, and with it the back-off and deadlines; pod failure
  * policies, restarts under OnFailure, and the numbers of active, ready and ending pods that it only tells.
- * Source: kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214, KEP-3998
+ * Source: kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214, KEP-3850, KEP-3998
  */
-import { COMPLETION_INDEX, TRACKING_FINALIZER, type Job, type JobStatus } from '../state/batch.ts'
-import type { Pod } from '../state/objects.ts'
+import { COMPLETION_INDEX, INDEX_FAILURES, TRACKING_FINALIZER, type Job, type JobStatus } from '../state/batch.ts'
+import type { Labels, Pod } from '../state/objects.ts'
 import { keyOf } from '../state/resources.ts'
 import type { Request, System } from '../state/system.ts'
+import { failedIndexes, failsByIndexes, failuresAfter, handsOn, isLimitedPerIndex, lastFailures } from './job-indexes.ts'
 import {
   failedOf,
   hasFailed,
@@ -20,6 +21,7 @@ import {
   isIndexed,
   isTracked,
   meetsPolicy,
+  succeededIndexes,
   succeededOf,
   unnoted,
   wanted,
@@ -38,7 +40,7 @@ const freeName = ({ keyspace }: System, { metadata: { namespace, name } }: Job):
   return `${name}-${number}`
 }
 
-const podOf = (job: Job, name: string, index: number | null): Pod => ({
+const podOf = ({ job, ends }: Scene, name: string, index: number | null): Pod => ({
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: {
@@ -47,13 +49,20 @@ const podOf = (job: Job, name: string, index: number | null): Pod => ({
     uid: '',
     creationTimestamp: '',
     labels: job.spec.template.metadata.labels ?? {},
-    ...(index === null ? {} : { annotations: { [COMPLETION_INDEX]: String(index) } }),
+    ...(index === null ? {} : { annotations: { [COMPLETION_INDEX]: String(index), ...failuresOf(job, ends, index) } }),
     ownerReferences: [ownedBy(job)],
     finalizers: [TRACKING_FINALIZER],
   },
   spec: job.spec.template.spec,
   status: { phase: 'Pending' },
 })
+
+/** What the pod for an index says of those before. Without pod failure policies nothing is ignored. */
+const failuresOf = (job: Job, ends: readonly Pod[], index: number): Labels => {
+  if (!isLimitedPerIndex(job)) return {}
+  const [last] = lastFailures(job, ends, index)
+  return { [INDEX_FAILURES]: String(last === undefined ? 0 : failuresAfter(job, last).counted) }
+}
 
 const untracked = (pod: Pod): Pod => ({
   ...pod,
@@ -89,7 +98,12 @@ const counted = ({ job, latest, abreast }: Scene): JobStatus => {
   }
 }
 
-const noted = ({ job, ends }: Scene, status: JobStatus): JobStatus => {
+const inOrder = (indexes: ReadonlySet<number>): string => [...indexes].toSorted((one, other) => one - other).join(',')
+
+/** A failed pod that is to hand on to the next one of its index is noted when that is there, or when the Job is to end. */
+const noted = ({ job, latest, ends: all }: Scene, status: JobStatus): JobStatus => {
+  const pods = latest.map(({ value }) => value)
+  const ends = isEndingUp(job) ? all : all.filter((pod) => !handsOn(job, pods, all, pod))
   const { succeeded = [], failed = [] } = status.uncountedTerminatedPods ?? {}
   const well = ends.filter((pod) => pod.status.phase === 'Succeeded')
   const ill = ends.filter((pod) => pod.status.phase !== 'Succeeded').map((pod) => pod.metadata.uid)
@@ -98,9 +112,14 @@ const noted = ({ job, ends }: Scene, status: JobStatus): JobStatus => {
       ...status,
       uncountedTerminatedPods: { succeeded: [...succeeded, ...well.map((pod) => pod.metadata.uid)], failed: [...failed, ...ill] },
     }
-  const indexes = new Set([...indexesIn(status.completedIndexes), ...well.flatMap((pod) => indexOf(job, pod) ?? [])])
-  const completedIndexes = [...indexes].toSorted((one, other) => one - other).join(',')
-  return { ...status, completedIndexes, succeeded: indexes.size, uncountedTerminatedPods: { succeeded, failed: [...failed, ...ill] } }
+  const indexes = succeededIndexes(job, well)
+  return {
+    ...status,
+    completedIndexes: inOrder(indexes),
+    ...(isLimitedPerIndex(job) ? { failedIndexes: inOrder(failedIndexes(job, all)) } : {}),
+    succeeded: indexes.size,
+    uncountedTerminatedPods: { succeeded, failed: [...failed, ...ill] },
+  }
 }
 
 const holds = ({ conditions }: JobStatus, type: string): boolean => conditionOf(conditions, type) === 'True'
@@ -116,7 +135,7 @@ const concluded = (scene: Scene, status: JobStatus): JobStatus => {
   const over = active + open + succeeded.length + failed.length === 0
   if (holds(status, 'FailureTarget')) return over ? saying(status, 'Failed') : status
   if (holds(status, 'SuccessCriteriaMet')) return over ? saying(status, 'Complete') : status
-  if (failedOf(job, ends) > job.spec.backoffLimit) return saying(status, 'FailureTarget')
+  if (failedOf(job, ends) > job.spec.backoffLimit || failsByIndexes(job, ends) !== null) return saying(status, 'FailureTarget')
   if (meetsPolicy(job, ends)) return saying(status, 'SuccessCriteriaMet')
   const enough = active === 0 && succeededOf(job, ends) >= (job.spec.completions ?? 1)
   return enough ? saying(status, 'SuccessCriteriaMet') : status
@@ -140,9 +159,9 @@ const releases = ({ job, shown, latest }: Scene): Asks => {
   return shown.filter((pod) => isTracked(pod.value) && held.includes(uidOf(pod)) && isDone(pod)).map(release)
 }
 
-const freeIndex = ({ job, latest }: Scene): number | null => {
+const freeIndex = ({ job, latest, ends }: Scene): number | null => {
   if (!isIndexed(job)) return null
-  const taken = new Set(indexesIn(job.status.completedIndexes))
+  const taken = new Set([...indexesIn(job.status.completedIndexes), ...failedIndexes(job, ends)])
   for (const { value } of latest) if (!hasFailed(job, value)) taken.add(indexOf(job, value) ?? -1)
   let index = 0
   while (taken.has(index)) index++
@@ -159,7 +178,7 @@ const manages = (system: System, scene: Scene): Asks => {
     const name = freeName(system, job)
     const index = freeIndex(scene)
     const choice = { kind: 'CreateJobPod' as const, owner, name, index, nowMs: 0 }
-    return [asksAndRemembers(MANAGER, choice, { verb: 'create', value: podOf(job, name, index) })]
+    return [asksAndRemembers(MANAGER, choice, { verb: 'create', value: podOf(scene, name, index) })]
   }
   const uids = new Set(active.map(uidOf))
   const victims = active.length > wants ? shown.filter((pod) => uids.has(uidOf(pod))) : []

@@ -65,10 +65,12 @@ export const succeededOf = (job: Job, ends: readonly Pod[]): number => {
   if (!isIndexed(job)) return succeeded + (uncountedTerminatedPods?.succeeded ?? []).length + successes.length
   return succeededIndexes(job, ends).size
 }
-const succeededIndexes = (job: Job, ends: readonly Pod[]): ReadonlySet<number> => {
+/** An index that has failed for good does not succeed any more. */
+export const succeededIndexes = (job: Job, ends: readonly Pod[]): ReadonlySet<number> => {
   const before = [...indexesIn(job.status.completedIndexes)].filter((index) => index < (job.spec.completions ?? 0))
-  const successes = ends.filter((pod) => pod.status.phase === 'Succeeded')
-  return new Set([...before, ...successes.flatMap((pod) => indexOf(job, pod) ?? [])])
+  const failed = indexesIn(job.status.failedIndexes)
+  const successes = ends.filter((pod) => pod.status.phase === 'Succeeded').flatMap((pod) => indexOf(job, pod) ?? [])
+  return new Set([...before, ...successes.filter((index) => !failed.has(index))])
 }
 /** Whether a rule of its success policy is met: by the indexes that it names, or by as many of them (or of all) as it says. */
 export const meetsPolicy = (job: Job, ends: readonly Pod[]): boolean => {

@@ -16,7 +16,7 @@ import {
 import { conditionOf, controllerOf, isActive, isDeleting, isTerminal } from '../components/objects.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
 import type { Job } from '../state/batch.ts'
-import type { StoreHistory } from '../state/cluster.ts'
+import type { Cluster, StoreHistory } from '../state/cluster.ts'
 import type { Seen } from '../state/history.ts'
 import type { Pod } from '../state/objects.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
@@ -32,7 +32,7 @@ const noted = (job: Job): readonly string[] => SORTS.flatMap((sort) => uncounted
 export const nameOf = (job: Job): string => `Job ${job.metadata.namespace}/${job.metadata.name}`
 
 /** The Job before and after a commit that leaves it the same one. */
-const change = ({ key, before, after }: Seen<'Commit'>): readonly [Job, Job] | null => {
+export const change = ({ key, before, after }: Seen<'Commit'>): readonly [Job, Job] | null => {
   if (resourceOfKey(key) !== 'jobs' || after === null) return null
   const is = objectOf<Job>(after) as Job
   const was = objectOf<Job>(before)
@@ -118,16 +118,11 @@ const countedBeforeReleased: Invariant = watching(
           return 'vacuous'
         }
         const commit = next as Seen<'Commit'>
-        const resource = resourceOfKey(commit.key)
-        if (resource === 'jobs' && commit.after !== null) notes.add(objectOf<Job>(commit.after) as Job)
-        if (resource !== 'pods') return 'vacuous'
-        const pod = objectOf<Pod>(commit.before)
-        const after = objectOf<Pod>(commit.after)
-        if (pod === undefined || !isTracked(pod) || (after !== undefined && isTracked(after)) || commit.author.startsWith('user'))
-          return 'vacuous'
-        const owner = pod.metadata.ownerReferences?.find((ref) => ref.controller === true && ref.kind === 'Job')
-        const job = objectOf<Job>(cluster.store.get(`${prefixOf('jobs', pod.metadata.namespace)}${owner?.name}`))
-        if (job === undefined || job.metadata.uid !== owner?.uid || isDeleting(job) || isFinished(job)) return 'holds'
+        if (resourceOfKey(commit.key) === 'jobs' && commit.after !== null) notes.add(objectOf<Job>(commit.after) as Job)
+        const found = untracking(commit, cluster)
+        if (found === null) return 'vacuous'
+        const { pod, job } = found
+        if (job === undefined || isDeleting(job) || isFinished(job)) return 'holds'
         if (notes.of(job).has(pod.metadata.uid)) return 'notable'
         const success = succeeded.get(job.metadata.uid)
         // Of a Job that has succeeded those are let go uncounted that had not ended when that was seen.
@@ -141,6 +136,20 @@ const countedBeforeReleased: Invariant = watching(
     }
   },
 )
+
+/** A pod that a controller takes the tracking finalizer from, and its Job if that is there. */
+export const untracking = (
+  { key, before, after, author }: Seen<'Commit'>,
+  { store }: Cluster,
+): { pod: Pod; job: Job | undefined } | null => {
+  if (resourceOfKey(key) !== 'pods') return null
+  const pod = objectOf<Pod>(before)
+  const left = objectOf<Pod>(after)
+  if (pod === undefined || !isTracked(pod) || (left !== undefined && isTracked(left)) || author.startsWith('user')) return null
+  const owner = pod.metadata.ownerReferences?.find((ref) => ref.controller === true && ref.kind === 'Job')
+  const job = objectOf<Job>(store.get(`${prefixOf('jobs', pod.metadata.namespace)}${owner?.name}`))
+  return { pod, job: job?.metadata.uid === owner?.uid ? job : undefined }
+}
 
 /** Its end is never noted: counted by index, or ignored by a rule. */
 const excused = (job: Job, pod: Pod): boolean => {

@@ -56,7 +56,9 @@ export const jobPending = (picture: Picture, job: Job): readonly Pending[] => {
   const counted = spec.podReplacementPolicy === 'Failed' ? open : open.filter((pod) => !isEnding(pod))
   const why = counted.length < spec.parallelism ? refused(picture, spec.template, job) : null
   if (why !== null) return [{ object: label(job), waitsFor: why, blocked: true }]
-  const wants = spec.completions === undefined ? 'one of its pods to succeed' : `${spec.completions} pods to succeed: ${succeeded} have`
+  const failed = status.failedIndexes === undefined || status.failedIndexes === '' ? '' : `, index ${status.failedIndexes} has failed`
+  const wants =
+    spec.completions === undefined ? 'one of its pods to succeed' : `${spec.completions} pods to succeed: ${succeeded} have${failed}`
   return row(wants, spec.podReplacementPolicy === 'Failed')
 }
 

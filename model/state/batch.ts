@@ -9,12 +9,15 @@ import type { ApiObject, Condition, Labels, LabelSelector, PodTemplateSpec, Time
 export const TRACKING_FINALIZER = 'batch.kubernetes.io/job-tracking'
 /** Annotation and label of the pods of an Indexed Job. */
 export const COMPLETION_INDEX = 'batch.kubernetes.io/job-completion-index'
+/** Annotations of the pods of a Job with a limit per index: how often its index had failed before, and how often that was ignored. */
+export const INDEX_FAILURES = 'batch.kubernetes.io/job-index-failure-count'
+export const INDEX_FAILURES_IGNORED = 'batch.kubernetes.io/job-index-ignored-failure-count'
 /** Annotation of a Job that a CronJob made: when it was due. */
 export const SCHEDULED_AT = 'batch.kubernetes.io/cronjob-scheduled-timestamp'
 export const CONTROLLER_UID = 'batch.kubernetes.io/controller-uid'
 
-/** What is done about a pod that failed: the Job fails, the pod is not counted, or it is. */
-export type PodFailureAction = 'FailJob' | 'Ignore' | 'Count'
+/** What is done about a pod that failed: the Job fails, its index does, the pod is not counted, or it is. */
+export type PodFailureAction = 'FailJob' | 'FailIndex' | 'Ignore' | 'Count'
 export interface PodFailureRule {
   readonly action: PodFailureAction
   readonly onExitCodes?: {
@@ -39,6 +42,10 @@ export interface JobSpec {
   readonly completions?: number
   readonly completionMode: 'NonIndexed' | 'Indexed'
   readonly backoffLimit: number
+  /** Of an Indexed Job: how often each index may fail before it has failed for good. */
+  readonly backoffLimitPerIndex?: number
+  /** How many indexes may have failed for good before the Job is given up. Absent: all are tried. */
+  readonly maxFailedIndexes?: number
   readonly activeDeadlineSeconds?: number
   readonly ttlSecondsAfterFinished?: number
   readonly suspend: boolean
@@ -60,6 +67,8 @@ export interface JobStatus {
   readonly failed?: number
   /** Of an Indexed Job, such as '0-2,5'. */
   readonly completedIndexes?: string
+  /** With a limit per index: those that have failed for good. */
+  readonly failedIndexes?: string
   /** Pods whose end is noted and not yet counted: the finalizer goes in between. */
   readonly uncountedTerminatedPods?: { readonly succeeded?: readonly Uid[]; readonly failed?: readonly Uid[] }
   readonly conditions?: readonly Condition[]

@@ -31,6 +31,7 @@ const PINNED: Readonly<Record<keyof typeof INSTANCES, { readonly size: string; r
   job: { size: '284 states, depth 36, 7 at rest', reaches: ['JOB-S1', 'JOB-S2', 'JOB-S3'] },
   indexed: { size: '1090 states, depth 43, 21 at rest', reaches: ['JOB-S6'] },
   enough: { size: '1220 states, depth 22, 39 at rest', reaches: ['JOB-S3'] },
+  limits: { size: '1179 states, depth 34, 49 at rest', reaches: ['JOB-S10', 'JOB-S12', 'JOB-S13'] },
   parallel: { size: '64 states, depth 18, 4 at rest', reaches: ['JOB-S4'] },
   abandoned: { size: '708 states, depth 18, 6 at rest', reaches: ['GC-S1'] },
   service: { size: '907 states, depth 21, 2 at rest', reaches: ['EPS-S1', 'EPS-S2', 'PROXY-S6'] },

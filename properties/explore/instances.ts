@@ -173,6 +173,19 @@ export const INSTANCES = {
     budget: { ...QUIET, exits: 1 },
     components: { informers, scheduler, job: COMPONENTS.job, kubelet, containerRuntime },
   },
+  limits: {
+    sentence: 'an Indexed Job of two whose indexes may fail once each, given up when one has failed for good',
+    objects: [node('node-0')],
+    lagging: [],
+    users: [
+      {
+        kind: 'Create',
+        value: job('work', { completions: 2, completionMode: 'Indexed', backoffLimit: 9, backoffLimitPerIndex: 1, maxFailedIndexes: 0 }),
+      },
+    ],
+    budget: { ...QUIET, exits: 2 },
+    components: { informers, scheduler, job: COMPONENTS.job, kubelet, containerRuntime },
+  },
   parallel: {
     sentence: 'a Job of two pods at once, one of which is deleted, by a controller that sees them late; nobody runs them',
     objects: [node('node-0')],

@@ -5,16 +5,16 @@ import { template, type WorkloadGenerator } from './workload.ts'
 
 const END = fc.constantFrom<readonly number[]>([0], [0], [0, 0, 1], [0, 1], [1], [0, 42], [0, 0, 7], [1, 42], [0, 7, 42])
 
-const POLICY = {
+const policyThat = (fails: 'FailJob' | 'FailIndex') => ({
   rules: [
-    { action: 'FailJob', onExitCodes: { operator: 'In', values: [42] } },
+    { action: fails, onExitCodes: { operator: 'In', values: [42] } },
     { action: 'Ignore', onExitCodes: { operator: 'In', values: [7] } },
     { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] },
   ],
-}
+})
 
 const knobs = fc.record({
-  sort: fc.constantFrom('NonIndexed' as const, 'NonIndexed' as const, 'Indexed' as const, 'queue' as const),
+  sort: fc.constantFrom('NonIndexed' as const, 'limits' as const, 'Indexed' as const, 'queue' as const),
   completions: fc.integer({ min: 1, max: 4 }),
   parallelism: fc.integer({ min: 1, max: 3 }),
   /** What its user wants instead a moment after: its controller has not seen its first pods by then. */
@@ -42,15 +42,21 @@ type Knobs = typeof knobs extends fc.Arbitrary<infer T> ? T : never
 const image = (name: string): string => `registry.example/${name}:1`
 
 export const jobSpec = (name: string, drawn: Knobs) => {
-  const { sort, completions, parallelism, backoffLimit, restartPolicy, policy, success, deadlineSeconds, ttlSeconds } = drawn
+  const { sort, completions, parallelism, backoffLimit, policy, success, deadlineSeconds, ttlSeconds } = drawn
+  // An Indexed Job, each index with a limit of its own.
+  const limits = sort === 'limits'
+  const indexed = limits || sort === 'Indexed'
+  const restartPolicy = limits ? 'Never' : drawn.restartPolicy
   const rules = policy && restartPolicy === 'Never'
   return {
     parallelism,
     ...(sort === 'queue' ? {} : { completions }),
-    ...(sort === 'Indexed' ? { completionMode: 'Indexed' } : {}),
-    ...(sort === 'Indexed' && completions > 1 && success !== undefined ? { successPolicy: { rules: [success] } } : {}),
-    backoffLimit,
-    ...(rules ? { podFailurePolicy: POLICY } : { podReplacementPolicy: drawn.replacement }),
+    ...(indexed ? { completionMode: 'Indexed' } : {}),
+    ...(indexed && completions > 1 && success !== undefined ? { successPolicy: { rules: [success] } } : {}),
+    ...(limits
+      ? { backoffLimitPerIndex: Math.min(backoffLimit, 2), ...(completions > 2 ? { maxFailedIndexes: 1 } : {}) }
+      : { backoffLimit }),
+    ...(rules ? { podFailurePolicy: policyThat(limits ? 'FailIndex' : 'FailJob') } : { podReplacementPolicy: drawn.replacement }),
     ...(deadlineSeconds === undefined ? {} : { activeDeadlineSeconds: deadlineSeconds }),
     ...(ttlSeconds === undefined ? {} : { ttlSecondsAfterFinished: ttlSeconds }),
     template: template(name, { graceSeconds: drawn.graceSeconds, restartPolicy }),

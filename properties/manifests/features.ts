@@ -46,12 +46,7 @@ const ofAutoscaler = (spec: Tree): readonly string[] => {
   return others.length === 0 ? [] : ['only the use of CPU is measured here: its other metrics count as missing']
 }
 
-const ofJob = (spec: Tree): readonly string[] => {
-  const rows: readonly (readonly [boolean, string])[] = [
-    [spec['backoffLimitPerIndex'] !== undefined, 'a back-off limit per index is not simulated yet: the limit of the Job alone counts'],
-  ]
-  return [...ofPodSpec(tree(tree(spec['template'])['spec'])), ...rows.flatMap(([applies, text]) => (applies ? [text] : []))]
-}
+const ofJob = (spec: Tree): readonly string[] => ofPodSpec(tree(tree(spec['template'])['spec']))
 
 const ofService = (spec: Tree): readonly string[] => {
   const rows: readonly (readonly [boolean, string])[] = [

@@ -9,6 +9,8 @@ import type { Kind, Loose, Refuse } from './kind.ts'
 import { defaultTemplate, validatePodSpec } from './pod-spec.ts'
 
 const BACKOFF_LIMIT = 6
+/** None: each index has its own. */
+const BACKOFF_UNLIMITED = 2_147_483_647
 const RULES_MOST = 20
 const INDEXES = /^\d+(-\d+)?(,\d+(-\d+)?)*$/
 
@@ -18,14 +20,14 @@ const rule = (given: PodFailureRule): PodFailureRule =>
     : { ...given, onPodConditions: given.onPodConditions.map((one) => ({ ...one, status: (one as Partial<typeof one>).status ?? 'True' })) }
 
 export const defaultJobSpec = (spec: Loose): Loose => {
-  const { completions, parallelism, podFailurePolicy } = spec as Partial<JobSpec>
+  const { completions, parallelism, podFailurePolicy, backoffLimitPerIndex } = spec as Partial<JobSpec>
   const one = completions === undefined && parallelism === undefined
   return {
     ...spec,
     ...(one ? { completions: 1 } : {}),
     parallelism: parallelism ?? 1,
     completionMode: spec['completionMode'] ?? 'NonIndexed',
-    backoffLimit: spec['backoffLimit'] ?? BACKOFF_LIMIT,
+    backoffLimit: spec['backoffLimit'] ?? (backoffLimitPerIndex === undefined ? BACKOFF_LIMIT : BACKOFF_UNLIMITED),
     suspend: spec['suspend'] ?? false,
     podReplacementPolicy: spec['podReplacementPolicy'] ?? (podFailurePolicy === undefined ? 'TerminatingOrFailed' : 'Failed'),
     ...(podFailurePolicy === undefined ? {} : { podFailurePolicy: { rules: podFailurePolicy.rules.map(rule) } }),
@@ -43,7 +45,15 @@ const withSelector = (job: Job): Job => {
   return { ...job, spec: { ...job.spec, selector: { matchLabels: { [CONTROLLER_UID]: uid } }, template } }
 }
 
-const NUMBERS = ['parallelism', 'completions', 'backoffLimit', 'activeDeadlineSeconds', 'ttlSecondsAfterFinished'] as const
+const NUMBERS = [
+  'parallelism',
+  'completions',
+  'backoffLimit',
+  'backoffLimitPerIndex',
+  'maxFailedIndexes',
+  'activeDeadlineSeconds',
+  'ttlSecondsAfterFinished',
+] as const
 
 /** What is true of a Job's spec wherever it stands. */
 export const validateJobSpec = (spec: Omit<JobSpec, 'selector'>, field: string, refuse: Refuse): void => {
@@ -55,19 +65,34 @@ export const validateJobSpec = (spec: Omit<JobSpec, 'selector'>, field: string, 
   if (spec.completionMode === 'Indexed' && spec.completions === undefined) {
     refuse(`${field}.completions`, 'required value: when completion mode is Indexed')
   }
+  validateIndexLimit(spec, field, refuse)
   validatePolicy(spec, field, refuse)
   validateSuccess(spec, `${field}.successPolicy`, refuse)
   validatePodSpec(spec.template.spec, `${field}.template.spec`, refuse)
 }
 
-const validatePolicy = ({ podFailurePolicy, podReplacementPolicy, template }: Omit<JobSpec, 'selector'>, field: string, refuse: Refuse) => {
+const validateIndexLimit = (spec: Omit<JobSpec, 'selector'>, field: string, refuse: Refuse): void => {
+  const { completionMode, completions = 0, backoffLimitPerIndex, maxFailedIndexes, template } = spec
+  for (const name of ['backoffLimitPerIndex', 'maxFailedIndexes'] as const)
+    if (spec[name] !== undefined && completionMode !== 'Indexed') refuse(`${field}.${name}`, 'requires indexed completion mode')
+  if (maxFailedIndexes !== undefined && backoffLimitPerIndex === undefined)
+    refuse(`${field}.backoffLimitPerIndex`, 'required value: when maxFailedIndexes is specified')
+  if ((maxFailedIndexes ?? 0) > completions) refuse(`${field}.maxFailedIndexes`, 'must be less than or equal to completions')
+  if (backoffLimitPerIndex !== undefined && template.spec.restartPolicy !== 'Never')
+    refuse(`${field}.template.spec.restartPolicy`, 'only "Never" is supported with a backoffLimitPerIndex')
+}
+
+const validatePolicy = (spec: Omit<JobSpec, 'selector'>, field: string, refuse: Refuse): void => {
+  const { podFailurePolicy, podReplacementPolicy, template, backoffLimitPerIndex } = spec
   if (podFailurePolicy === undefined) return
   const place = `${field}.podFailurePolicy`
   if (template.spec.restartPolicy !== 'Never') refuse(place, 'only "Never" is supported as restartPolicy with a podFailurePolicy')
   if (podReplacementPolicy !== 'Failed') refuse(`${field}.podReplacementPolicy`, 'may only be "Failed" with a podFailurePolicy')
   if (podFailurePolicy.rules.length > RULES_MOST) refuse(`${place}.rules`, `must have at most ${RULES_MOST} items`)
-  for (const [index, { onExitCodes, onPodConditions }] of podFailurePolicy.rules.entries()) {
+  for (const [index, { action, onExitCodes, onPodConditions }] of podFailurePolicy.rules.entries()) {
     const at = `${place}.rules[${index}]`
+    if (action === 'FailIndex' && backoffLimitPerIndex === undefined)
+      refuse(`${at}.action`, 'unsupported value "FailIndex": requires the backoffLimitPerIndex to be set')
     if ((onExitCodes === undefined) === (onPodConditions === undefined))
       refuse(at, 'specifying one of onExitCodes and onPodConditions is required')
     if (onExitCodes?.operator === 'In' && onExitCodes.values.includes(0))
@@ -103,6 +128,7 @@ const validateSuccess = ({ successPolicy, completionMode, completions = 0 }: Omi
 const FIXED = [
   'selector',
   'completionMode',
+  'backoffLimitPerIndex',
   'podFailurePolicy',
   'successPolicy',
   'podReplacementPolicy',
