@@ -56,13 +56,13 @@ export class ContainerRuntime implements ClusterProcess {
       message: (message) => {
         const asked = message as CriMessage
         if (asked.kind !== 'CriRequest') return
-        connection.send({ kind: 'CriReply', id: asked.id, reply: this.perform(asked.request) })
+        connection.send({ kind: 'CriReply', id: asked.id, reply: this.perform(asked.request, connection.peer) })
       },
       closed: () => this.clients.delete(connection),
     }
   }
 
-  private perform(request: CriRequest): CriReply {
+  private perform(request: CriRequest, by: string): CriReply {
     const { machine } = this.options
     switch (request.call) {
       case 'RunPodSandbox': {
@@ -70,7 +70,7 @@ export class ContainerRuntime implements ClusterProcess {
         const { pod, name, namespace, attempt } = request
         const ip = this.freeAddress()
         machine.sandboxes.set(sandbox, { sandbox, pod, name, namespace, attempt, state: 'READY', ip })
-        this.host.observe({ kind: 'SandboxCreated', node: this.options.node, pod, sandbox, ip })
+        this.host.observe({ kind: 'SandboxCreated', by, node: this.options.node, pod, sandbox, ip })
         return { ok: true, id: sandbox, ip }
       }
       case 'StopPodSandbox':
@@ -88,7 +88,7 @@ export class ContainerRuntime implements ClusterProcess {
       case 'CreateContainer':
         return this.create(request)
       case 'StartContainer':
-        return this.startContainer(request.id)
+        return this.startContainer(request.id, by)
       case 'StopContainer':
         this.stop(request.id, request.timeoutMs, request.reason)
         return { ok: true }
@@ -130,7 +130,7 @@ export class ContainerRuntime implements ClusterProcess {
     return { ok: true, id }
   }
 
-  private startContainer(id: string): CriReply {
+  private startContainer(id: string, by: string): CriReply {
     const { machine, node } = this.options
     const container = machine.containers.get(id)
     const prepared = machine.programs.get(id)
@@ -144,7 +144,7 @@ export class ContainerRuntime implements ClusterProcess {
     machine.containers.set(id, { ...container, state: 'RUNNING', startedAtMs: this.host.now() })
     const podName = machine.sandboxes.get(container.sandbox)?.name ?? ''
     const { pod, init, sandbox } = container
-    this.host.observe({ kind: 'ContainerStarted', node, pod, podName, container: container.container, id, init, sandbox })
+    this.host.observe({ kind: 'ContainerStarted', by, node, pod, podName, container: container.container, id, init, sandbox })
     if (exitsAtMs !== null) this.exitAt(id, exitsAtMs, program.exitCode ?? 0)
     this.tell(pod)
     return { ok: true, id }

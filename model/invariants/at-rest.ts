@@ -15,10 +15,17 @@ const MOVES = [
 ]
 const isMove = (next: Observation): next is Seen<(typeof MOVES)[number]> => (MOVES as readonly ObservationKind[]).includes(next.kind)
 
+const NO_RULES = '{}'
+
 /** What moves on the nodes but by itself: programs that end, in the places of which others begin; power that is lost. */
 class Nodes {
   private readonly ended = new Set<string>()
   private readonly rules = new Map<string, string>()
+
+  /** With the power its rules are gone. */
+  powerLost(node: string): void {
+    this.rules.delete(node)
+  }
 
   /** Null: it would have happened anyway, or nothing changes by it. */
   moved(next: Seen<(typeof MOVES)[number]>): string | null {
@@ -38,10 +45,10 @@ class Nodes {
       case 'VolumeUnmounted':
         return `${next.node} ${next.kind === 'VolumeMounted' ? 'mounts' : 'unmounts'} ${next.volume}`
       case 'RulesSwapped': {
-        const before = this.rules.get(next.node)
+        const before = this.rules.get(next.node) ?? NO_RULES
         const after = JSON.stringify(next.rules)
         this.rules.set(next.node, after)
-        return before === undefined || before === after ? null : `the proxy of ${next.node} changes its rules`
+        return before === after ? null : `the proxy of ${next.node} changes its rules`
       }
     }
   }
@@ -71,7 +78,8 @@ const withoutControlPlane: Invariant = watching(
         }
         if (next.kind === 'PhaseBegan') resting = next.phase === 'rest'
         if (next.kind !== 'ProcessStarted' && next.kind !== 'ProcessEnded') return 'vacuous'
-        const { kind, process } = next
+        const { kind, process, machine, reason } = next
+        if (reason === 'machine crash') nodes.powerLost(machine)
         if (!APISERVER.test(process)) {
           struck ||= kind === 'ProcessStarted' && up.size === 0 && OF_NODES.test(process)
           return 'vacuous'

@@ -7,6 +7,7 @@ import { watching } from './define.ts'
 
 const CONTROLLERS = 'https://kubernetes.io/docs/concepts/architecture/controller/#desired-vs-current'
 const LISTED = 3
+const APISERVER = /^kube-apiserver-/
 
 const noPanic: Invariant = watching(
   {
@@ -89,4 +90,39 @@ const rests: Invariant = watching(
   },
 )
 
-export const CLUSTER: readonly Invariant[] = [noPanic, converges, rests]
+const eachItsOwn: Invariant = watching(
+  {
+    id: 'CL-S3',
+    sentence:
+      'only API servers write to the store of a cluster, and only the kubelet of a node creates sandboxes and starts containers there',
+    source: 'https://kubernetes.io/docs/concepts/architecture/',
+    kind: 'history',
+    strength: 'safety',
+    sometimes: 'a container starts',
+  },
+  ['ProcessStarted', 'Commit', 'SandboxCreated', 'ContainerStarted'],
+  () => {
+    /** A store without a cluster above it has other clients. */
+    let isCluster = false
+    return {
+      observe(next) {
+        switch (next.kind) {
+          case 'ProcessStarted':
+            isCluster ||= APISERVER.test(next.process)
+            return 'vacuous'
+          case 'Commit':
+            if (!isCluster || !next.key.startsWith('/registry/')) return 'vacuous'
+            return APISERVER.test(next.via) ? 'holds' : { why: `${next.via} writes ${next.key} past the API servers` }
+          case 'SandboxCreated':
+            return next.by === `kubelet-${next.node}` ? 'holds' : { why: `${next.by} creates sandbox ${next.sandbox} on ${next.node}` }
+          case 'ContainerStarted':
+            return next.by === `kubelet-${next.node}` ? 'notable' : { why: `${next.by} starts container ${next.id} on ${next.node}` }
+          default:
+            return 'vacuous'
+        }
+      },
+    }
+  },
+)
+
+export const CLUSTER: readonly Invariant[] = [noPanic, eachItsOwn, converges, rests]

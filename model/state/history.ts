@@ -331,7 +331,16 @@ export type Observation = { readonly atMs: number } &
     | { readonly kind: 'Decision'; readonly process: ProcessName; readonly view: View; readonly choice: Choice }
     // Containers, as the runtime of a node sees them
     | {
-        readonly kind: 'SandboxCreated' | 'SandboxRemoved'
+        readonly kind: 'SandboxCreated'
+        /** The process that asked the runtime for it. */
+        readonly by: ProcessName
+        readonly node: string
+        readonly pod: Uid
+        readonly sandbox: string
+        readonly ip: string
+      }
+    | {
+        readonly kind: 'SandboxRemoved'
         readonly node: string
         readonly pod: Uid
         readonly sandbox: string
@@ -339,6 +348,8 @@ export type Observation = { readonly atMs: number } &
       }
     | {
         readonly kind: 'ContainerStarted'
+        /** The process that asked the runtime for it. */
+        readonly by: ProcessName
         readonly node: string
         readonly pod: Uid
         readonly podName: string

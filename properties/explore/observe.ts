@@ -66,6 +66,7 @@ const podName = ({ keyspace }: System, uid: string): string =>
 const started = (system: System, { id, node, pod, container, init }: RunningContainer): Observation => ({
   ...NOW,
   kind: 'ContainerStarted',
+  by: `kubelet-${node}`,
   node,
   pod,
   podName: podName(system, pod),
