@@ -54,7 +54,7 @@ const describeUser = (action: UserAction): string => {
     case 'DeleteNode':
       return `delete nodes/${action.node}`
     case 'Own':
-      return `put ${action.resource}/${action.name} under ${action.owner.resource}/${action.owner.name}${action.blocks ? ', which waits for it' : ''}`
+      return `put ${action.resource}/${action.name} under ${action.owner.resource}/${action.owner.name}${action.blocks ? ', which waits for it' : ''}${action.instead === true ? ', right after its former owners were deleted' : ''}`
     case 'Taint':
       return `taint nodes/${action.node} ${action.taints.map(({ key, effect }) => `${key}:${effect}${action.remove ? '-' : ''}`).join(' ')}`
     case 'SetLoad':

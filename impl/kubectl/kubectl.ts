@@ -3,7 +3,7 @@
  *
  * Source of the requests per command: kubernetes/kubectl pkg/cmd.
  */
-import type { ApiObject, Deployment, Node, Pod, ReplicaSet, Taint } from '../../model/state/objects.ts'
+import type { ApiObject, Deployment, Node, OwnerReference, Pod, ReplicaSet, Taint } from '../../model/state/objects.ts'
 import type { Manifest, UserAction } from '../../model/state/plan.ts'
 import { customResource, DEFINITIONS, isEstablished, type CustomResourceDefinition } from '../../model/state/custom.ts'
 import { groupOf, resourceOfKind, type Resource } from '../../model/state/resources.ts'
@@ -166,7 +166,7 @@ export class Kubectl implements ClusterProcess {
     return yield* this.client.patch(target('deployments', name), patch, { patchType: 'json' })
   }
 
-  private *own({ resource, name, owner, blocks }: Extract<KubectlAction, { readonly kind: 'Own' }>): Task<Attempt> {
+  private *own({ resource, name, owner, blocks, instead = false }: Extract<KubectlAction, { readonly kind: 'Own' }>): Task<Attempt> {
     const owning = yield* this.client.get<ApiObject>(target(owner.resource, owner.name))
     if (!owning.ok) return owning
     const read = yield* this.client.get<ApiObject>(target(resource, name))
@@ -174,8 +174,17 @@ export class Kubectl implements ClusterProcess {
     const { apiVersion, kind, metadata } = owning.value
     const ref = { apiVersion, kind, name: metadata.name, uid: metadata.uid, blockOwnerDeletion: blocks }
     const others = (read.value.metadata.ownerReferences ?? []).filter(({ uid }) => uid !== metadata.uid)
-    const patch = { metadata: { resourceVersion: read.value.metadata.resourceVersion, ownerReferences: [...others, ref] } }
+    if (instead) for (const former of others) yield* this.deleteOwner(former, read.value.metadata.namespace)
+    const ownerReferences = instead ? [ref] : [...others, ref]
+    const patch = { metadata: { resourceVersion: read.value.metadata.resourceVersion, ownerReferences } }
     return yield* this.client.patch(target(resource, name), patch, { patchType: 'merge' })
+  }
+
+  private *deleteOwner({ kind, name, uid }: OwnerReference, namespace: string | undefined): Task<void> {
+    const owning = resourceOfKind(kind)
+    if (owning === undefined) return
+    const target = { resource: owning.resource, namespace: owning.namespaced ? namespace : undefined, name }
+    yield* this.client.delete(target, { preconditions: { uid } })
   }
 
   /** The whole list goes with the version it was read at: the node's controllers write to it too. */

@@ -37,7 +37,7 @@ export const watching = (fields: Fields, hears: readonly ObservationKind[], star
 /** Judged at the end of the calm: nothing of this sort may still wait, but for what nothing could end. */
 export const settles = (
   fields: Omit<Fields, 'kind' | 'strength'>,
-  concerns: (object: string, waitsFor: string) => boolean,
+  concerns: (object: string, waitsFor: string, context: Context) => boolean,
   /** Whether there is anything it speaks of. */
   about: (context: Context) => boolean,
 ): Invariant => ({
@@ -49,7 +49,7 @@ export const settles = (
   start: () => ({
     observe: (next, context) => {
       if (next.kind !== 'PhaseBegan' || next.phase !== 'end' || !about(context)) return 'vacuous'
-      const rows = pending(context.cluster).filter((row) => !row.blocked && concerns(row.object, row.waitsFor))
+      const rows = pending(context.cluster).filter((row) => !row.blocked && concerns(row.object, row.waitsFor, context))
       const [first] = rows
       if (first === undefined) return 'notable'
       const more = rows.length === 1 ? '' : ` (and ${rows.length - 1} more)`

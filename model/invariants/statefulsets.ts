@@ -4,12 +4,13 @@ import * as ordinals from '../components/ordinals.ts'
 import { isOfTemplate, revisionNamed, revisionOf } from './revisions.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
 import type { Cluster, StoreHistory } from '../state/cluster.ts'
-import type { Pod } from '../state/objects.ts'
+import type { Node, Pod } from '../state/objects.ts'
 import { keyOf } from '../state/resources.ts'
 import type { StatefulSet } from '../state/stateful.ts'
 import { deciding, has, listed, objectOf, safety, settles, viewed, watching, type Deciding, type Fields } from './define.ts'
 import { STATEFUL_IDENTITY } from './stateful-identity.ts'
 
+const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service'
 const CONTROL = 'kubernetes pkg/controller/statefulset/stateful_set_control.go'
 
 /** What a decision about a pod of a set was made on. */
@@ -162,24 +163,41 @@ const updatedInOrder = watching(
   },
 )
 
-/** A set's pod was on a machine that is gone for good, and its node was removed. */
-const lostAndRemoved = ({ cluster, history }: Context): boolean =>
-  history.keys('/registry/pods/').some((key) =>
-    history.versions(key).some(({ after }) => {
+/** The sets that had a pod on a node that a user has given up since. */
+const bereft = ({ cluster, history }: Context): ReadonlySet<string> => {
+  const sets = new Set<string>()
+  for (const key of history.keys('/registry/pods/'))
+    for (const { after } of history.versions(key)) {
       const pod = objectOf<Pod>(after)
-      const node = pod?.spec.nodeName ?? ''
-      const owned = pod?.metadata.ownerReferences?.some(({ kind }) => kind === 'StatefulSet') === true
-      return owned && isGone(cluster, node)
-    }),
-  )
-const isGone = ({ machinesDown, store }: Cluster, node: string): boolean =>
-  machinesDown.has(node) && !store.has(keyOf('nodes', undefined, node))
+      const owner = pod?.metadata.ownerReferences?.find(({ kind }) => kind === 'StatefulSet')
+      if (owner !== undefined && isGivenUp(cluster, pod?.spec.nodeName ?? ''))
+        sets.add(`StatefulSet ${pod?.metadata.namespace}/${owner.name}`)
+    }
+  return sets
+}
+const isGivenUp = ({ machinesDown, store }: Cluster, name: string): boolean => {
+  const node = objectOf<Node>(store.get(keyOf('nodes', undefined, name)))
+  if (node === undefined) return name !== ''
+  return machinesDown.has(name) && node.spec.taints?.some(({ key }) => key === OUT_OF_SERVICE) === true
+}
 
 export const STATEFULSETS: readonly Invariant[] = [
   ...STATEFUL_IDENTITY,
   madeInOrder,
   endedInOrder,
   updatedInOrder,
+  // What is said of fewer is told first.
+  settles(
+    {
+      id: 'STS-L2',
+      sentence: 'pods of a StatefulSet run elsewhere once a user has removed their node, or said of a lost one that it is out of service',
+      source: 'https://kubernetes.io/docs/tasks/run-application/force-delete-stateful-set-pod/',
+      sometimes: 'a set had a pod on such a node',
+      allows: ['ALLOW-15', 'ALLOW-18'],
+    },
+    (object, _waitsFor, context) => bereft(context).has(object),
+    (context) => bereft(context).size > 0,
+  ),
   settles(
     {
       id: 'STS-L1',
@@ -190,16 +208,5 @@ export const STATEFULSETS: readonly Invariant[] = [
     },
     (object) => object.startsWith('StatefulSet '),
     has('statefulsets'),
-  ),
-  settles(
-    {
-      id: 'STS-L2',
-      sentence: 'pods of a StatefulSet run elsewhere once their node is lost for good and has been removed',
-      source: 'https://kubernetes.io/docs/tasks/run-application/force-delete-stateful-set-pod/',
-      sometimes: 'such a node was lost and removed',
-      allows: ['ALLOW-15', 'ALLOW-18'],
-    },
-    (object) => object.startsWith('StatefulSet '),
-    lostAndRemoved,
   ),
 ]

@@ -3,6 +3,7 @@ import { attachmentsIn } from '../components/attachments.ts'
 import { isTerminal } from '../components/objects.ts'
 import { claimNames, fits, reaches } from '../components/scheduling/volumes.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
+import { STILL_ATTACHED } from '../pending/claims.ts'
 import type { Seen } from '../state/history.ts'
 import type { Node, PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '../state/objects.ts'
 import { keyOf, prefixOf, resourceOfKey } from '../state/resources.ts'
@@ -209,7 +210,7 @@ export const VOLUMES: readonly Invariant[] = [
       source: DOCS,
       sometimes: 'there was one',
     },
-    (object) => object.startsWith('PersistentVolume'),
+    (object, waitsFor) => object.startsWith('PersistentVolume') && !waitsFor.endsWith(STILL_ATTACHED),
     had('persistentvolumeclaims'),
   ),
 ]

@@ -1,4 +1,5 @@
 /** Claims and volumes: what keeps a claim from its volume, and either from its end. */
+import { attachmentsIn } from '../components/attachments.ts'
 import { claimNames, fits } from '../components/scheduling/volumes.ts'
 import type { Pending } from '../invariant.ts'
 import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '../state/objects.ts'
@@ -8,6 +9,9 @@ import { all, controllerOf, isEnding, isTerminal, ITS_END, label, type Picture, 
 const NO_PROVISIONER = 'kubernetes.io/no-provisioner'
 const DEFAULT = 'storageclass.kubernetes.io/is-default-class'
 const SELECTED_NODE = 'volume.kubernetes.io/selected-node'
+
+/** What is to end then is the attachment, first of all. */
+export const STILL_ATTACHED = ', and it is attached still'
 
 const uses = (pod: Pod, { metadata }: PersistentVolumeClaim): boolean =>
   pod.metadata.namespace === metadata.namespace && !isTerminal(pod) && claimNames(pod).includes(metadata.name)
@@ -79,8 +83,11 @@ export const volumesPending: Waiting = ({ cluster }) =>
     const held = claimRef?.uid !== undefined && (claim?.value as PersistentVolumeClaim | undefined)?.metadata.uid === claimRef.uid
     if (isEnding(volume) && !held) return [{ object: label(volume), waitsFor: ITS_END, blocked: false }]
     if (claimRef?.uid === undefined || held) return []
-    if (persistentVolumeReclaimPolicy === 'Delete' && volume.status?.phase !== 'Failed')
-      return [{ object: label(volume), waitsFor: 'its end: its claim is gone', blocked: false }]
+    if (persistentVolumeReclaimPolicy === 'Delete' && volume.status?.phase !== 'Failed') {
+      const { name } = volume.metadata
+      const attached = attachmentsIn(cluster).some(({ spec }) => spec.source.persistentVolumeName === name)
+      return [{ object: label(volume), waitsFor: `its end: its claim is gone${attached ? STILL_ATTACHED : ''}`, blocked: false }]
+    }
     return volume.status?.phase === 'Bound'
       ? [{ object: label(volume), waitsFor: 'to be released: its claim is gone', blocked: false }]
       : []

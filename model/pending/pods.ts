@@ -44,8 +44,8 @@ const podPending = (picture: Picture, pod: Pod): Pending | null => {
   const node = pod.spec.nodeName ?? ''
   if (pod.metadata.deletionTimestamp !== undefined) {
     // Nobody can say that its containers have stopped until the node comes back or is removed.
-    const lost = node !== '' && isLost(picture, node) && picture.nodes.has(node)
-    return lost ? null : { object, waitsFor: ITS_END, blocked: false }
+    if (node !== '' && !picture.nodes.has(node)) return { object, waitsFor: `its end: ${node}, where it was, is gone`, blocked: false }
+    return isLost(picture, node) ? null : { object, waitsFor: ITS_END, blocked: false }
   }
   if (isTerminal(pod)) return null
   const claim = claimPending(picture, pod)

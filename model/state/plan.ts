@@ -200,13 +200,17 @@ export type UserAction =
       readonly name: string
       readonly propagation: 'Background' | 'Foreground' | 'Orphan'
     }
-  /** Puts an object under an owner, beside those it has: as an operator of one's own might, also where that is not valid. */
+  /**
+   * Puts an object under an owner, as an operator of one's own might, also where that is not valid: beside those it has, or
+   * instead of them, who are deleted first.
+   */
   | {
       readonly kind: 'Own'
       readonly resource: string
       readonly name: string
       readonly owner: { readonly resource: string; readonly name: string }
       readonly blocks: boolean
+      readonly instead?: boolean
     }
   /** The n-th pod, modulo how many there are, in name order, of those the selector matches. */
   | { readonly kind: 'DeletePod'; readonly nth: number; readonly force: boolean }

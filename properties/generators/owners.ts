@@ -28,10 +28,10 @@ export const deletedAndMadeAgain = (manifests: readonly Manifest[]): fc.Arbitrar
 
 /** Puts a possession under an owner, who may be in the other namespace: then it does not count. */
 export const ownership = (owners: readonly { readonly resource: string; readonly name: string }[]): fc.Arbitrary<UserAction> =>
-  fc.record({
-    kind: fc.constant('Own'),
-    resource: fc.constant('configmaps'),
-    name: fc.constantFrom(...NAMESPACES.map((namespace) => `${namespace}/settings`)),
-    owner: fc.constantFrom(...owners),
-    blocks: fc.boolean(),
-  })
+  fc
+    .record({
+      name: fc.constantFrom(...NAMESPACES.map((namespace) => `${namespace}/settings`)),
+      owner: fc.constantFrom(...owners),
+      manner: fc.constantFrom({ blocks: false }, { blocks: true }, { blocks: false, instead: true }, { blocks: true, instead: true }),
+    })
+    .map(({ name, owner, manner }) => ({ kind: 'Own', resource: 'configmaps', name, owner, ...manner }))

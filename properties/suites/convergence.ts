@@ -1,5 +1,6 @@
 /** Everything at once: applications, users, lost nodes, partitions, leader loss; then calm, and it must come back level. */
 import fc from 'fast-check'
+import type { TimedAction } from '../../model/state/plan.ts'
 import { atRest } from '../generators/at-rest.ts'
 import { applied, deployment, deploymentKnobs, service, workloadAction } from '../generators/manifests.ts'
 import { disruptionBudget, drain, tenant, tenantAction } from '../generators/policy.ts'
@@ -35,6 +36,17 @@ const OWNERS = [
   { resource: 'deployments', name: 'default/web' },
   { resource: 'configmaps', name: 'kube-system/settings' },
 ]
+/** A possession belongs to somebody from the start: whoever is its owner later takes it over. */
+const OWNED: TimedAction = {
+  atMs: 9_000,
+  do: {
+    kind: 'Own',
+    resource: 'configmaps',
+    name: 'default/settings',
+    owner: { resource: 'deployments', name: 'default/db' },
+    blocks: false,
+  },
+}
 const NODE_NAMES = nodes(NODES_LEAST).map((node) => node.name)
 
 export const convergence: Suite = {
@@ -51,16 +63,19 @@ export const convergence: Suite = {
           ...shape,
           timings: { ...shape.timings, endpointsPerSlice },
         })),
-        opening: applied([
-          deployment('web', web),
-          service('web'),
-          ...(budget === null ? [] : [budget]),
-          deployment('db', db),
-          service('db'),
-          ...external,
-          ...possessions,
-          ...shop,
-        ]),
+        opening: [
+          ...applied([
+            deployment('web', web),
+            service('web'),
+            ...(budget === null ? [] : [budget]),
+            deployment('db', db),
+            service('db'),
+            ...external,
+            ...possessions,
+            ...shop,
+          ]),
+          OWNED,
+        ],
         users: fc.oneof(
           { weight: 6, arbitrary: workloadAction(['web', 'db'], NODE_NAMES) },
           { weight: 2, arbitrary: deletedAndMadeAgain([deployment('db', db), service('db'), ...possessions]) },
