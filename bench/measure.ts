@@ -56,17 +56,18 @@ const cost = (work: Work, again: boolean): Cost => {
 export const rate = ({ units, cpuMicroseconds }: Cost, than = 0): number => (units * 1_000_000) / Math.max(1, cpuMicroseconds - than)
 
 /** CPU time after which the engine has compiled what it is going to compile. */
-const WARM_UP_MS = 2_000
+const WARM_UP_MS = 4_000
 
 /** True: the work is so short that compiling weighs in it. */
 const warmUp = (work: Work, leastMs: number): boolean => {
   const before = process.cpuUsage()
-  let times = 0
+  let lastMs: number
   do {
+    const start = process.cpuUsage()
     work()
-    times++
+    lastMs = process.cpuUsage(start).user / 1_000
   } while (process.cpuUsage(before).user < leastMs * 1_000)
-  return times > 1
+  return lastMs < leastMs
 }
 
 export const measure = (benchmark: Benchmark, repetitions: number, warmUpMs = WARM_UP_MS): Measurement => {

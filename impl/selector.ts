@@ -11,8 +11,10 @@ const NONE: Labels = {}
 export const selects = (selector: LabelSelector | undefined, labels: Labels | undefined): boolean => {
   if (selector === undefined) return false
   const has = labels ?? NONE
-  for (const [key, value] of Object.entries(selector.matchLabels ?? NONE)) if (has[key] !== value) return false
-  return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
+  const { matchLabels = NONE, matchExpressions } = selector
+  for (const key in matchLabels) if (has[key] !== matchLabels[key]) return false
+  if (matchExpressions === undefined) return true
+  return matchExpressions.every(({ key, operator, values = [] }) => {
     const value = has[key]
     switch (operator) {
       case 'In':
@@ -29,8 +31,13 @@ export const selects = (selector: LabelSelector | undefined, labels: Labels | un
 
 /** A service's selector: every pair must be there; an empty one matches nothing. */
 export const selectsPairs = (selector: Labels | undefined, labels: Labels | undefined): boolean => {
-  const pairs = Object.entries(selector ?? NONE)
-  return pairs.length > 0 && pairs.every(([key, value]) => labels?.[key] === value)
+  const has = labels ?? NONE
+  let any = false
+  for (const key in selector) {
+    if (has[key] !== selector[key]) return false
+    any = true
+  }
+  return any
 }
 
 /** A selector in the text form of a request: 'app=web,tier!=db,env in (a,b),!old'. Throws an Error naming the part. */

@@ -15,7 +15,7 @@ import { cronJobsPending, jobsPending } from './pending/jobs.ts'
 import { circular, containersPending, deletionsPending, leftoversPending } from './pending/leftovers.ts'
 import { homeless, namespacesPending } from './pending/namespaces.ts'
 import { nodesPending } from './pending/nodes.ts'
-import { all, type Waiting } from './pending/picture.ts'
+import { pictureOf, type Waiting } from './pending/picture.ts'
 import { podsPending } from './pending/pods.ts'
 import { orphansPending, setsPending } from './pending/replicasets.ts'
 import { lettingIn } from './pending/refused.ts'
@@ -23,8 +23,6 @@ import { quotasPending } from './pending/quotas.ts'
 import { rulesPending, slicesPending } from './pending/services.ts'
 import { statefulSetsPending } from './pending/statefulsets.ts'
 import type { Cluster } from './state/cluster.ts'
-import type { ReplicationController } from './state/replication.ts'
-import type { Node, Pod, ReplicaSet } from './state/objects.ts'
 
 const ALL: readonly Waiting[] = [
   definitionsPending,
@@ -52,16 +50,18 @@ const ALL: readonly Waiting[] = [
   rulesPending,
 ]
 
-export const pending = (cluster: Cluster): readonly Pending[] => {
-  const picture = {
-    cluster,
-    pods: all<Pod>(cluster, 'pods'),
-    nodes: new Map(all<Node>(cluster, 'nodes').map((node) => [node.metadata.name, node])),
-    sets: [...all<ReplicaSet>(cluster, 'replicasets'), ...all<ReplicationController>(cluster, 'replicationcontrollers')],
-    blocked: new Map<string, boolean>(),
-  }
-  return ALL.flatMap((waiting) => waiting(picture))
-    .map(lettingIn(picture))
-    .map(circular(cluster))
-    .map(homeless(cluster))
+function* rows(cluster: Cluster): Generator<Pending> {
+  const picture = pictureOf(cluster)
+  const letIn = lettingIn(picture)
+  const ended = circular(cluster)
+  const housed = homeless(cluster)
+  for (const waiting of ALL) for (const row of waiting(picture)) yield housed(ended(letIn(row)))
+}
+
+export const pending = (cluster: Cluster): readonly Pending[] => [...rows(cluster)]
+
+/** Whether anything still waits for what is to come by itself: no further reasons are looked for once there is one. */
+export const isOpen = (cluster: Cluster): boolean => {
+  for (const { blocked } of rows(cluster)) if (!blocked) return true
+  return false
 }

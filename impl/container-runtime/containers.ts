@@ -12,9 +12,40 @@ export interface RunningProgram {
   stopping: { readonly atMs: number; readonly killed: boolean } | null
 }
 
+/** By id, and those of one pod, in the order in which they came. */
+class OfPods<T extends { readonly pod: string }> extends Map<string, T> {
+  private readonly byPod = new Map<string, Map<string, T>>()
+
+  of(pod: string): readonly T[] {
+    return [...(this.byPod.get(pod)?.values() ?? [])]
+  }
+
+  override set(id: string, one: T): this {
+    const held = this.byPod.get(one.pod)
+    if (held === undefined) this.byPod.set(one.pod, new Map([[id, one]]))
+    else held.set(id, one)
+    return super.set(id, one)
+  }
+
+  override delete(id: string): boolean {
+    const pod = this.get(id)?.pod ?? ''
+    const held = this.byPod.get(pod)
+    held?.delete(id)
+    if (held?.size === 0) this.byPod.delete(pod)
+    return super.delete(id)
+  }
+
+  override clear(): void {
+    this.byPod.clear()
+    super.clear()
+  }
+}
+
 export class MachineContainers {
-  readonly sandboxes = new Map<string, SandboxStatus>()
-  readonly containers = new Map<string, ContainerState>()
+  readonly sandboxes = new OfPods<SandboxStatus>()
+  readonly containers = new OfPods<ContainerState>()
+  /** Addresses of the sandboxes that are ready, by what each adds to the subnet's. */
+  readonly addresses = new Set<number>()
   readonly programs = new Map<string, RunningProgram>()
   private ids = 0
 
@@ -28,6 +59,7 @@ export class MachineContainers {
   wipe(): readonly ContainerState[] {
     const ran = [...this.containers.values()].filter((container) => container.state === 'RUNNING')
     this.sandboxes.clear()
+    this.addresses.clear()
     this.containers.clear()
     this.programs.clear()
     return ran

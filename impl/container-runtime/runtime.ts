@@ -68,7 +68,7 @@ export class ContainerRuntime implements ClusterProcess {
       case 'RunPodSandbox': {
         const sandbox = machine.nextId(`sandbox-${this.options.node}`)
         const { pod, name, namespace, attempt } = request
-        const ip = this.freeAddress()
+        const ip = this.takeAddress()
         machine.sandboxes.set(sandbox, { sandbox, pod, name, namespace, attempt, state: 'READY', ip })
         this.host.observe({ kind: 'SandboxCreated', by, node: this.options.node, pod, sandbox, ip })
         return { ok: true, id: sandbox, ip }
@@ -82,7 +82,7 @@ export class ContainerRuntime implements ClusterProcess {
         machine.sandboxes.delete(request.sandbox)
         return { ok: true }
       case 'ListPodSandbox':
-        return { ok: true, sandboxes: [...machine.sandboxes.values()].filter((one) => ofPod(one, request.pod)) }
+        return { ok: true, sandboxes: request.pod === undefined ? [...machine.sandboxes.values()] : machine.sandboxes.of(request.pod) }
       case 'ListContainers':
         return { ok: true, containers: this.listed(request.pod) }
       case 'CreateContainer':
@@ -98,15 +98,18 @@ export class ContainerRuntime implements ClusterProcess {
     }
   }
 
-  private inSandbox(sandbox: string): readonly ContainerState[] {
-    return [...this.options.machine.containers.values()].filter((container) => container.sandbox === sandbox)
+  private inSandbox(id: string): readonly ContainerState[] {
+    const { sandboxes, containers } = this.options.machine
+    return containers.of(sandboxes.get(id)?.pod ?? '').filter(({ sandbox }) => sandbox === id)
   }
 
-  private freeAddress(): string {
-    const used = new Set([...this.options.machine.sandboxes.values()].filter((one) => one.state === 'READY').map((one) => one.ip))
+  /** The lowest that is free. */
+  private takeAddress(): string {
+    const { machine, subnet } = this.options
     let last = 2
-    while (used.has(`${this.options.subnet}.${last}`)) last++
-    return `${this.options.subnet}.${last}`
+    while (machine.addresses.has(last)) last++
+    machine.addresses.add(last)
+    return `${subnet}.${last}`
   }
 
   private stopSandbox(id: string): void {
@@ -115,6 +118,7 @@ export class ContainerRuntime implements ClusterProcess {
     if (sandbox === undefined || sandbox.state === 'NOTREADY') return
     for (const container of this.inSandbox(id)) this.exited(container.id, KILLED, 'stop')
     machine.sandboxes.set(id, { ...sandbox, state: 'NOTREADY' })
+    machine.addresses.delete(Number(sandbox.ip.slice(this.options.subnet.length + 1)))
     this.host.observe({ kind: 'SandboxRemoved', node, pod: sandbox.pod, sandbox: id, ip: sandbox.ip })
   }
 
@@ -203,8 +207,8 @@ export class ContainerRuntime implements ClusterProcess {
   }
 
   private listed(pod: string | undefined): readonly ContainerState[] {
-    const found = [...this.options.machine.containers.values()].filter((one) => ofPod(one, pod))
-    return found.map((container) => this.probed(container))
+    const { containers } = this.options.machine
+    return (pod === undefined ? [...containers.values()] : containers.of(pod)).map((container) => this.probed(container))
   }
 
   private probed(container: ContainerState): ContainerState {
@@ -216,5 +220,3 @@ export class ContainerRuntime implements ClusterProcess {
     for (const client of this.clients) client.send({ kind: 'CriEvent', pod })
   }
 }
-
-const ofPod = (one: { readonly pod: string }, pod: string | undefined): boolean => pod === undefined || one.pod === pod

@@ -7,7 +7,7 @@ import type { View } from '../../model/state/history.ts'
 import type { ApiObject, Pod } from '../../model/state/objects.ts'
 import type { ResourceName } from '../../model/state/resources.ts'
 import type { ControllerContext, Informer } from '../client/api.ts'
-import { controllerOf, controllerRef, isDeleting, isTerminal, refOf } from '../objects.ts'
+import { controllerRef, isDeleting, isTerminal, refOf } from '../objects.ts'
 import type { Task } from '../task.ts'
 
 export interface Claim {
@@ -25,14 +25,12 @@ export function* claimPods(context: ControllerContext, claim: Claim, pods: Infor
   const mine: Pod[] = []
   let checked = false
   const orphans = pods.orphans().filter((pod) => pod.metadata.namespace === owner.metadata.namespace)
-  for (const pod of [...pods.ownedBy(owner.metadata.uid), ...orphans]) {
-    const matches = claim.matches(pod)
-    if (controllerOf(pod) !== undefined) {
-      if (matches) mine.push(pod)
-      else if (!isDeleting(owner) && (yield* release(context, claim, pod)) === 'failed') return null
-      continue
-    }
-    if (!matches || isDeleting(owner) || isDeleting(pod) || isTerminal(pod)) continue
+  for (const pod of pods.ownedBy(owner.metadata.uid)) {
+    if (claim.matches(pod)) mine.push(pod)
+    else if (!isDeleting(owner) && (yield* release(context, claim, pod)) === 'failed') return null
+  }
+  for (const pod of orphans) {
+    if (!claim.matches(pod) || isDeleting(owner) || isDeleting(pod) || isTerminal(pod)) continue
     checked ||= yield* isStillThere(context, claim)
     if (!checked) return null
     const adopted = yield* adopt(context, claim, pod)

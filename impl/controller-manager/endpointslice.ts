@@ -153,7 +153,20 @@ const names = (slice: EndpointSlice, service: Service): boolean =>
 const isOf = ({ metadata }: EndpointSlice, service: Service): boolean =>
   metadata.ownerReferences?.some((owner) => owner.uid === service.metadata.uid) === true
 
+const known = new WeakMap<Pod, Endpoint | null>()
+
+/** Made once for each version of a pod: a service looks at all its pods whenever one changes. */
 const endpointOf = (pod: Pod, publishNotReady: boolean): Endpoint | null => {
+  if (publishNotReady) return describe(pod, true)
+  let endpoint = known.get(pod)
+  if (endpoint === undefined) {
+    endpoint = describe(pod, false)
+    known.set(pod, endpoint)
+  }
+  return endpoint
+}
+
+const describe = (pod: Pod, publishNotReady: boolean): Endpoint | null => {
   const { podIP } = pod.status
   if (podIP === undefined || isTerminal(pod)) return null
   const serving = isReady(pod)
@@ -169,14 +182,19 @@ const endpointOf = (pod: Pod, publishNotReady: boolean): Endpoint | null => {
 /** Endpoints by the ports they resolve to. */
 const groups = (service: Service, pods: readonly Pod[]): readonly Group[] => {
   const byPorts = new Map<string, { ports: EndpointSlice['ports']; endpoints: Endpoint[] }>()
+  const numbered = (service.spec.ports ?? []).every(({ targetPort }) => typeof targetPort === 'number')
+  let group: { ports: EndpointSlice['ports']; endpoints: Endpoint[] } | undefined
   for (const pod of pods) {
     const endpoint = endpointOf(pod, service.spec.publishNotReadyAddresses === true)
     if (endpoint === null) continue
-    const ports = portsOf(service, pod)
-    const key = JSON.stringify(ports)
-    const group = byPorts.get(key) ?? { ports, endpoints: [] }
+    // Ports by number are the same of every pod.
+    if (group === undefined || !numbered) {
+      const ports = portsOf(service, pod)
+      const key = JSON.stringify(ports)
+      group = byPorts.get(key) ?? { ports, endpoints: [] }
+      byPorts.set(key, group)
+    }
     group.endpoints.push(endpoint)
-    byPorts.set(key, group)
   }
   if (byPorts.size === 0) return [{ ports: [], endpoints: [] }]
   return [...byPorts.values()]

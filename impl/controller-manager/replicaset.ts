@@ -4,7 +4,7 @@
  * Source: kubernetes/kubernetes pkg/controller/replicaset/{replica_set.go,replica_set_utils.go}, controller_ref_manager.go.
  */
 import type { View } from '../../model/state/history.ts'
-import type { Condition, Pod } from '../../model/state/objects.ts'
+import type { Condition, Labels, Pod } from '../../model/state/objects.ts'
 import { selectorOf, type Replicating } from '../../model/state/replication.ts'
 import type { ResourceName } from '../../model/state/resources.ts'
 import type { Controller, ControllerContext, Informer, WorkQueue } from '../client/api.ts'
@@ -15,7 +15,7 @@ import type { Task } from '../task.ts'
 import { epochMs, rfc3339 } from '../time.ts'
 import { claimPods } from './claim.ts'
 import { Expectations } from './expectations.ts'
-import { conditionOf, controllerOf, controllerRef, isActive, isDeleting, isReady, isTerminal, refOf } from '../objects.ts'
+import { conditionOf, controllerOf, controllerRef, isDeleting, isReady, isTerminal, refOf } from '../objects.ts'
 import { ranked } from './rank.ts'
 
 const WORKERS = 5
@@ -91,10 +91,13 @@ class ReplicaSets {
     // What was asked for without an answer may never be seen: then time alone has to bring the set back.
     if (waitMs > 0) this.queue.addAfter(key, waitMs)
     const view = this.context.view(this.resource, 'pods')
-    const claim = { resource: this.resource, owner: set, matches: (pod: Pod) => this.wants(set, pod), view }
+    const wanted = selectorOf(set)
+    const { namespace } = set.metadata
+    const matches = ({ metadata }: Pod): boolean => metadata.namespace === namespace && selects(wanted, metadata.labels)
+    const claim = { resource: this.resource, owner: set, matches, view }
     const claimed = yield* claimPods(this.context, claim, this.pods)
     if (claimed === null) return 'retry'
-    const active = claimed.filter(isActive)
+    const active = claimed.filter((pod) => standingOf(pod).counts === 'active')
     const refusal = waitMs === 0 && !isDeleting(set) ? yield* this.manage(key, set, active, view) : null
     const written = yield* this.updateStatus(set, claimed, refusal)
     return refusal !== null || !written ? 'retry' : 'done'
@@ -197,20 +200,43 @@ const conditionsOf = ({ spec, status }: Replicating, active: number, refusal: st
   return [...held, { type: 'ReplicaFailure', status: 'True', reason, message: refusal, lastTransitionTime: rfc3339(nowMs) }]
 }
 
+/** What a pod is to its set; looked up once for each version of it, since a set looks at all its pods whenever one changes. */
+interface Standing {
+  readonly counts: 'active' | 'terminating' | 'not'
+  readonly ready: boolean
+}
+
+const standings = new WeakMap<Pod, Standing>()
+
+const standingOf = (pod: Pod): Standing => {
+  let standing = standings.get(pod)
+  if (standing === undefined) {
+    standing = { counts: isTerminal(pod) ? 'not' : isDeleting(pod) ? 'terminating' : 'active', ready: isReady(pod) }
+    standings.set(pod, standing)
+  }
+  return standing
+}
+
+const hasAll = (labels: Labels = NONE, wanted: Labels): boolean => {
+  for (const key in wanted) if (labels[key] !== wanted[key]) return false
+  return true
+}
+
+const NONE: Labels = {}
+
 const statusOf = (set: Replicating, claimed: readonly Pod[], refusal: string | null, nowMs: number): Replicating['status'] => {
-  const labels = Object.entries(set.spec.template.metadata.labels ?? {})
+  const labels = set.spec.template.metadata.labels ?? NONE
   const minReady = set.spec.minReadySeconds ?? 0
   let [replicas, fullyLabeledReplicas, readyReplicas, availableReplicas, terminatingReplicas] = [0, 0, 0, 0, 0]
   for (const pod of claimed) {
-    if (!isActive(pod)) {
-      if (!isTerminal(pod)) terminatingReplicas++
-      continue
-    }
+    const { counts, ready } = standingOf(pod)
+    if (counts === 'terminating') terminatingReplicas++
+    if (counts !== 'active') continue
     replicas++
-    if (labels.every(([key, value]) => pod.metadata.labels?.[key] === value)) fullyLabeledReplicas++
-    if (!isReady(pod)) continue
+    if (hasAll(pod.metadata.labels, labels)) fullyLabeledReplicas++
+    if (!ready) continue
     readyReplicas++
-    if (isAvailable(pod, minReady, nowMs)) availableReplicas++
+    if (minReady === 0 || isAvailable(pod, minReady, nowMs)) availableReplicas++
   }
   const observedGeneration = set.metadata.generation ?? 0
   const conditions = conditionsOf(set, replicas, refusal, nowMs)

@@ -98,9 +98,22 @@ export const sizeOf = (value: Value): number => {
   if (typeof value !== 'object' || value === null) return 8
   const known = sizes.get(value)
   if (known !== undefined) return known
-  const size = JSON.stringify(value).length
+  const size = Array.isArray(value) ? JSON.stringify(value).length : sizeOfMembers(value)
   sizes.set(value, size)
   return size
+}
+
+/** As JSON has them. What a version of an object shares with the one before is not measured again. */
+const sizeOfMembers = (value: object): number => {
+  let size = 1
+  for (const [name, member] of Object.entries(value)) {
+    if (member === undefined) continue
+    size +=
+      JSON.stringify(name).length +
+      2 +
+      (typeof member === 'object' && member !== null ? sizeOf(member as Value) : JSON.stringify(member).length)
+  }
+  return Math.max(2, size)
 }
 
 /** About how many bytes a request takes on its way. */

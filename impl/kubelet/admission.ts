@@ -20,8 +20,10 @@ export const reject = (pod: Pod, node: Node, held: readonly Pod[]): Rejection | 
   const podsMost = amountOf('pods', allocatable['pods'] ?? '110')
   if (held.length + 1 > podsMost)
     return { reason: 'OutOfpods', message: `Node didn't have enough resource: pods, used: ${held.length}, capacity: ${podsMost}` }
+  const others = held.map(podInfoOf)
   for (const [name, asked] of podInfoOf(pod).requests) {
-    const used = held.reduce((sum, other) => sum + (podInfoOf(other).requests.get(name) ?? 0), 0)
+    let used = 0
+    for (const { requests } of others) used += requests.get(name) ?? 0
     const capacity = amountOf(name, allocatable[name] ?? '0')
     if (asked > 0 && used + asked > capacity) {
       return {
@@ -33,7 +35,7 @@ export const reject = (pod: Pod, node: Node, held: readonly Pod[]): Rejection | 
   const selected = Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => node.metadata.labels?.[key] === value)
   if (!selected) return { reason: 'NodeAffinity', message: 'Predicate NodeAffinity failed' }
   const ports = podInfoOf(pod).hostPorts
-  if (held.some((other) => podInfoOf(other).hostPorts.some((taken) => ports.some((wanted) => clash(taken, wanted))))) {
+  if (others.some(({ hostPorts }) => hostPorts.some((taken) => ports.some((wanted) => clash(taken, wanted))))) {
     return { reason: 'NodePorts', message: 'Predicate NodePorts failed' }
   }
   // Taints of a node's own making are not held against the pods it gets: their tolerations run in the control plane.

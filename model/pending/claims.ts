@@ -17,7 +17,7 @@ const uses = (pod: Pod, { metadata }: PersistentVolumeClaim): boolean =>
   pod.metadata.namespace === metadata.namespace && !isTerminal(pod) && claimNames(pod).includes(metadata.name)
 
 export const claimsPending: Waiting = (picture) =>
-  all<PersistentVolumeClaim>(picture.cluster, 'persistentvolumeclaims').flatMap((claim) => {
+  all<PersistentVolumeClaim>(picture, 'persistentvolumeclaims').flatMap((claim) => {
     const row = claimRow(picture, claim)
     if (row === null) return []
     picture.blocked.set(claim.metadata.uid, row.blocked)
@@ -34,14 +34,14 @@ const claimRow = (picture: Picture, claim: PersistentVolumeClaim): Pending | nul
   const phase = claim.status?.phase ?? 'Pending'
   if (phase === 'Bound') return null
   if (phase === 'Lost') return { object, waitsFor: `its volume ${claim.spec.volumeName}, which is gone`, blocked: true }
-  const classes = all<StorageClass>(picture.cluster, 'storageclasses')
+  const classes = all<StorageClass>(picture, 'storageclasses')
   const isDefault = ({ metadata }: StorageClass): boolean => metadata.annotations?.[DEFAULT] === 'true'
   if (claim.spec.storageClassName === undefined && claim.spec.volumeName === undefined && classes.some(isDefault))
     return { object, waitsFor: 'the default storage class to be given to it', blocked: false }
   const name = claim.spec.storageClassName ?? ''
   const storageClass = classes.find(({ metadata }) => metadata.name === name)
   const chosen = claim.metadata.annotations?.[SELECTED_NODE] !== undefined
-  const volumes = all<PersistentVolume>(picture.cluster, 'persistentvolumes')
+  const volumes = all<PersistentVolume>(picture, 'persistentvolumes')
   const wanted = claim.spec.volumeName ?? ''
   const fitting = volumes.filter((volume) => fits(volume, claim) && (wanted === '' || volume.metadata.name === wanted))
   const found = fitting.length > 0
@@ -76,16 +76,17 @@ export const claimPending = (picture: Picture, pod: Pod): Pick<Pending, 'waitsFo
 }
 
 /** Volumes that were made for claims which are gone. */
-export const volumesPending: Waiting = ({ cluster }) =>
-  all<PersistentVolume>(cluster, 'persistentvolumes').flatMap((volume) => {
+export const volumesPending: Waiting = (picture) =>
+  all<PersistentVolume>(picture, 'persistentvolumes').flatMap((volume) => {
     const { claimRef, persistentVolumeReclaimPolicy } = volume.spec
-    const claim = claimRef === undefined ? undefined : cluster.store.get(keyOf('persistentvolumeclaims', claimRef.namespace, claimRef.name))
+    const claim =
+      claimRef === undefined ? undefined : picture.cluster.store.get(keyOf('persistentvolumeclaims', claimRef.namespace, claimRef.name))
     const held = claimRef?.uid !== undefined && (claim?.value as PersistentVolumeClaim | undefined)?.metadata.uid === claimRef.uid
     if (isEnding(volume) && !held) return [{ object: label(volume), waitsFor: ITS_END, blocked: false }]
     if (claimRef?.uid === undefined || held) return []
     if (persistentVolumeReclaimPolicy === 'Delete' && volume.status?.phase !== 'Failed') {
       const { name } = volume.metadata
-      const attached = attachmentsIn(cluster).some(({ spec }) => spec.source.persistentVolumeName === name)
+      const attached = attachmentsIn(picture.cluster).some(({ spec }) => spec.source.persistentVolumeName === name)
       return [{ object: label(volume), waitsFor: `its end: its claim is gone${attached ? STILL_ATTACHED : ''}`, blocked: false }]
     }
     return volume.status?.phase === 'Bound'

@@ -3,8 +3,8 @@ import { DEFINITIONS, isEstablished, type CustomResourceDefinition } from '../st
 import type { Pending } from '../invariant.ts'
 import { all, conditionOf, isEnding, label, type Waiting } from './picture.ts'
 
-export const definitionsPending: Waiting = ({ cluster }) =>
-  all<CustomResourceDefinition>(cluster, DEFINITIONS).flatMap((definition): readonly Pending[] => {
+export const definitionsPending: Waiting = (picture) =>
+  all<CustomResourceDefinition>(picture, DEFINITIONS).flatMap((definition): readonly Pending[] => {
     if (isEnding(definition)) return [{ object: label(definition), waitsFor: 'its end: its objects go first', blocked: false }]
     if (isEstablished(definition)) return []
     const refused = conditionOf(definition.status.conditions, 'NamesAccepted')

@@ -7,7 +7,7 @@ import type { ControllerRevision, DaemonSet } from '../state/stateful.ts'
 import { all, beingDeleted, controllerOf, isEnding, isLost, isReady, isTerminal, label, podsOf, type Waiting } from './picture.ts'
 
 export const daemonSetsPending: Waiting = (picture) =>
-  all<DaemonSet>(picture.cluster, 'daemonsets').flatMap((set) => {
+  all<DaemonSet>(picture, 'daemonsets').flatMap((set) => {
     const own = podsOf(picture, set).filter((pod) => !isTerminal(pod))
     if (isEnding(set)) return [beingDeleted(picture, set, own)]
     const blocked = own.some((pod) => picture.blocked.get(pod.metadata.uid) === true)
@@ -16,9 +16,7 @@ export const daemonSetsPending: Waiting = (picture) =>
     const lost = [...new Set([...nodes.map(({ metadata }) => metadata.name), ...own.map(placeOf)])].filter((node) => isLost(picture, node))
     const row = (waitsFor: string): readonly Pending[] => [{ object: label(set), waitsFor, blocked, derived: blocked }]
     if ((set.status.observedGeneration ?? 0) < (set.metadata.generation ?? 0)) return row('its controller to see its latest change')
-    const revisions = all<ControllerRevision>(picture.cluster, 'controllerrevisions').filter(
-      (one) => controllerOf(one) === set.metadata.uid,
-    )
+    const revisions = all<ControllerRevision>(picture, 'controllerrevisions').filter((one) => controllerOf(one) === set.metadata.uid)
     const newest = revisions.toSorted((one, other) => other.revision - one.revision)[0]
     const isCurrent = (pod: Pod): boolean => newest?.metadata.name === `${set.metadata.name}-${pod.metadata.labels?.[REVISION]}`
     for (const { metadata } of nodes) {

@@ -9,7 +9,7 @@ const surgeOf = ({ spec }: Deployment): number => {
 }
 
 export const deploymentsPending: Waiting = (picture) =>
-  all<Deployment>(picture.cluster, 'deployments').flatMap((deployment) => {
+  all<Deployment>(picture, 'deployments').flatMap((deployment) => {
     const { metadata, spec, status } = deployment
     const own = picture.sets.filter((set) => controllerOf(set) === metadata.uid)
     const uids = new Set(own.map((set) => set.metadata.uid))

@@ -18,7 +18,7 @@ const shouldSay = ({ cluster, pods }: Picture, budget: PodDisruptionBudget): Cou
   countOf(budget, pods, finding(cluster, budget), (name) => budget.status.disruptedPods?.[name] !== undefined)
 
 export const budgetsPending: Waiting = (picture) =>
-  all<PodDisruptionBudget>(picture.cluster, 'poddisruptionbudgets').flatMap((budget) => {
+  all<PodDisruptionBudget>(picture, 'poddisruptionbudgets').flatMap((budget) => {
     const { metadata, status } = budget
     const row = (waitsFor: string): readonly Pending[] => [{ object: label(budget), waitsFor, blocked: false }]
     if ((status.observedGeneration ?? 0) < (metadata.generation ?? 0)) return row('its controller to see its latest change')
@@ -39,7 +39,7 @@ export const drainsPending: Waiting = (picture) =>
     const left = picture.pods.filter((pod) => uids.includes(pod.metadata.uid))
     const object = `Drain of ${node}`
     // Evictions are refused in a namespace on its way out, also of pods that are gone (kubectl pkg/drain/drain.go goes on asking).
-    const refused = all<Namespace>(picture.cluster, 'namespaces').some(isEnding)
+    const refused = all<Namespace>(picture, 'namespaces').some(isEnding)
     if (left.length === 0) return [{ object, waitsFor: 'its user to see that all pods are gone', blocked: refused }]
     // A user who drains a node that is lost waits for ever and is told so by kubectl: no manifest is the cause.
     return left.filter((pod) => !(isEnding(pod) && isLost(picture, node))).map((pod): Pending => ({ object, ...whatKeeps(picture, pod) }))
@@ -48,7 +48,7 @@ export const drainsPending: Waiting = (picture) =>
 const whatKeeps = (picture: Picture, pod: Pod): Omit<Pending, 'object'> => {
   const { name } = pod.metadata
   if (isEnding(pod)) return { waitsFor: `the end of ${name}`, blocked: false, derived: true }
-  const budgets = all<PodDisruptionBudget>(picture.cluster, 'poddisruptionbudgets').filter((budget) => covers(budget, pod))
+  const budgets = all<PodDisruptionBudget>(picture, 'poddisruptionbudgets').filter((budget) => covers(budget, pod))
   for (const budget of budgets) {
     const count = shouldSay(picture, budget)
     if (count !== null && (count.disruptionsAllowed > 0 || mayGoUnready(budget, count, pod))) continue

@@ -19,7 +19,7 @@ const isSlow = ({ stabilizationWindowSeconds, selectPolicy, policies }: ScalingR
   policies.every(({ periodSeconds }) => periodSeconds > PERIOD_MOST_SECONDS)
 
 export const autoscalersPending: Waiting = (picture) =>
-  all<HorizontalPodAutoscaler>(picture.cluster, 'horizontalpodautoscalers').flatMap((autoscaler) => {
+  all<HorizontalPodAutoscaler>(picture, 'horizontalpodautoscalers').flatMap((autoscaler) => {
     const { metadata, spec } = autoscaler
     const { kind, name } = spec.scaleTargetRef
     const key = keyOf(resourceOfKind(kind)?.resource ?? '', metadata.namespace, name)

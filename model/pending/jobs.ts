@@ -13,7 +13,7 @@ import { refused } from './refused.ts'
 const STAY_SECONDS = 300
 
 export const jobsPending: Waiting = (picture) => {
-  const jobs = all<Job>(picture.cluster, 'jobs')
+  const jobs = all<Job>(picture, 'jobs')
   const counting = new Set(jobs.filter((job) => !isFinished(job)).map((job) => job.metadata.uid))
   const held = picture.pods.filter((pod) => isTracked(pod) && !counting.has(controllerOf(pod) ?? '') && !recurs(picture.cluster, pod))
   return [
@@ -72,10 +72,10 @@ const expiry = (job: Job): readonly Pending[] => {
 
 /** A CronJob that is soon due for the first time is waited for: from then on it only goes on. */
 export const cronJobsPending: Waiting = (picture) =>
-  all<CronJob>(picture.cluster, 'cronjobs').flatMap((cronJob): readonly Pending[] => {
+  all<CronJob>(picture, 'cronjobs').flatMap((cronJob): readonly Pending[] => {
     const { metadata, spec, status } = cronJob
     if (isEnding(cronJob)) {
-      const jobs = all<Job>(picture.cluster, 'jobs').filter((job) => controllerOf(job) === metadata.uid)
+      const jobs = all<Job>(picture, 'jobs').filter((job) => controllerOf(job) === metadata.uid)
       return [
         beingDeleted(
           picture,

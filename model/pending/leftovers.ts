@@ -43,8 +43,8 @@ const PLAIN = [
 ]
 
 /** Objects that are being deleted, each with its dependents first, or with what nobody here takes away. */
-export const deletionsPending: Waiting = ({ cluster }) =>
-  PLAIN.flatMap((resource) => all(cluster, resource))
+export const deletionsPending: Waiting = (picture) =>
+  PLAIN.flatMap((resource) => all(picture, resource))
     .filter(isEnding)
     .map((object): Pending => {
       const foreign = object.metadata.finalizers?.find((name) => !TAKEN_AWAY.test(name))

@@ -8,7 +8,7 @@ import { keyOf } from '../state/resources.ts'
 import { all, isEnding, isLost, label, TAKEN_AWAY, type Waiting } from './picture.ts'
 
 export const namespacesPending: Waiting = (picture) =>
-  all<Namespace>(picture.cluster, 'namespaces').flatMap((namespace) => {
+  all<Namespace>(picture, 'namespaces').flatMap((namespace) => {
     if (!isEnding(namespace)) {
       const [missing] = missingIn(namespace, (key) => picture.cluster.store.has(key))
       return missing === undefined ? [] : [{ object: label(namespace), waitsFor: `its ${missing.kind} ${missing.name}`, blocked: false }]

@@ -2,11 +2,13 @@
 import type { Cluster } from '../state/cluster.ts'
 import type { ApiObject, Condition, Node, Pod } from '../state/objects.ts'
 import type { Replicating } from '../state/replication.ts'
-import { prefixOf } from '../state/resources.ts'
+import { resourceOfKey } from '../state/resources.ts'
 import type { Pending } from '../invariant.ts'
 
 export interface Picture {
   readonly cluster: Cluster
+  /** All objects there are, by resource. */
+  readonly objects: ReadonlyMap<string, readonly ApiObject[]>
   readonly pods: readonly Pod[]
   readonly nodes: ReadonlyMap<string, Node>
   /** ReplicaSets and ReplicationControllers. */
@@ -18,11 +20,27 @@ export interface Picture {
 /** What of one sort still waits, root causes first. */
 export type Waiting = (picture: Picture) => readonly Pending[]
 
-export const all = <T extends ApiObject>(cluster: Cluster, resource: string): readonly T[] => {
-  const prefix = prefixOf(resource)
-  const found: T[] = []
-  for (const [key, stored] of cluster.store) if (key.startsWith(prefix)) found.push(stored.value as T)
-  return found
+export const all = <T extends ApiObject>({ objects }: Pick<Picture, 'objects'>, resource: string): readonly T[] =>
+  (objects.get(resource) ?? []) as readonly T[]
+
+export const pictureOf = (cluster: Cluster): Picture => {
+  const objects = new Map<string, ApiObject[]>()
+  for (const [key, { value }] of cluster.store) {
+    const resource = resourceOfKey(key)
+    if (resource === undefined) continue
+    const held = objects.get(resource)
+    if (held === undefined) objects.set(resource, [value as ApiObject])
+    else held.push(value as ApiObject)
+  }
+  const of = <T extends ApiObject>(resource: string): readonly T[] => all<T>({ objects }, resource)
+  return {
+    cluster,
+    objects,
+    pods: of<Pod>('pods'),
+    nodes: new Map(of<Node>('nodes').map((node) => [node.metadata.name, node])),
+    sets: [...of<Replicating>('replicasets'), ...of<Replicating>('replicationcontrollers')],
+    blocked: new Map(),
+  }
 }
 
 /** 'Pod default/web-1' */

@@ -93,7 +93,7 @@ const unboundPending = (picture: Picture, pod: Pod): Pending => {
   }
   if (pod.spec.schedulerName !== 'default-scheduler')
     return { object, waitsFor: `the scheduler ${pod.spec.schedulerName}, which does not run here`, blocked: true }
-  const groups = all<PodGroup>(picture.cluster, 'podgroups')
+  const groups = all<PodGroup>(picture, 'podgroups')
   const group = groupOf(pod, groups)
   if (group !== undefined) {
     const bound = membersOf(group, picture.pods).filter(isPlaced).length
@@ -133,7 +133,7 @@ const fits = allOf(DEFAULT_FILTERS.map(({ constraint }) => constraint))
 
 const sceneOf = (picture: Picture): Scene => {
   const pods = picture.pods.filter((other) => (other.spec.nodeName ?? '') !== '' && !isTerminal(other))
-  const others = ['namespaces', ...STORAGE].flatMap((resource) => all<ApiObject>(picture.cluster, resource))
+  const others = ['namespaces', ...STORAGE].flatMap((resource) => all<ApiObject>(picture, resource))
   return { nodes: [...picture.nodes.values()], pods, others }
 }
 

@@ -16,7 +16,7 @@ export const refused = (picture: Picture, template: PodTemplateSpec, owner: ApiO
   if (priorityClassName !== '' && !cluster.store.has(keyOf('priorityclasses', undefined, priorityClassName)))
     return `the PriorityClass ${priorityClassName}, which is not there: its pods are refused`
   const namespace = owner.metadata.namespace ?? ''
-  const ranges = all<LimitRange>(cluster, 'limitranges').filter(({ metadata }) => metadata.namespace === namespace)
+  const ranges = all<LimitRange>(picture, 'limitranges').filter(({ metadata }) => metadata.namespace === namespace)
   const { pod, broken } = brokenBy(ranges, podOf(template, owner))
   if (broken !== null) return `the LimitRange of ${namespace} to allow its pods: ${broken}`
   return overQuota(picture, namespace, pod, owner)
@@ -29,8 +29,8 @@ export const refused = (picture: Picture, template: PodTemplateSpec, owner: ApiO
 const comingAgain = (picture: Picture, quota: ResourceQuota, owner: ApiObject): readonly Pod[] => {
   const { namespace } = quota.metadata
   const inIt = ({ metadata }: ApiObject): boolean => metadata.namespace === namespace
-  const ranges = all<LimitRange>(picture.cluster, 'limitranges').filter(inIt)
-  return all<CronJob>(picture.cluster, 'cronjobs').flatMap((cronJob) => {
+  const ranges = all<LimitRange>(picture, 'limitranges').filter(inIt)
+  return all<CronJob>(picture, 'cronjobs').flatMap((cronJob) => {
     const isOf = (name: string): boolean => name.startsWith(`${cronJob.metadata.name}-`)
     const runs = picture.pods.some(
       (pod) => inIt(pod) && !isTerminal(pod) && (pod.metadata.ownerReferences ?? []).some(({ name }) => isOf(name)),
@@ -50,7 +50,7 @@ const podOf = ({ metadata, spec }: PodTemplateSpec, owner: ApiObject): Pod => ({
 })
 
 const overQuota = (picture: Picture, namespace: string, pod: Pod, owner: ApiObject): string | null => {
-  const quotas = all<ResourceQuota>(picture.cluster, 'resourcequotas').filter(({ metadata }) => metadata.namespace === namespace)
+  const quotas = all<ResourceQuota>(picture, 'resourcequotas').filter(({ metadata }) => metadata.namespace === namespace)
   for (const quota of quotas.filter((one) => inScope(one, pod))) {
     const { hard = {} } = quota.spec
     const name = `the quota ${namespace}/${quota.metadata.name}`

@@ -8,8 +8,8 @@ import { matchesPairs } from '../state/selector.ts'
 import { all, isEnding, isLost, isReady, isTerminal, ITS_END, label, type Picture, type Waiting } from './picture.ts'
 
 export const slicesPending: Waiting = (picture) => {
-  const slices = all<EndpointSlice>(picture.cluster, 'endpointslices')
-  const services = all<Service>(picture.cluster, 'services')
+  const slices = all<EndpointSlice>(picture, 'endpointslices')
+  const services = all<Service>(picture, 'services')
   const rows = services.flatMap((service) => {
     const { spec } = service
     if (isEnding(service)) return [{ object: label(service), waitsFor: ITS_END, blocked: false }]
@@ -59,9 +59,9 @@ const endpointsOf = (service: Service, slices: readonly EndpointSlice[]): readon
 /** Every node that is up routes to what the slices say is ready. */
 export const rulesPending: Waiting = (picture) => {
   const { cluster } = picture
-  const slices = all<EndpointSlice>(cluster, 'endpointslices')
+  const slices = all<EndpointSlice>(picture, 'endpointslices')
   const wanted = new Map<string, string>()
-  for (const service of all<Service>(cluster, 'services')) {
+  for (const service of all<Service>(picture, 'services')) {
     const { clusterIP, ports, type } = service.spec
     if (clusterIP === undefined || clusterIP === 'None' || type === 'ExternalName') continue
     const backends = backendsOf(service, slices).join(', ')

@@ -7,7 +7,7 @@ import type { StatefulSet } from '../state/stateful.ts'
 import { all, beingDeleted, isEnding, isLost, isReady, isTerminal, label, podsOf, type Waiting } from './picture.ts'
 
 export const statefulSetsPending: Waiting = (picture) =>
-  all<StatefulSet>(picture.cluster, 'statefulsets').flatMap((set) => {
+  all<StatefulSet>(picture, 'statefulsets').flatMap((set) => {
     const { metadata, spec, status } = set
     const own = podsOf(picture, set).filter((pod) => !isTerminal(pod))
     if (isEnding(set)) return [beingDeleted(picture, set, own)]

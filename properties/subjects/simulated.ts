@@ -7,7 +7,7 @@ import { Cluster, type Operator } from '../../impl/cluster.ts'
 import type { Message, Sighting } from '../../impl/wire.ts'
 import { Fold } from '../../model/fold.ts'
 import type { Pending } from '../../model/invariant.ts'
-import { pending } from '../../model/pending.ts'
+import { isOpen, pending } from '../../model/pending.ts'
 import type { ApiCall, Observation } from '../../model/state/history.ts'
 import type { EtcdRequest } from '../../model/state/keyspace.ts'
 import type { Action, EtcdClientAction, Fault, Plan } from '../../model/state/plan.ts'
@@ -156,6 +156,10 @@ class Simulation {
     return this.world.now - Math.max(this.lastWriteMs, this.convergedMs ?? Infinity) >= this.plan.quietMs
   }
 
+  private isOpen(): boolean {
+    return this.own === null ? isOpen(this.fold.context.cluster) : this.waiting().some((one) => !one.blocked)
+  }
+
   /** Faults are healed, users rest. */
   private calm(): void {
     const { plan, world } = this
@@ -174,8 +178,7 @@ class Simulation {
       world.runUntil(Math.min(endMs, world.now + LOOK_MS))
       if (this.lastWriteMs > lookedAtMs) {
         lookedAtMs = world.now
-        const open = this.waiting().some((one) => !one.blocked)
-        if (open) this.convergedMs = null
+        if (this.isOpen()) this.convergedMs = null
         else this.convergedMs ??= world.now
       }
       if (this.isQuiet) return
