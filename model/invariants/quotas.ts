@@ -3,14 +3,14 @@ import { broken } from '../components/limit-range.ts'
 import { inScope, usageIn, usageOf } from '../components/quota.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
 import type { Cluster, StoreHistory } from '../state/cluster.ts'
-import type { Seen } from '../state/history.ts'
+import type { Seen, View } from '../state/history.ts'
 import type { Key } from '../state/keyspace.ts'
 import type { ApiObject, Pod, ResourceList } from '../state/objects.ts'
 import type { LimitRange, ResourceQuota } from '../state/policy.ts'
 import { thousandths } from '../state/quantity.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
 import { sameValue } from '../components/objects.ts'
-import { eachCommit, had, isRegistry, objectOf, safety, settles, watching } from './define.ts'
+import { eachCommit, had, isRegistry, keyOfRef, listed, objectOf, safety, settles, watching } from './define.ts'
 
 const ADMISSION = 'k8s.io/apiserver pkg/admission/plugin/resourcequota/controller.go'
 const QUOTA = 'resourcequotas'
@@ -134,10 +134,20 @@ const chargedFirst: Invariant = watching(
   },
 )
 
+/** What counted under a quota in a view. */
+const usageSeen = (history: StoreHistory, view: View, quota: ResourceQuota, name: string): number =>
+  Object.keys(view).reduce((sum, resource) => {
+    const objects = listed<ApiObject>(history, view, resource).filter(
+      (object) => object.metadata.namespace === quota.metadata.namespace && inScope(quota, object),
+    )
+    return sum + objects.reduce((of, object) => of + (usageOf(resource, object).get(name) ?? 0), 0)
+  }, 0)
+
 const withinHard: Invariant = watching(
   {
     id: 'QUOTA-S2',
-    sentence: 'while a quota and its count had been right, there is never more than it allows',
+    sentence:
+      'from a complete count on there is never more than a quota allows, unless it was counted anew from a view that had missed something',
     source: 'https://kubernetes.io/docs/concepts/policy/resource-quotas/',
     sometimes: 'all that it allows is there',
     // A count of an older view than the quota it replaces misses what was charged meanwhile.
@@ -145,12 +155,15 @@ const withinHard: Invariant = watching(
     ...safety,
     kind: 'history',
   },
-  ['Commit'],
+  ['Decision', 'Commit'],
   () => {
     const charges = new Charges()
     /** Quotas that have counted all there was, and all that was charged, ever since. */
     const right = new Set<Key>()
-    const recount = (key: Key, quota: ResourceQuota | undefined, atMs: number, { cluster }: Context): void => {
+    /** process/quota → the view that it counts by. */
+    const views = new Map<string, View>()
+    const recount = ({ key, after, atMs, author }: Seen<'Commit'>, { cluster, history }: Context): void => {
+      const quota = objectOf<ResourceQuota>(after)
       const { hard, used } = quota?.status ?? {}
       const complete =
         quota !== undefined &&
@@ -158,18 +171,29 @@ const withinHard: Invariant = watching(
         sameValue(hard, quota.spec.hard) &&
         Object.keys(hard).every((name) => amount(used, name) >= usageIn(cluster.store, quota, name) + charges.sum(key, atMs, name)) &&
         Object.keys(hard).every((name) => usageIn(cluster.store, quota, name) <= amount(hard, name))
+      const view = views.get(`${author}/${key}`)
+      const isMissing =
+        quota !== undefined &&
+        view !== undefined &&
+        Object.keys(hard ?? {}).some((name) => amount(used, name) < usageSeen(history, view, quota, name))
       if (complete) right.add(key)
-      else right.delete(key)
+      // One that leaves out what was seen is no excuse.
+      else if (!isMissing) right.delete(key)
     }
     return {
       observe(next, context) {
+        if (next.kind === 'Decision') {
+          const { choice, process, view } = next
+          if (choice.kind === 'CountQuota') views.set(`${process}/${keyOfRef(choice.quota)}`, view)
+          return 'vacuous'
+        }
         const seen = next as Seen<'Commit'>
         const { key, before, after, atMs, revision } = seen
         const { cluster, history } = context
         if (resourceOfKey(key) === QUOTA) {
           const charged = chargeIn(seen)
           if (charged !== null) charges.add(key, charged.charge)
-          else recount(key, objectOf<ResourceQuota>(after), atMs, context)
+          else recount(seen, context)
           return 'vacuous'
         }
         const object = objectOf(after)

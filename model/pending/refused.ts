@@ -63,7 +63,15 @@ const overQuota = (picture: Picture, namespace: string, pod: Pod, owner: ApiObje
       const soon = recurring.reduce((sum, one) => sum + (one.get(resource) ?? 0), 0)
       return asked > 0 && usageIn(picture.cluster.store, quota, resource) + soon + asked > thousandths(hard[resource] ?? '0')
     })
-    if (over === undefined) continue
+    if (over === undefined) {
+      const miscounted = Object.keys(hard).find((resource) => {
+        const used = thousandths(quota.status.used?.[resource] ?? '0')
+        const asked = more.get(resource) ?? 0
+        return asked > 0 && used + asked > thousandths(hard[resource] ?? '0') && used > usageIn(picture.cluster.store, quota, resource)
+      })
+      if (miscounted !== undefined) return `${name} to be counted right: it has room for its pods, and says that it has not`
+      continue
+    }
     // What is on its way out gives back what it has.
     const leaving = picture.pods.some(
       (one) => one.metadata.namespace === namespace && isEnding(one) && !isLost(picture, one.spec.nodeName ?? ''),
