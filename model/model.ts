@@ -4,7 +4,9 @@
  * There is one of each process: elections are left out, and with them what two that both believe to lead do to each other.
  */
 import { serve } from './components/apiserver.ts'
+import { clock } from './components/clock.ts'
 import { containerRuntime } from './components/container-runtime.ts'
+import { cronJob } from './components/cronjob-machine.ts'
 import { daemonSet } from './components/daemonset.ts'
 import { deployment } from './components/deployment.ts'
 import { disruption } from './components/disruption.ts'
@@ -19,6 +21,7 @@ import { nodeLifecycle } from './components/node-lifecycle.ts'
 import { replicaSet } from './components/replicaset.ts'
 import { scheduler } from './components/scheduler.ts'
 import { statefulSet } from './components/statefulset.ts'
+import { ttlAfterFinished } from './components/ttl-after-finished.ts'
 import { volumeBinder } from './components/volume-binder.ts'
 import { informers } from './components/view.ts'
 import { namespaceDefaults } from './components/namespace-defaults.ts'
@@ -36,6 +39,8 @@ export const COMPONENTS = {
   replicaSet,
   deployment,
   job,
+  cronJob,
+  ttlAfterFinished,
   statefulSet,
   daemonSet,
   volumeBinder,
@@ -48,6 +53,7 @@ export const COMPONENTS = {
   kubelet,
   containerRuntime,
   kubeProxy,
+  clock,
 } satisfies Readonly<Record<string, Enabling>>
 
 const next = (system: System, action: Action): System => {
@@ -56,6 +62,8 @@ const next = (system: System, action: Action): System => {
       return serve(system, action)
     case 'See':
       return informers.next(system, action)
+    case 'MinutePasses':
+      return clock.next(system, action)
     case 'StartContainer':
     case 'StopContainer':
       return kubelet.next(system, action)
@@ -91,6 +99,7 @@ export interface Setting {
 
 const NOTHING: System = {
   keyspace: EMPTY,
+  nowMs: 0,
   views: new Map(),
   own: new Map(),
   incarnations: new Map(),

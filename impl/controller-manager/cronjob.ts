@@ -94,14 +94,15 @@ class CronJobs {
     const dueMs = lastDue(schedule, east, nowMs)
     const lastMs = epochMs(status.lastScheduleTime ?? cronJob.metadata.creationTimestamp)
     if (dueMs === null || dueMs <= lastMs || nowMs - dueMs > startingDeadlineSeconds * 1000) return status
-    const active = status.active ?? []
-    if (concurrencyPolicy === 'Forbid' && active.length > 0) return status
+    // The one for that time may have been started, by who did not come to say so: it is not in the way of itself.
+    const others = (status.active ?? []).filter((one) => one.name !== jobNameOf(cronJob, dueMs))
+    if (concurrencyPolicy === 'Forbid' && others.length > 0) return status
     const { namespace, name } = cronJob.metadata
     const read = yield* this.context.client.get<CronJob>({ resource: 'cronjobs', namespace, name })
     if (!read.ok || read.value.metadata.uid !== cronJob.metadata.uid) return null
     // Somebody else was faster, or its user changed it.
     if (read.value.metadata.resourceVersion !== cronJob.metadata.resourceVersion) return null
-    if (concurrencyPolicy === 'Replace' && !(yield* this.replace(cronJob, active))) return null
+    if (concurrencyPolicy === 'Replace' && !(yield* this.replace(cronJob, others))) return null
     const late = this.context.now() - dueMs > startingDeadlineSeconds * 1000
     return late ? status : yield* this.startJob(cronJob, jobs, dueMs)
   }
@@ -109,7 +110,7 @@ class CronJobs {
   private *startJob(cronJob: CronJob, jobs: readonly Job[], dueMs: number): Task<Status | null> {
     const { client } = this.context
     const { status, spec } = cronJob
-    const name = `${cronJob.metadata.name}-${Math.floor(dueMs / 60_000)}`
+    const name = jobNameOf(cronJob, dueMs)
     const job = jobOf(cronJob, name, dueMs)
     const view = { ...this.context.view('jobs'), cronjobs: Number(cronJob.metadata.resourceVersion) }
     client.decide(view, { kind: 'StartJob', owner: refOf('cronjobs', cronJob), name, dueMs, nowMs: this.context.now() })
@@ -161,6 +162,8 @@ const beyond = (jobs: readonly Job[], kept: number): readonly Job[] => {
   const startOf = ({ status, metadata }: Job): string => status.startTime ?? metadata.creationTimestamp
   return jobs.toSorted((one, other) => (startOf(one) < startOf(other) ? -1 : 1)).slice(0, Math.max(0, jobs.length - kept))
 }
+
+const jobNameOf = ({ metadata }: CronJob, dueMs: number): string => `${metadata.name}-${Math.floor(dueMs / 60_000)}`
 
 const entryOf = ({ metadata }: Job): Active[number] => ({ name: metadata.name, namespace: metadata.namespace ?? '', uid: metadata.uid })
 

@@ -10,11 +10,10 @@ import type { Key, KvRequest, Stored } from '../state/keyspace.ts'
 import type { ApiObject, Namespace, Pod } from '../state/objects.ts'
 import { keyOf, resourceNamed, resourceOfKey, resourceOfKind } from '../state/resources.ts'
 import type { ApiRequest, Propagation, Request, System } from '../state/system.ts'
+import { momentOf } from './clock.ts'
 import { applyRequest } from './etcd.ts'
 import { isBound, isDeleting, isTerminal, sameValue, withCondition } from './objects.ts'
 
-/** Time is left out: whenever something was made or deleted, it is said to be this moment. */
-const MOMENT = '1970-01-01T00:00:00Z'
 export const FOREGROUND = 'foregroundDeletion'
 export const ORPHAN = 'orphan'
 
@@ -44,7 +43,7 @@ const decide = (system: System, request: ApiRequest): Outcome => {
     case 'bind':
       return isBound(object as Pod) || isDeleting(object) ? null : { key, after: bound(object as Pod, request.node) }
     case 'delete':
-      return { key, after: deleted(object, request.propagation, request.graceSeconds) }
+      return { key, after: deleted(object, momentOf(system.nowMs), request.propagation, request.graceSeconds) }
   }
 }
 
@@ -57,12 +56,12 @@ const inEndingNamespace = ({ keyspace }: System, { metadata: { namespace } }: Ap
 const counts = (object: ApiObject): boolean => resourceOfKind(object.kind)?.generation === true
 const grown = ({ metadata }: ApiObject): number => (metadata.generation ?? 0) + 1
 
-const born = ({ incarnations }: System, key: Key, value: ApiObject): ApiObject => ({
+const born = ({ incarnations, nowMs }: System, key: Key, value: ApiObject): ApiObject => ({
   ...value,
   metadata: {
     ...value.metadata,
     uid: `${resourceOfKey(key)}-${value.metadata.name}.${(incarnations.get(key) ?? 0) + 1}`,
-    creationTimestamp: MOMENT,
+    creationTimestamp: momentOf(nowMs),
     ...(counts(value) ? { generation: 1 } : {}),
   },
 })
@@ -90,7 +89,7 @@ const bound = (pod: Pod, nodeName: string): Pod => ({
   metadata: { ...pod.metadata, generation: grown(pod) },
 })
 
-const deleted = (object: Loose, propagation: Propagation, graceSeconds: 0 | undefined): Loose | undefined => {
+const deleted = (object: Loose, now: string, propagation: Propagation, graceSeconds: 0 | undefined): Loose | undefined => {
   const kept = (object.metadata.finalizers ?? []).filter((name) => name !== FOREGROUND && name !== ORPHAN)
   const added = { Background: [], Foreground: [FOREGROUND], Orphan: [ORPHAN] }[propagation]
   const finalizers = isDeleting(object) ? (object.metadata.finalizers ?? []) : [...kept, ...added]
@@ -101,7 +100,7 @@ const deleted = (object: Loose, propagation: Propagation, graceSeconds: 0 | unde
     ...(object.kind === 'Namespace' ? { status: { phase: 'Terminating' } } : {}),
     metadata: {
       ...object.metadata,
-      deletionTimestamp: MOMENT,
+      deletionTimestamp: object.metadata.deletionTimestamp ?? now,
       deletionGracePeriodSeconds: Math.min(grace, object.metadata.deletionGracePeriodSeconds ?? grace),
       ...(!begun && counts(object) ? { generation: grown(object) } : {}),
       ...(finalizers.length > 0 ? { finalizers } : {}),

@@ -3,10 +3,20 @@
  *
  * Source: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
  */
-import type { CronJob } from '../state/batch.ts'
+import type { CronJob, Job } from '../state/batch.ts'
 import type { Cluster } from '../state/cluster.ts'
 import type { ApiObject } from '../state/objects.ts'
 import { keyOf } from '../state/resources.ts'
+import { isFinished } from './job.ts'
+import { controllerOf, isDeleting } from './objects.ts'
+
+const MINUTE_MS = 60_000
+/** Of the Job for a time that is due: nobody starts it twice. */
+export const jobNameOf = (cronJob: string, dueMs: number): string => `${cronJob}-${Math.floor(dueMs / MINUTE_MS)}`
+
+/** Of these Jobs its own that are not over. */
+export const runningOf = (uid: string, jobs: readonly Job[]): readonly Job[] =>
+  jobs.filter((job) => controllerOf(job) === uid && !isFinished(job) && !isDeleting(job))
 
 const goesOn = ({ store }: Cluster, namespace: string | undefined, name: string): boolean => {
   const cronJob = store.get(keyOf('cronjobs', namespace, name))?.value as CronJob | undefined

@@ -76,7 +76,7 @@ const users = (system: System, step: UserStep): System => {
   return request === null ? acted : serve(acted, { process: 'user', request, remembered: false })
 }
 
-const spent = (system: System, what: keyof Budget): System => ({
+const spent = (system: System, what: Exclude<keyof Budget, 'minutes'>): System => ({
   ...system,
   budget: { ...system.budget, [what]: system.budget[what] - 1 },
 })

@@ -2,7 +2,7 @@
  * A Job runs pods until enough of them have succeeded or too many failed, and counts the end of each once.
  *
  * It may see its pods later than its own status, or the other way round: whether an end is still to be counted it asks the
- * store. One pod is made, let go or deleted at a time. Left out: time, and with it the back-off and deadlines; pod failure
+ * store. One pod is made, let go or deleted at a time. Left out: the back-off and deadlines; pod failure
  * policies, restarts under OnFailure, and the numbers of active, ready and ending pods that it only tells.
  * Source: kubernetes pkg/controller/job/job_controller.go; KEP-2307, KEP-2214, KEP-3850, KEP-3998
  */
@@ -10,6 +10,7 @@ import { COMPLETION_INDEX, INDEX_FAILURES, TRACKING_FINALIZER, type Job, type Jo
 import type { Labels, Pod } from '../state/objects.ts'
 import { keyOf } from '../state/resources.ts'
 import type { Request, System } from '../state/system.ts'
+import { momentOf } from './clock.ts'
 import { failedIndexes, failsByIndexes, failuresAfter, handsOn, isLimitedPerIndex, lastFailures } from './job-indexes.ts'
 import {
   failedOf,
@@ -80,6 +81,7 @@ interface Scene {
   readonly ends: readonly Pod[]
   /** Its view of the pods is at least as new as that of the Job. */
   readonly abreast: boolean
+  readonly now: string
 }
 
 /** Noted ends whose finalizers are gone become numbers. */
@@ -123,22 +125,25 @@ const noted = ({ job, latest, ends: all }: Scene, status: JobStatus): JobStatus 
 }
 
 const holds = ({ conditions }: JobStatus, type: string): boolean => conditionOf(conditions, type) === 'True'
-const saying = (status: JobStatus, type: string): JobStatus =>
-  holds(status, type) ? status : { ...status, conditions: withCondition(status.conditions, { type, status: 'True' }) }
+const saying = (status: JobStatus, type: string, now: string): JobStatus =>
+  holds(status, type)
+    ? status
+    : { ...status, conditions: withCondition(status.conditions, { type, status: 'True', lastTransitionTime: now }) }
 
 /** First how it is to end, then that it has: when all is counted and nothing is left. */
 const concluded = (scene: Scene, status: JobStatus): JobStatus => {
-  const { job, latest, ends } = scene
+  const { job, latest, ends, now } = scene
+  const says = (type: string): JobStatus => saying(status, type, now)
   const active = latest.filter(({ value }) => isActive(value)).length
   const open = latest.filter(({ value }) => isDeleting(value) && !isTerminal(value)).length
   const { succeeded = [], failed = [] } = status.uncountedTerminatedPods ?? {}
   const over = active + open + succeeded.length + failed.length === 0
-  if (holds(status, 'FailureTarget')) return over ? saying(status, 'Failed') : status
-  if (holds(status, 'SuccessCriteriaMet')) return over ? saying(status, 'Complete') : status
-  if (failedOf(job, ends) > job.spec.backoffLimit || failsByIndexes(job, ends) !== null) return saying(status, 'FailureTarget')
-  if (meetsPolicy(job, ends)) return saying(status, 'SuccessCriteriaMet')
+  if (holds(status, 'FailureTarget')) return over ? says('Failed') : status
+  if (holds(status, 'SuccessCriteriaMet')) return over ? says('Complete') : status
+  if (failedOf(job, ends) > job.spec.backoffLimit || failsByIndexes(job, ends) !== null) return says('FailureTarget')
+  if (meetsPolicy(job, ends)) return says('SuccessCriteriaMet')
   const enough = active === 0 && succeededOf(job, ends) >= (job.spec.completions ?? 1)
-  return enough ? saying(status, 'SuccessCriteriaMet') : status
+  return enough ? says('SuccessCriteriaMet') : status
 }
 
 const tells = (scene: Scene, version: number): Asks => {
@@ -211,7 +216,14 @@ export const countingBy = (isHeld: (system: System, pod: Held<Pod>) => boolean):
       const shown = seen<Pod>(system, MANAGER, 'pods').filter(own)
       const latest = known<Pod>(system, MANAGER, 'pods').filter(own)
       const held = shown.filter((pod) => isHeld(system, pod)).map(({ value }) => value)
-      const scene = { job, shown, latest, ends: unnoted(job, held), abreast: hasSeen(system, MANAGER, 'pods', version) }
+      const scene = {
+        job,
+        shown,
+        latest,
+        ends: unnoted(job, held),
+        abreast: hasSeen(system, MANAGER, 'pods', version),
+        now: momentOf(system.nowMs),
+      }
       const told = tells(scene, version)
       if (told.length > 0) return told
       const released = releases(scene)

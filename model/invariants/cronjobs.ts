@@ -1,15 +1,14 @@
 /** CronJobs: one Job for each time that is due, none before it, as many at a time as the policy allows. SEMANTICS 2.7. */
 import { isDue, lastDue } from '../components/cron.ts'
-import { recurs } from '../components/cronjob.ts'
+import { jobNameOf, recurs, runningOf } from '../components/cronjob.ts'
 import { isFinished } from '../components/job.ts'
-import { controllerOf, isDeleting } from '../components/objects.ts'
 import type { Context, Invariant } from '../invariant.ts'
 import { pending } from '../pending.ts'
 import { SCHEDULED_AT, type CronJob, type Job } from '../state/batch.ts'
 import type { Seen } from '../state/history.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
 import { minutesEast } from '../state/time-zones.ts'
-import { deciding, listed, objectOf, safety, viewed, watching, type Deciding } from './define.ts'
+import { deciding, keyOfRef, listed, objectOf, safety, viewed, watching, type Deciding } from './define.ts'
 
 const CRONJOB = 'kubernetes pkg/controller/cronjob/cronjob_controllerv2.go'
 const MINUTE_MS = 60_000
@@ -37,25 +36,35 @@ const startedOnce: Invariant = watching(
     /** 'cronjob uid/time' → the uid of the Job that was made first. */
     const made = new Map<string, string>()
     /** Job's name → when it was due, and whether who decided it had seen it noted as started. */
-    const decided = new Map<string, { readonly dueMs: number; readonly noted: boolean }>()
+    const decided = new Map<string, { readonly noted: boolean }>()
+    /** 'cronjob uid/time' → who noted it first. */
+    const notedBy = new Map<string, string>()
     const starters = new Set<string>()
     return {
-      observe(next, { history }) {
+      observe(next, { cluster, history }) {
         if (next.kind === 'Decision') {
           if (next.choice.kind !== 'StartJob') return 'vacuous'
           const { owner, name, dueMs } = next.choice
           const cronJob = viewed<CronJob>(history, next.view, owner)
-          const noted = Date.parse(cronJob?.status.lastScheduleTime ?? '') >= dueMs
-          decided.set(`${next.process}/${name}`, { dueMs, noted })
+          const isNoted = (one: CronJob | undefined): boolean => Date.parse(one?.status.lastScheduleTime ?? '') >= dueMs
+          // What it noted itself it cannot have missed when it looked.
+          const live = objectOf<CronJob>(cluster.store.get(keyOfRef(owner)))
+          const own = isNoted(live) && notedBy.get(`${owner.uid}/${dueMs}`) === next.process
+          decided.set(`${next.process}/${name}`, { noted: isNoted(cronJob) || own })
           return 'vacuous'
         }
         const { key, before, after, author } = next as Seen<'Commit'>
+        const cronJob = resourceOfKey(key) === 'cronjobs' ? objectOf<CronJob>(after) : undefined
+        if (cronJob !== undefined) {
+          const when = `${cronJob.metadata.uid}/${Date.parse(cronJob.status.lastScheduleTime ?? '')}`
+          if (!notedBy.has(when)) notedBy.set(when, author)
+        }
         const job = resourceOfKey(key) === 'jobs' && before === null ? objectOf<Job>(after) : undefined
         const owner = job?.metadata.ownerReferences?.find((one) => one.controller === true && one.kind === 'CronJob')
         if (job === undefined || owner === undefined) return 'vacuous'
         const at = Date.parse(job.metadata.annotations?.[SCHEDULED_AT] ?? '')
         const { name, uid } = job.metadata
-        if (name !== `${owner.name}-${Math.floor(at / MINUTE_MS)}`)
+        if (name !== jobNameOf(owner.name, at))
           return {
             why: `${author} starts ${name} for ${new Date(at).toISOString()}: the name does not say so, and another may start it again`,
           }
@@ -75,7 +84,8 @@ const startedOnce: Invariant = watching(
 const policyKept: Invariant = watching(
   {
     id: 'CJ-S2',
-    sentence: 'with Forbid a CronJob starts a Job only when it sees none of its own running; with Replace those are deleted first',
+    sentence:
+      'with Forbid a CronJob starts a Job only when it sees none of its own running; with Replace those are deleted first, if they are for other times',
     source: 'https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/#concurrency-policy',
     sometimes: 'one that runs is replaced',
     ...safety,
@@ -84,17 +94,26 @@ const policyKept: Invariant = watching(
   ['Decision'],
   () => {
     const replaced = new Set<string>()
+    /** process/cronjob uid → names of those that it has deleted to start the next. */
+    const before = new Map<string, Set<string>>()
     return {
       observe(next, { history }) {
         const { choice, view, process } = next as Seen<'Decision'>
-        if (choice.kind === 'ReplaceJob') replaced.add(choice.job.uid)
-        if (choice.kind === 'ReplaceJob') return 'notable'
-        if (choice.kind !== 'StartJob') return 'vacuous'
+        if (choice.kind !== 'StartJob' && choice.kind !== 'ReplaceJob') return 'vacuous'
+        const place = `${process}/${choice.owner.uid}`
+        if (choice.kind === 'ReplaceJob') {
+          replaced.add(choice.job.uid)
+          before.set(place, new Set([...(before.get(place) ?? []), choice.job.name]))
+          return 'notable'
+        }
+        const isItself = before.get(place)?.has(choice.name) === true
+        before.delete(place)
+        if (isItself) return { why: `${process} replaces ${choice.name} by itself: it had been started for that time` }
         const cronJob = viewed<CronJob>(history, view, choice.owner)
         if (cronJob === undefined || cronJob.spec.concurrencyPolicy === 'Allow') return 'vacuous'
-        const own = listed<Job>(history, view, 'jobs').filter((job) => controllerOf(job) === choice.owner.uid)
-        const running = own.find((job) => !isFinished(job) && !isDeleting(job) && !replaced.has(job.metadata.uid))
-        if (running === undefined || running.metadata.name === choice.name) return 'holds'
+        const own = runningOf(choice.owner.uid, listed<Job>(history, view, 'jobs'))
+        const running = own.find(({ metadata }) => !replaced.has(metadata.uid) && metadata.name !== choice.name)
+        if (running === undefined) return 'holds'
         return {
           why: `${process} starts ${choice.name} while ${running.metadata.name} runs, which ${cronJob.spec.concurrencyPolicy} does not allow`,
         }

@@ -14,6 +14,7 @@ import {
   wanted,
 } from '../components/job.ts'
 import { conditionOf, controllerOf, isActive, isDeleting, isTerminal } from '../components/objects.ts'
+import { staysMs } from '../components/ttl-after-finished.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
 import type { Job } from '../state/batch.ts'
 import type { Cluster, StoreHistory } from '../state/cluster.ts'
@@ -428,11 +429,8 @@ const expiresInTime = deciding(
   ['ExpireJob'],
   ({ choice, view, process }, { history }) => {
     const job = viewed<Job>(history, view, choice.job)
-    const { ttlSecondsAfterFinished: seconds } = job?.spec ?? {}
-    if (job === undefined || job.metadata.uid !== choice.job.uid || seconds === undefined || !isFinished(job))
-      return { why: `${process} deletes Job ${choice.job.name}, which is not to be` }
-    const end = job.status.conditions?.find(({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True')
-    const leftMs = Date.parse(end?.lastTransitionTime ?? '') + seconds * 1000 - choice.nowMs
+    const leftMs = job?.metadata.uid === choice.job.uid ? staysMs(job, choice.nowMs) : null
+    if (job === undefined || leftMs === null) return { why: `${process} deletes Job ${choice.job.name}, which is not to be` }
     return leftMs <= 0 ? 'notable' : { why: `${process} deletes ${nameOf(job)} ${leftMs} ms too early` }
   },
 )

@@ -74,8 +74,8 @@ const expiry = (job: Job): readonly Pending[] => {
 export const cronJobsPending: Waiting = (picture) =>
   all<CronJob>(picture, 'cronjobs').flatMap((cronJob): readonly Pending[] => {
     const { metadata, spec, status } = cronJob
+    const jobs = all<Job>(picture, 'jobs').filter((job) => controllerOf(job) === metadata.uid)
     if (isEnding(cronJob)) {
-      const jobs = all<Job>(picture, 'jobs').filter((job) => controllerOf(job) === metadata.uid)
       return [
         beingDeleted(
           picture,
@@ -86,6 +86,6 @@ export const cronJobsPending: Waiting = (picture) =>
     }
     const createdMs = Date.parse(metadata.creationTimestamp)
     const dueMs = lastDue(spec.schedule, minutesEast(spec.timeZone ?? 'UTC') ?? 0, createdMs, createdMs + STAY_SECONDS * 1000)
-    if (spec.suspend || status.lastScheduleTime !== undefined || dueMs === null) return []
+    if (spec.suspend || status.lastScheduleTime !== undefined || jobs.length > 0 || dueMs === null) return []
     return [{ object: label(cronJob), waitsFor: 'its first Job to be started', blocked: false }]
   })

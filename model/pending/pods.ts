@@ -4,14 +4,30 @@ import { allOf } from '../components/scheduling/plugins.ts'
 import { victimsOn } from '../components/scheduling/preemption.ts'
 import { allocatable, requests } from '../components/scheduling/requests.ts'
 import type { Scene } from '../components/scheduling/scene.ts'
+import { handsOn, isLimitedPerIndex } from '../components/job-indexes.ts'
+import { isEndingUp, isFinished, isTracked, unnoted } from '../components/job.ts'
 import { recurs } from '../components/cronjob.ts'
 import type { Pending } from '../invariant.ts'
 import { groupOf, isPlaced, membersOf } from '../components/scheduling/gang.ts'
+import type { Job } from '../state/batch.ts'
 import type { ApiObject, Pod } from '../state/objects.ts'
 import { POD_GROUP_LABEL, type PodGroup } from '../state/pod-group.ts'
 import { attachPending } from './attachments.ts'
 import { claimPending } from './claims.ts'
-import { all, conditionOf, controllerOf, isLost, isReady, isTerminal, ITS_END, label, type Picture, type Waiting } from './picture.ts'
+import {
+  all,
+  conditionOf,
+  controllerOf,
+  isLost,
+  isReady,
+  podsOf,
+  isEnding,
+  isTerminal,
+  ITS_END,
+  label,
+  type Picture,
+  type Waiting,
+} from './picture.ts'
 
 export const podsPending: Waiting = (picture) => {
   const rows = new Map<string, Pending>()
@@ -43,6 +59,8 @@ const podPending = (picture: Picture, pod: Pod): Pending | null => {
   const object = label(pod)
   const node = pod.spec.nodeName ?? ''
   if (pod.metadata.deletionTimestamp !== undefined) {
+    if (isToHandOn(picture, pod))
+      return { object, waitsFor: 'another pod for its index, which it hands on to', blocked: true, derived: true }
     // Nobody can say that its containers have stopped until the node comes back or is removed.
     if (node !== '' && !picture.nodes.has(node)) return { object, waitsFor: `its end: ${node}, where it was, is gone`, blocked: false }
     return isLost(picture, node) ? null : { object, waitsFor: ITS_END, blocked: false }
@@ -67,6 +85,14 @@ const podPending = (picture: Picture, pod: Pod): Pending | null => {
   const volume = attachPending(picture, pod)
   if (volume !== null) return { object, ...volume }
   return { object, waitsFor: `its containers to be ready on ${node}`, blocked: false }
+}
+
+/** Of a Job that counts the failures of each index on its pods: it may be suspended, or have no room for another. */
+const isToHandOn = (picture: Picture, pod: Pod): boolean => {
+  const job = all<Job>(picture, 'jobs').find(({ metadata }) => metadata.uid === controllerOf(pod))
+  if (job === undefined || !isLimitedPerIndex(job) || !isTracked(pod) || isEndingUp(job) || isFinished(job) || isEnding(job)) return false
+  const pods = podsOf(picture, job)
+  return handsOn(job, pods, unnoted(job, pods), pod)
 }
 
 const evictionPending = (picture: Picture, pod: Pod, node: string): Pending => {

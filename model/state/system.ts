@@ -50,10 +50,14 @@ export interface Budget {
   readonly restarts: number
   readonly exits: number
   readonly cuts: number
+  /** How long the clock still goes; absent: it stands. */
+  readonly minutes?: number
 }
 
 export interface System {
   readonly keyspace: Keyspace
+  /** What every clock says, since 1970. */
+  readonly nowMs: number
   /** '<process> <resource>' → the revision up to which it has seen it. Those that are not here see everything at once. */
   readonly views: ReadonlyMap<string, Revision>
   /** '<process> <key>' → its own last write there that its view does not show yet. */
@@ -108,12 +112,15 @@ export interface Request {
   readonly request: ApiRequest
   /** The process counts on what it wrote before its view shows it. */
   readonly remembered: boolean
+  /** It has just read the object that it decides on, whatever its view shows of the resource. */
+  readonly reads?: ResourceName
 }
 
 export type Action =
   | Request
   /** A process sees the next change of a resource that it had not seen. */
   | { readonly kind: 'See'; readonly process: ProcessName; readonly resource: ResourceName }
+  | { readonly kind: 'MinutePasses' }
   | { readonly kind: 'StartContainer'; readonly container: RunningContainer }
   | { readonly kind: 'StopContainer'; readonly id: string }
   | { readonly kind: 'ContainerStopped' | 'ProgramEnds'; readonly id: string }

@@ -34,6 +34,10 @@ const PINNED: Readonly<Record<keyof typeof INSTANCES, { readonly size: string; r
   limits: { size: '1179 states, depth 34, 49 at rest', reaches: ['JOB-S10', 'JOB-S12', 'JOB-S13'] },
   parallel: { size: '64 states, depth 18, 4 at rest', reaches: ['JOB-S4'] },
   abandoned: { size: '708 states, depth 18, 6 at rest', reaches: ['GC-S1'] },
+  cron: { size: '2062 states, depth 24, 5 at rest', reaches: ['CJ-S1', 'CJ-S3'] },
+  replacing: { size: '937 states, depth 17, 8 at rest', reaches: ['CJ-S2'] },
+  forbidding: { size: '436 states, depth 16, 15 at rest', reaches: ['CJ-S1'] },
+  expiry: { size: '1345 states, depth 19, 42 at rest', reaches: ['TTL-S1'] },
   service: { size: '907 states, depth 21, 2 at rest', reaches: ['EPS-S1', 'EPS-S2', 'PROXY-S6'] },
 }
 

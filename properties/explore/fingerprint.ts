@@ -79,6 +79,7 @@ const ofStore = ({ kvs }: Keyspace): string => {
 export const fingerprint = (system: System): string =>
   [
     ofStore(system.keyspace),
+    String(system.nowMs),
     ofViews(system),
     ofMap(system.incarnations),
     ofMap(system.running),

@@ -2,12 +2,13 @@
 import { COMPONENTS } from '../../model/model.ts'
 import type { Budget, Propagation } from '../../model/state/system.ts'
 import type { Instance } from './cluster.ts'
-import { claim, daemonSet, deployment, job, namespace, node, pod, service, statefulSet, volume } from './objects.ts'
+import { claim, cronJob, daemonSet, deployment, job, namespace, node, pod, service, statefulSet, volume } from './objects.ts'
 
 const QUIET: Budget = { crashes: 0, restarts: 0, exits: 0, cuts: 0 }
 const MANAGER = 'kube-controller-manager'
 const PODS = `${MANAGER} pods`
 const JOBS = `${MANAGER} jobs`
+const CRONJOBS = `${MANAGER} cronjobs`
 const SETS = `${MANAGER} replicasets`
 
 const { informers, scheduler, replicaSet, namespaces, kubelet, containerRuntime } = COMPONENTS
@@ -208,6 +209,52 @@ export const INSTANCES = {
     ],
     budget: QUIET,
     components: { informers, scheduler, job: COMPONENTS.job, garbageCollector: COMPONENTS.garbageCollector, kubelet, containerRuntime },
+  },
+  cron: {
+    sentence: 'a CronJob due each minute, whose Job of the minute its user deletes, by a controller that sees itself and its Jobs late',
+    objects: [cronJob('tick', '* * * * *', { successfulJobsHistoryLimit: 1, startingDeadlineSeconds: 30 })],
+    lagging: [JOBS, CRONJOBS],
+    users: [{ kind: 'Delete', resource: 'jobs', name: 'tick-1', propagation: 'Background' }],
+    budget: { ...QUIET, minutes: 2 },
+    components: { informers, cronJob: COMPONENTS.cronJob, job: COMPONENTS.job, clock: COMPONENTS.clock },
+  },
+  replacing: {
+    sentence: 'a CronJob that replaces the Job of the minute before, which never ends, by a controller that sees its Jobs late',
+    objects: [cronJob('tick', '* * * * *', { concurrencyPolicy: 'Replace' }, { parallelism: 0, completions: 1 })],
+    lagging: [JOBS],
+    users: [],
+    budget: { ...QUIET, minutes: 3 },
+    components: { informers, cronJob: COMPONENTS.cronJob, job: COMPONENTS.job, clock: COMPONENTS.clock },
+  },
+  forbidding: {
+    sentence: 'a CronJob that waits for the Job of the minute before, until its user deletes that',
+    objects: [cronJob('tick', '* * * * *', { concurrencyPolicy: 'Forbid' }, { parallelism: 0, completions: 1 })],
+    lagging: [JOBS],
+    users: [{ kind: 'Delete', resource: 'jobs', name: 'tick-1', propagation: 'Background' }],
+    budget: { ...QUIET, minutes: 2 },
+    components: { informers, cronJob: COMPONENTS.cronJob, job: COMPONENTS.job, clock: COMPONENTS.clock },
+  },
+  expiry: {
+    sentence:
+      'a Job is to go a minute after its end; its user lets it stay longer, then makes another of its name, which a controller sees late',
+    objects: [],
+    lagging: [JOBS],
+    users: [
+      { kind: 'Create', value: job('work', { completions: 0, ttlSecondsAfterFinished: 60 }) },
+      { kind: 'Replace', value: job('work', { completions: 0, ttlSecondsAfterFinished: 120 }) },
+      { kind: 'Delete', resource: 'jobs', name: 'work', propagation: 'Background' },
+      { kind: 'Create', value: job('work', { completions: 0, ttlSecondsAfterFinished: 60 }) },
+    ],
+    budget: { ...QUIET, minutes: 3 },
+    // The clock may stand before its time has come.
+    concerns: (waitsFor) => !waitsFor.startsWith('its deletion'),
+    components: {
+      informers,
+      job: COMPONENTS.job,
+      ttlAfterFinished: COMPONENTS.ttlAfterFinished,
+      garbageCollector: COMPONENTS.garbageCollector,
+      clock: COMPONENTS.clock,
+    },
   },
   service: {
     sentence: 'a service follows its pods, on a node that sees late where to send',

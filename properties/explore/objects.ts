@@ -1,5 +1,5 @@
 /** Objects of small instances, complete as the API would keep them. */
-import { CONTROLLER_UID, type Job } from '../../model/state/batch.ts'
+import { CONTROLLER_UID, type CronJob, type Job } from '../../model/state/batch.ts'
 import type { DaemonSet, StatefulSet } from '../../model/state/stateful.ts'
 import type {
   Deployment,
@@ -93,6 +93,26 @@ export const job = (name: string, spec: Partial<Job['spec']> = {}): Job => {
       selector: { matchLabels: labels },
       podReplacementPolicy: 'TerminatingOrFailed',
       template: { metadata: { labels }, spec: { ...specOf('v1', '100m'), restartPolicy: 'Never' } },
+      ...spec,
+    },
+    status: {},
+  }
+}
+
+/** Its Jobs run nothing: they end by themselves, as soon as their controller looks. */
+export const cronJob = (name: string, schedule: string, spec: Partial<CronJob['spec']> = {}, work: Partial<Job['spec']> = {}): CronJob => {
+  const { selector: _selector, ...once } = job(name, { completions: 0, ...work }).spec
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'CronJob',
+    metadata: made(name),
+    spec: {
+      schedule,
+      concurrencyPolicy: 'Allow',
+      suspend: false,
+      successfulJobsHistoryLimit: 3,
+      failedJobsHistoryLimit: 1,
+      jobTemplate: { spec: once },
       ...spec,
     },
     status: {},

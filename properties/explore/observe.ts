@@ -98,11 +98,13 @@ export const observe = (before: System, action: Action, after: System): readonly
   }
   switch (action.kind) {
     case 'Request': {
-      const { process, choice } = action
-      const told = choice === null ? [] : [{ ...NOW, kind: 'Decision' as const, process, view: viewOf(before, process), choice }]
+      const { process, choice, reads } = action
+      const view = { ...viewOf(before, process), ...(reads === undefined ? {} : { [reads]: before.keyspace.revision }) }
+      const told = choice === null ? [] : [{ ...NOW, kind: 'Decision' as const, process, view, choice }]
       return [...told, ...commits(before, after, process)]
     }
     case 'See':
+    case 'MinutePasses':
       return []
     case 'StartContainer':
       return [started(before, action.container)]

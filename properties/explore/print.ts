@@ -92,6 +92,8 @@ const actionText = (action: Action): readonly [string, string] => {
       return [action.process, action.choice === null ? routine(action) : choiceText(action.choice)]
     case 'See':
       return [action.process, `See ${action.resource}`]
+    case 'MinutePasses':
+      return ['clock', 'MinutePasses']
     case 'StartContainer':
       return [`kubelet-${action.container.node}`, `StartContainer ${action.container.id}`]
     case 'StopContainer':

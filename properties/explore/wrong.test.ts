@@ -4,6 +4,7 @@
  * The wrong component is a value put in the place of the right one; nothing else changes.
  */
 import { expect, test } from 'vitest'
+import { startingBy } from '../../model/components/cronjob-machine.ts'
 import { rollingOutWithin } from '../../model/components/deployment.ts'
 import { collectingBy, standingOf } from '../../model/components/garbage-collector.ts'
 import { countingBy } from '../../model/components/job-machine.ts'
@@ -121,6 +122,23 @@ test('a Job that believes what it sees counts an end twice', () => {
      17  kube-controller-manager  See jobs
      18  kube-controller-manager  status Job work
            jobs/default/work uncounted=- → pods-work-0.1, is=- → FailureTarget"
+  `)
+})
+
+test('a CronJob that believes what it sees of itself starts a Job again', () => {
+  const credulous = startingBy(() => true)
+  const { printed } = exploreCluster({ ...INSTANCES.cron, components: { ...INSTANCES.cron.components, cronJob: credulous } })
+  expect(printed).toMatchInlineSnapshot(`
+    "CJ-S1: kube-controller-manager starts tick-1 again, which it had seen started
+      1  clock                    MinutePasses
+      2  kube-controller-manager  StartJob tick-1
+           jobs/default/tick-1 new, wants=0 by 1, active=0, succeeded=0, failed=0
+      3  kube-controller-manager  status CronJob tick
+           cronjobs/default/tick active=0 → 1, last=- → 1970-01-01T00:01:00Z
+      4  user                     Delete jobs/tick-1 (Background)
+           jobs/default/tick-1 gone
+      5  kube-controller-manager  StartJob tick-1
+           jobs/default/tick-1 new, wants=0 by 1, active=0, succeeded=0, failed=0"
   `)
 })
 
