@@ -88,6 +88,7 @@ export const describe = (seen: Observation): readonly string[] => {
     case 'ContainerStarted':
     case 'StopSignal':
     case 'RulesSwapped':
+    case 'Compared':
       return []
   }
 }

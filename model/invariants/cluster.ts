@@ -1,5 +1,6 @@
 /** The whole: it comes back level, and then it rests. SEMANTICS 2.14. */
 import type { Invariant } from '../invariant.ts'
+import { endingOf } from '../ending.ts'
 import { pending } from '../pending.ts'
 import { isHeartbeat } from '../quiet.ts'
 import type { Seen } from '../state/history.ts'
@@ -125,4 +126,34 @@ const eachItsOwn: Invariant = watching(
   },
 )
 
-export const CLUSTER: readonly Invariant[] = [noPanic, eachItsOwn, converges, rests]
+const endsAlike: Invariant = watching(
+  {
+    id: 'CL-L3',
+    sentence:
+      'where users wrote the same, one after another, a cluster ends the same with faults and without: but for names, uids, times, addresses and which node',
+    source: CONTROLLERS,
+    kind: 'convergence',
+    strength: 'liveness',
+    sometimes: 'there had been faults',
+  },
+  ['FaultChanged', 'Compared'],
+  () => {
+    let faults = 0
+    return {
+      observe(next, context) {
+        if (next.kind === 'FaultChanged') faults += Number(next.outcome === 'begun')
+        if (next.kind !== 'Compared') return 'vacuous'
+        const { writes, state } = endingOf(context)
+        if (!isEqual(writes, next.writes)) return 'vacuous'
+        const only = state.find((line) => !next.state.includes(line))
+        const missing = next.state.find((line) => !state.includes(line))
+        if (only === undefined && missing === undefined) return faults > 0 ? 'notable' : 'holds'
+        return { why: `it ends with ${only ?? 'nothing beside the rest'}; without faults with ${missing ?? 'nothing beside the rest'}` }
+      },
+    }
+  },
+)
+const isEqual = (one: readonly string[], other: readonly string[]): boolean =>
+  one.length === other.length && one.every((text, index) => text === other[index])
+
+export const CLUSTER: readonly Invariant[] = [noPanic, eachItsOwn, converges, rests, endsAlike]

@@ -423,6 +423,8 @@ export type Observation = { readonly atMs: number } &
         readonly pods: readonly Uid[]
         readonly detail: string
       }
+    /** The same users, on a day without faults: what they wrote, and how it was when that came to rest; see model/ending.ts. */
+    | { readonly kind: 'Compared'; readonly writes: readonly string[]; readonly state: readonly string[] }
     | { readonly kind: 'PhaseBegan'; readonly phase: Cluster['phase'] }
   )
 export type ObservationKind = Observation['kind']

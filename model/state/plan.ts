@@ -293,6 +293,8 @@ export interface Plan {
   readonly calmMs: number
   /** How long no write but heartbeats may follow convergence; the run ends after it. */
   readonly quietMs: number
+  /** Whether it is compared with how the same users fare on a day without faults. */
+  readonly compared?: true
   /** The user's own controller that runs in this cluster. Absent: none. */
   readonly controller?: ControllerModule
 }

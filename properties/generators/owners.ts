@@ -5,12 +5,18 @@ import type { Manifest, UserAction } from '../../model/state/plan.ts'
 const NAMESPACES = ['default', 'kube-system']
 
 /** What users put under owners: one in each namespace, of one name. */
-export const possessions: readonly Manifest[] = NAMESPACES.map((namespace) => ({
+const possession = (namespace: string, colour: string): Manifest => ({
   apiVersion: 'v1',
   kind: 'ConfigMap',
   metadata: { name: 'settings', namespace },
-  data: { colour: 'blue' },
-}))
+  data: { colour },
+})
+export const possessions: readonly Manifest[] = NAMESPACES.map((namespace) => possession(namespace, 'blue'))
+
+/** What is in them changes while others put them under owners, or take those away. */
+export const changed: fc.Arbitrary<UserAction> = fc
+  .record({ namespace: fc.constantFrom(...NAMESPACES), colour: fc.constantFrom('red', 'green') })
+  .map(({ namespace, colour }) => ({ kind: 'Apply', object: possession(namespace, colour) }))
 
 const propagation = fc.constantFrom('Background' as const, 'Foreground' as const, 'Orphan' as const)
 

@@ -27,6 +27,8 @@ export interface PlanParts {
   readonly quietMs: number
   /** What is done to the cluster when it has come to rest, from what was applied before. Absent: nothing. */
   readonly atRest?: fc.Arbitrary<AtRest>
+  /** Whether it is compared with how the same users fare on a day without faults. Absent: it is not. */
+  readonly compared?: fc.Arbitrary<boolean>
 }
 
 const AT_MOST = 1_000_000
@@ -55,8 +57,9 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
       centres: squalls,
       stormMs: parts.stormMs,
       atRest: parts.atRest ?? fc.constant(null),
+      compared: parts.compared ?? fc.constant(false),
     })
-    .map(({ seed, cluster, weather: drawn, users, faults, centres, stormMs, atRest }) => {
+    .map(({ seed, cluster, weather: drawn, users, faults, centres, stormMs, atRest, compared }) => {
       const kept = new Set<Fault>(
         armedOnly(
           faults.map((entry) => entry.do),
@@ -87,6 +90,7 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
         stormMs,
         calmMs: parts.calmMs,
         quietMs: parts.quietMs,
+        ...(compared ? { compared } : {}),
       }
     })
 

@@ -5,6 +5,7 @@
  */
 import { Cluster, type Operator } from '../../impl/cluster.ts'
 import type { Message, Sighting } from '../../impl/wire.ts'
+import { endingOf } from '../../model/ending.ts'
 import { Fold } from '../../model/fold.ts'
 import type { Pending } from '../../model/invariant.ts'
 import { isOpen, pending } from '../../model/pending.ts'
@@ -17,7 +18,7 @@ import type { Cluster as State } from '../../model/state/cluster.ts'
 import { prefixOf } from '../../model/state/resources.ts'
 import { FaultDriver, type FaultReport, type Group, type WorldFault } from '../../sim/faults.ts'
 import { World } from '../../sim/world.ts'
-import { isFault } from '../generators/plan.ts'
+import { CALM_WEATHER, isFault } from '../generators/plan.ts'
 import { pendingOf } from '../plugin/claims.ts'
 import { Activity, guarded } from '../plugin/guard.ts'
 import type { LoadedPlugin } from '../plugin/load.ts'
@@ -123,8 +124,24 @@ class Simulation {
       if (atRest !== true) world.at(Math.min(atMs, plan.stormMs), () => this.act(action))
     world.runUntil(plan.stormMs)
     this.calm()
+    this.compare()
     this.rest()
     this.see(world.now, { kind: 'PhaseBegan', phase: 'end' })
+  }
+
+  /** With the same users on a calm day, if both come to rest with nothing that waits. */
+  private compare(): void {
+    const { plan } = this
+    if (plan.compared !== true || !this.isLevel) return
+    const actions = plan.actions.filter(({ do: action, atRest }) => !isFault(action) && atRest !== true)
+    const { compared: _compared, ...rest } = plan
+    const calmDay = new Simulation({ ...rest, actions, weather: CALM_WEATHER }, this.own, this.hangMs)
+    calmDay.run()
+    if (calmDay.isLevel) this.see(this.world.now, { kind: 'Compared', ...endingOf(calmDay.fold.context) })
+  }
+
+  private get isLevel(): boolean {
+    return this.isQuiet && this.waiting().length === 0
   }
 
   /** What is done to a cluster that has come to rest, and another calm. */

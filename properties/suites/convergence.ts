@@ -4,7 +4,8 @@ import type { TimedAction } from '../../model/state/plan.ts'
 import { atRest } from '../generators/at-rest.ts'
 import { applied, deployment, deploymentKnobs, service, workloadAction } from '../generators/manifests.ts'
 import { disruptionBudget, drain, tenant, tenantAction } from '../generators/policy.ts'
-import { deletedAndMadeAgain, ownership, possessions } from '../generators/owners.ts'
+import { changed, deletedAndMadeAgain, ownership, possessions } from '../generators/owners.ts'
+import { fillers, inRush, rush, urgent } from '../generators/rush.ts'
 import { external, externalAction } from '../generators/external.ts'
 import { planOf } from '../generators/plan.ts'
 import { clusterTargets, nodes, standardShapes } from '../generators/shapes.ts'
@@ -51,12 +52,20 @@ const NODE_NAMES = nodes(NODES_LEAST).map((node) => node.name)
 
 export const convergence: Suite = {
   name: 'convergence',
-  sentence: 'applications under users, lost nodes, partitions and leader loss; then calm, and everything must come back level',
+  sentence:
+    'applications under users, want of room, lost nodes, partitions and leader loss; then calm, and everything must come back level, and stay so',
   weight: 2,
   concerns: ['CL-', 'NODE-', 'KUBELET-', 'EPS-', 'GC-', 'PROXY-', 'PDB-', 'DRAIN-', 'NS-', 'QUOTA-', 'LR-'],
   plans: fc
-    .tuple(deploymentKnobs, deploymentKnobs, fc.option(disruptionBudget('web'), { freq: 2 }), tenant)
-    .chain(([web, db, budget, shop]) =>
+    .tuple(deploymentKnobs, deploymentKnobs, fc.option(disruptionBudget('web'), { freq: 2 }), tenant, rush)
+    .map(([web, db, budget, shop, hurry]) => ({
+      web: deployment('web', web),
+      db: deployment('db', urgent(db, hurry)),
+      budgets: budget === null ? [] : [budget],
+      shop,
+      hurry,
+    }))
+    .chain(({ web, db, budgets, shop, hurry }) =>
       planOf({
         suite: 'convergence',
         cluster: fc.tuple(standardShapes(NODES_LEAST, 5), fc.constantFrom(100, 2)).map(([shape, endpointsPerSlice]) => ({
@@ -64,24 +73,16 @@ export const convergence: Suite = {
           timings: { ...shape.timings, endpointsPerSlice },
         })),
         opening: [
-          ...applied([
-            deployment('web', web),
-            service('web'),
-            ...(budget === null ? [] : [budget]),
-            deployment('db', db),
-            service('db'),
-            ...external,
-            ...possessions,
-            ...shop,
-          ]),
+          ...applied([...fillers(hurry), web, service('web'), ...budgets, db, service('db'), ...external, ...possessions, ...shop]),
           OWNED,
         ],
         users: fc.oneof(
-          { weight: 6, arbitrary: workloadAction(['web', 'db'], NODE_NAMES) },
-          { weight: 2, arbitrary: deletedAndMadeAgain([deployment('db', db), service('db'), ...possessions]) },
+          { weight: 6, arbitrary: workloadAction(['web', 'db', ...inRush(hurry)], NODE_NAMES) },
+          { weight: 2, arbitrary: deletedAndMadeAgain([db, service('db'), ...possessions]) },
           { weight: 2, arbitrary: ownership(OWNERS) },
           { weight: 1, arbitrary: drain(NODE_NAMES) },
           { weight: 1, arbitrary: externalAction },
+          { weight: 1, arbitrary: changed },
           ...(shop.length === 0 ? [] : [{ weight: 3, arbitrary: tenantAction(shop) }]),
           { weight: 1, arbitrary: fc.record({ kind: fc.constant('DeleteNode'), node: fc.constantFrom(...NODE_NAMES.slice(1)) }) },
         ),
@@ -92,6 +93,7 @@ export const convergence: Suite = {
         calmMs: 900_000,
         quietMs: 40_000,
         atRest: atRest(NODE_NAMES),
+        compared: fc.nat(5).map((drawn) => drawn === 5),
       }),
     ),
 }
