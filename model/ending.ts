@@ -4,10 +4,10 @@
  * Two runs in which users wrote the same, one after another, are to end alike, whatever faults there were (CL-L3).
  */
 import type { Context } from './invariant.ts'
-import { all, controllerOf, isEnding, isReady, isTerminal, label } from './pending/picture.ts'
+import { all, controllerOf, isEnding, isReady, isTerminal, label, pictureOf, type Picture } from './pending/picture.ts'
 import type { Stored } from './state/keyspace.ts'
-import type { ApiObject, Deployment, EndpointSlice, Node, Pod, ReplicaSet } from './state/objects.ts'
-import { prefixOf, RESOURCES, resourceOfKey } from './state/resources.ts'
+import type { ApiObject, Deployment, EndpointSlice, Node } from './state/objects.ts'
+import { prefixOf, RESOURCES } from './state/resources.ts'
 
 export interface Ending {
   /** What users wrote, in the order of revisions. */
@@ -22,7 +22,7 @@ const OF_NAMESPACES = prefixOf('namespaces')
 const OF_PODS = prefixOf('pods')
 /** Made by controllers under names that are drawn, or said of nodes and leaders: what they amount to is said by others, or is not the same without faults. */
 const DERIVED = new Set(['pods', 'replicasets', 'endpointslices', 'controllerrevisions', 'leases', 'nodes', 'events', 'volumeattachments'])
-const isKnown = (resource: string): boolean => RESOURCES.some((one) => one.resource === resource)
+const isWritten = (resource: string): boolean => !DERIVED.has(resource) && RESOURCES.some((one) => one.resource === resource)
 /** What the system adds to what users wrote. */
 const ADDED_FIELDS = new Set(['clusterIP', 'clusterIPs', 'nodeName', 'volumeName', 'claimRef'])
 
@@ -80,32 +80,30 @@ const nodeWords = ({ spec }: Node): string => {
 }
 
 const stateOf = ({ cluster }: Context): readonly string[] => {
-  // Of a pod without a controller nobody makes another when its node is lost.
-  const pods = all<Pod>(cluster, 'pods').filter((pod) => controllerOf(pod) !== undefined && !isTerminal(pod) && !isEnding(pod))
-  const sets = new Map(all<ReplicaSet>(cluster, 'replicasets').map((set) => [set.metadata.uid, set]))
-  const lines = [...cluster.store].flatMap(([key, { value }]) => {
-    const resource = resourceOfKey(key) ?? ''
-    return !isKnown(resource) || DERIVED.has(resource) ? [] : [`${label(value as ApiObject)}: ${wordsOf(value as ApiObject)}`]
-  })
+  const picture = pictureOf(cluster)
+  const written = [...picture.objects].flatMap(([resource, objects]) => (isWritten(resource) ? objects : []))
   return [
-    ...lines,
-    ...podLines(pods, sets),
-    ...deploymentLines(all(cluster, 'deployments')),
-    ...backendLines(all(cluster, 'endpointslices')),
+    ...written.map((object) => `${label(object)}: ${wordsOf(object)}`),
+    ...podLines(picture),
+    ...deploymentLines(all(picture, 'deployments')),
+    ...backendLines(all(picture, 'endpointslices')),
   ].toSorted()
 }
 
-/** How many pods of each owner, of which images, are ready. */
-const podLines = (pods: readonly Pod[], sets: ReadonlyMap<string, ReplicaSet>): readonly string[] =>
-  counted(
-    pods.map((pod) => {
-      const set = sets.get(controllerOf(pod) ?? '')
+/** How many pods of each owner, of which images, are ready. Of one without an owner nobody makes another when its node is lost. */
+const podLines = ({ pods, sets }: Picture): readonly string[] => {
+  const owners = new Map(sets.map((set) => [set.metadata.uid, set]))
+  const stay = pods.filter((pod) => controllerOf(pod) !== undefined && !isTerminal(pod) && !isEnding(pod))
+  return counted(
+    stay.map((pod) => {
+      const set = owners.get(controllerOf(pod) as string)
       const owner = (set ?? pod).metadata.ownerReferences?.find((ref) => ref.controller === true)
       const whose = owner === undefined ? label(set ?? pod) : `${owner.kind} ${pod.metadata.namespace}/${owner.name}`
       return `of ${whose}: ${pod.spec.containers.map(({ image }) => image).join(', ')}, ${isReady(pod) ? 'ready' : pod.status.phase}`
     }),
     'pod',
   )
+}
 
 const deploymentLines = (deployments: readonly Deployment[]): readonly string[] =>
   deployments.map((deployment) => {
