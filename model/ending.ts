@@ -45,7 +45,7 @@ const wordsOf = (object: ApiObject): string => {
   return `${said(content)} ${said(metadata.labels ?? {})}${owners.length === 0 ? '' : `${UNDER}${owners.join(', ')}`}`
 }
 
-/** By object; but all in one row where it matters which came first, as with a namespace that is deleted, or of owners. */
+/** By object; but in one row where it matters which came first: of what was deleted, with its namespace or by itself, and of what is owned. */
 const writesOf = ({ history }: Context): readonly string[] => {
   const writes = history.keys('/registry/').flatMap((key) => {
     const name = key.startsWith(OF_PODS) ? 'a pod' : key
@@ -57,14 +57,16 @@ const writesOf = ({ history }: Context): readonly string[] => {
       return author.startsWith('user') ? [{ key, revision, text: `${name} ${change(was, is)}` }] : []
     })
   })
-  const deleted = writes.filter(({ text }) => text.endsWith(` ${DELETED}`))
-  const isOwned = writes.some(({ text }) => text.includes(UNDER))
-  const inOneRow = deleted.some(({ key }) => isOwned || key.startsWith(OF_NAMESPACES))
-  const groups = inOneRow ? [writes] : [...Map.groupBy(writes, ({ key }) => (key.startsWith(OF_PODS) ? OF_PODS : key)).values()]
-  return groups
-    .map((group) => group.toSorted((one, other) => one.revision - other.revision).map(({ text }) => text))
-    .toSorted(([one = ''], [other = '']) => (one < other ? -1 : 1))
-    .flat()
+  const gone = writes.filter(({ text }) => text.endsWith(` ${DELETED}`)).map(({ key }) => key)
+  const entangled = new Set([...gone, ...writes.filter(({ text }) => text.includes(UNDER)).map(({ key }) => key)])
+  const emptied = gone.flatMap((key) => (key.startsWith(OF_NAMESPACES) ? [`/${key.slice(OF_NAMESPACES.length)}/`] : []))
+  const rowOf = (key: string): string => {
+    if (key.startsWith(OF_PODS)) return OF_PODS
+    return entangled.has(key) || emptied.some((namespace) => key.includes(namespace)) ? '' : key
+  }
+  return [...Map.groupBy(writes, ({ key }) => rowOf(key))]
+    .toSorted(([one], [other]) => (one < other ? -1 : 1))
+    .flatMap(([, row]) => row.toSorted((one, other) => one.revision - other.revision).map(({ text }) => text))
 }
 
 const change = (was: ApiObject | undefined, is: ApiObject | undefined): string => {

@@ -1,6 +1,6 @@
 /** Everything at once: applications, users, lost nodes, partitions, leader loss; then calm, and it must come back level. */
 import fc from 'fast-check'
-import type { TimedAction } from '../../model/state/plan.ts'
+import type { Manifest, TimedAction, UserAction } from '../../model/state/plan.ts'
 import { atRest } from '../generators/at-rest.ts'
 import { applied, deployment, deploymentKnobs, service, workloadAction } from '../generators/manifests.ts'
 import { disruptionBudget, drain, tenant, tenantAction } from '../generators/policy.ts'
@@ -48,6 +48,7 @@ const OWNED: TimedAction = {
     blocks: false,
   },
 }
+const apply = (object: Manifest): UserAction => ({ kind: 'Apply', object })
 const NODE_NAMES = nodes(NODES_LEAST).map((node) => node.name)
 
 export const convergence: Suite = {
@@ -83,6 +84,7 @@ export const convergence: Suite = {
           { weight: 1, arbitrary: drain(NODE_NAMES) },
           { weight: 1, arbitrary: externalAction },
           { weight: 1, arbitrary: changed },
+          ...(budgets.length === 0 ? [] : [{ weight: 2, arbitrary: disruptionBudget('web').map(apply) }]),
           ...(shop.length === 0 ? [] : [{ weight: 3, arbitrary: tenantAction(shop) }]),
           { weight: 1, arbitrary: fc.record({ kind: fc.constant('DeleteNode'), node: fc.constantFrom(...NODE_NAMES.slice(1)) }) },
         ),
@@ -93,7 +95,7 @@ export const convergence: Suite = {
         calmMs: 900_000,
         quietMs: 40_000,
         atRest: atRest(NODE_NAMES),
-        compared: fc.nat(5).map((drawn) => drawn === 5),
+        compared: fc.nat(2).map((drawn) => drawn === 2),
       }),
     ),
 }
