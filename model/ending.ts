@@ -118,7 +118,7 @@ const backendLines = (slices: readonly EndpointSlice[]): readonly string[] =>
   counted(
     slices.flatMap(({ metadata, endpoints }) => {
       const service = `${metadata.namespace}/${metadata.labels?.['kubernetes.io/service-name'] ?? ''}`
-      return (endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false).map(() => `of service ${service} ready`)
+      return (endpoints ?? []).filter(({ conditions }) => conditions.ready).map(() => `of service ${service} ready`)
     }),
     'endpoint',
   )
