@@ -75,9 +75,12 @@ class ReplicaSets {
     })
   }
 
+  /** Of another set of the same name it is no news. */
   private ownerKey(pod: Pod): string | null {
     const owner = controllerOf(pod)
-    return owner?.kind === this.kind ? `${pod.metadata.namespace}/${owner.name}` : null
+    if (owner?.kind !== this.kind) return null
+    const key = `${pod.metadata.namespace}/${owner.name}`
+    return this.sets.get(key)?.metadata.uid === owner.uid ? key : null
   }
 
   private wants(set: Replicating, pod: Pod): boolean {

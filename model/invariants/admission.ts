@@ -2,6 +2,7 @@
 import type { Invariant } from '../invariant.ts'
 import type { Pod, PriorityClass } from '../state/objects.ts'
 import { keyOf } from '../state/resources.ts'
+import { toleratesTaint } from '../state/selector.ts'
 import { eachCommit, objectOf, safety } from './define.ts'
 
 const SAME = ['priorityClassName', 'priority', 'preemptionPolicy'] as const
@@ -35,4 +36,28 @@ const priorityOfClass = eachCommit(
   },
 )
 
-export const ADMISSION: readonly Invariant[] = [priorityOfClass]
+const NOT_FOR_EVER = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
+
+const staysAWhile = eachCommit(
+  {
+    id: 'TOL-S1',
+    sentence: 'every pod that is let in stays on a node that is not ready or unreachable, for as long as it says or for some time',
+    source: 'https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions',
+    sometimes: 'it said nothing of that itself',
+    ...safety,
+  },
+  'pods',
+  ({ key, before, after }) => {
+    const pod = before === null ? objectOf<Pod>(after) : undefined
+    if (pod === undefined) return 'vacuous'
+    const { tolerations = [] } = pod.spec
+    // What a pod says of such a taint itself is not looked into.
+    const isSaid = (key: string): boolean =>
+      tolerations.some((one) => one.key === key) || toleratesTaint(tolerations, { key, effect: 'NoExecute' })
+    const missing = NOT_FOR_EVER.find((taint) => !isSaid(taint))
+    if (missing !== undefined) return { why: `${key} is let in and does not tolerate ${missing}:NoExecute` }
+    return tolerations.some(({ tolerationSeconds }) => tolerationSeconds !== undefined) ? 'notable' : 'holds'
+  },
+)
+
+export const ADMISSION: readonly Invariant[] = [priorityOfClass, staysAWhile]
