@@ -37,6 +37,8 @@ const TIMEOUT_MS = 10_000
 const WORKERS = 16
 const LOOK_UP_AGAIN_MS = 1_000
 const HOUSEKEEPING_MS = 60_000
+/** Grace of containers that nobody wants. */
+const UNKNOWN_STOP_MS = 2_000
 const START_MS: readonly [number, number] = [300, 2_000]
 const STOP_MS: readonly [number, number] = [50, 3_000]
 
@@ -182,17 +184,21 @@ export class Kubelet implements ClusterProcess {
       return
     }
     const seen = yield* this.cri.seen()
+    let allOver = true
     for (const sandbox of seen?.sandboxes ?? []) {
       if (this.workers.has(sandbox.pod) || (yield* this.isStillWanted(sandbox))) continue
       for (const container of seen?.containers ?? []) {
         if (container.sandbox !== sandbox.sandbox || container.state !== 'RUNNING') continue
-        yield* this.cri.call({ call: 'StopContainer', id: container.id, timeoutMs: 2_000, reason: 'unknown pod' })
+        yield* this.cri.call({ call: 'StopContainer', id: container.id, timeoutMs: UNKNOWN_STOP_MS, reason: 'unknown pod' })
       }
       const over = (seen?.containers ?? []).every((container) => container.sandbox !== sandbox.sandbox || container.state !== 'RUNNING')
+      allOver &&= over
       if (!over) continue
       yield* this.volumes.unmount(sandbox.pod)
       yield* this.cri.call({ call: 'RemovePodSandbox', sandbox: sandbox.sandbox })
     }
+    // Their sandboxes go when they have stopped.
+    if (!allOver) this.host.after(UNKNOWN_STOP_MS, () => spawn(this.endUnknown()))
     if (seen !== null) yield* this.unmountForNobody(seen.sandboxes)
     this.lookAt(null)
   }
