@@ -18,6 +18,7 @@ import { job } from './components/job-machine.ts'
 import { kubeProxy } from './components/kube-proxy.ts'
 import { kubelet } from './components/kubelet.ts'
 import { nodeLifecycle } from './components/node-lifecycle.ts'
+import { admission, resourceQuotas } from './components/quota-machine.ts'
 import { replicaSet } from './components/replicaset.ts'
 import { scheduler } from './components/scheduler.ts'
 import { statefulSet } from './components/statefulset.ts'
@@ -50,6 +51,8 @@ export const COMPONENTS = {
   namespaceDefaults,
   endpointSlices,
   disruption,
+  admission,
+  resourceQuotas,
   kubelet,
   containerRuntime,
   kubeProxy,
@@ -64,6 +67,8 @@ const next = (system: System, action: Action): System => {
       return informers.next(system, action)
     case 'MinutePasses':
       return clock.next(system, action)
+    case 'Admit':
+      return admission.next(system, action)
     case 'StartContainer':
     case 'StopContainer':
       return kubelet.next(system, action)
@@ -112,6 +117,7 @@ const NOTHING: System = {
   machinesDown: new Set(),
   cutOff: new Set(),
   users: [],
+  asked: [],
   budget: { crashes: 0, restarts: 0, exits: 0, cuts: 0 },
 }
 

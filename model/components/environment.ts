@@ -6,12 +6,14 @@
  */
 import type { KubernetesObject } from '../state/kinds.ts'
 import type { Deployment, Node, ReplicaSet } from '../state/objects.ts'
+import type { ResourceQuota } from '../state/policy.ts'
 import { keyOf, resourceNamed } from '../state/resources.ts'
 import type { ApiRequest, Budget, Component, EnvironmentAction, System, UserStep } from '../state/system.ts'
 import { keyOfObject, serve } from './apiserver.ts'
 import { without } from './container-runtime.ts'
 import { revisionOf } from './deployment.ts'
 import { controllerOf } from './objects.ts'
+import { quotaOf } from './quota-machine.ts'
 import { HASH, templateOf } from './template.ts'
 import { stored, type Held } from './view.ts'
 
@@ -73,6 +75,8 @@ const requestOf = (system: System, step: UserStep): ApiRequest | null => {
 const users = (system: System, step: UserStep): System => {
   const request = requestOf(system, step)
   const acted = { ...system, users: system.users.slice(1) }
+  if (request?.verb === 'create' && quotaOf(stored<ResourceQuota>(system, 'resourcequotas'), request.value) !== undefined)
+    return { ...acted, asked: [...system.asked, { process: 'user', value: request.value, isCharged: false }] }
   return request === null ? acted : serve(acted, { process: 'user', request, remembered: false })
 }
 

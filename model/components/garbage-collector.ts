@@ -16,7 +16,7 @@ import { asks, client, MANAGER, refOf } from './request.ts'
 import { hasSeen, seen, type Held } from './view.ts'
 
 /** Kinds that own or are owned. */
-const WATCHED = ['deployments', 'replicasets', 'cronjobs', 'jobs', 'pods', 'services', 'endpointslices'] as const
+const WATCHED = ['deployments', 'replicasets', 'replicationcontrollers', 'cronjobs', 'jobs', 'pods', 'services', 'endpointslices'] as const
 
 export type Standing = 'solid' | 'absent' | 'waiting'
 

@@ -78,7 +78,14 @@ export interface System {
   /** Machines that reach nobody, while what is on them goes on. */
   readonly cutOff: ReadonlySet<string>
   readonly users: readonly UserStep[]
+  /** Creations that count under a quota, on their way through a server. */
+  readonly asked: readonly Asked[]
   readonly budget: Budget
+}
+export interface Asked {
+  readonly process: ProcessName
+  readonly value: KubernetesObject
+  readonly isCharged: boolean
 }
 export interface OwnWrite {
   readonly revision: Revision
@@ -121,12 +128,20 @@ export type Action =
   /** A process sees the next change of a resource that it had not seen. */
   | { readonly kind: 'See'; readonly process: ProcessName; readonly resource: ResourceName }
   | { readonly kind: 'MinutePasses' }
+  | AdmissionAction
   | { readonly kind: 'StartContainer'; readonly container: RunningContainer }
   | { readonly kind: 'StopContainer'; readonly id: string }
   | { readonly kind: 'ContainerStopped' | 'ProgramEnds'; readonly id: string }
   | { readonly kind: 'SwapRules'; readonly node: string; readonly rules: Rules }
   | EnvironmentAction
 export type Rules = Readonly<Record<string, { readonly clusterIP: string; readonly backends: readonly string[] }>>
+/** The next step of the nth creation that is asked for; request null: it is refused. */
+export type AdmissionAction = {
+  readonly kind: 'Admit'
+  readonly nth: number
+  readonly process: ProcessName
+  readonly request: ApiRequest | null
+}
 export type EnvironmentAction =
   | { readonly kind: 'UserActs'; readonly step: UserStep }
   | { readonly kind: 'ExitContainer'; readonly id: string }

@@ -80,6 +80,10 @@ export const fingerprint = (system: System): string =>
   [
     ofStore(system.keyspace),
     String(system.nowMs),
+    system.asked
+      .map((one) => String(numberOf(one)))
+      .toSorted()
+      .join(','),
     ofViews(system),
     ofMap(system.incarnations),
     ofMap(system.running),

@@ -2,7 +2,21 @@
 import { COMPONENTS } from '../../model/model.ts'
 import type { Budget, Propagation } from '../../model/state/system.ts'
 import type { Instance } from './cluster.ts'
-import { claim, cronJob, daemonSet, deployment, job, namespace, node, pod, service, statefulSet, volume } from './objects.ts'
+import {
+  claim,
+  cronJob,
+  daemonSet,
+  deployment,
+  job,
+  namespace,
+  node,
+  pod,
+  quota,
+  replicationController,
+  service,
+  statefulSet,
+  volume,
+} from './objects.ts'
 
 const QUIET: Budget = { crashes: 0, restarts: 0, exits: 0, cuts: 0 }
 const MANAGER = 'kube-controller-manager'
@@ -56,6 +70,30 @@ export const INSTANCES = {
     budget: QUIET,
     components: { informers, replicaSet, deployment: COMPONENTS.deployment, kubelet, containerRuntime },
     concerns: (waitsFor) => waitsFor.includes('it has'),
+  },
+  adopting: {
+    sentence: 'a ReplicationController of one finds a pod of its labels, then is to have three, and sees its pods late',
+    objects: [node('node-0'), replicationController('old', 1)],
+    lagging: [PODS],
+    users: [
+      { kind: 'Create', value: pod('old') },
+      { kind: 'Replace', value: replicationController('old', 3) },
+    ],
+    budget: QUIET,
+    components: { informers, replicaSet },
+    concerns: (waitsFor) => waitsFor.includes('it has'),
+  },
+  quota: {
+    sentence: 'a quota of two pods, three that are asked for and one that is deleted, counted by a controller that sees them late',
+    objects: [quota('share', { pods: '2' })],
+    lagging: [PODS],
+    users: [
+      ...[pod('a'), pod('b'), pod('c')].map((value) => ({ kind: 'Create' as const, value })),
+      { kind: 'Delete', resource: 'pods', name: 'a', propagation: 'Background' },
+    ],
+    budget: QUIET,
+    components: { informers, admission: COMPONENTS.admission, resourceQuotas: COMPONENTS.resourceQuotas },
+    concerns: (waitsFor) => waitsFor.startsWith('what it says is used'),
   },
   loss: {
     sentence: 'a machine crashes, and may come back before, while or after its pod is moved',

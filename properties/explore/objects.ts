@@ -1,5 +1,7 @@
 /** Objects of small instances, complete as the API would keep them. */
 import { CONTROLLER_UID, type CronJob, type Job } from '../../model/state/batch.ts'
+import type { ResourceQuota } from '../../model/state/policy.ts'
+import type { ReplicationController } from '../../model/state/replication.ts'
 import type { DaemonSet, StatefulSet } from '../../model/state/stateful.ts'
 import type {
   Deployment,
@@ -71,6 +73,14 @@ export const deployment = (
   status: {},
 })
 
+export const replicationController = (name: string, replicas: number): ReplicationController => ({
+  apiVersion: 'v1',
+  kind: 'ReplicationController',
+  metadata: made(name),
+  spec: { replicas, selector: { app: name }, template: { metadata: { labels: { app: name } }, spec: specOf('v1', '100m') } },
+  status: { replicas: 0 },
+})
+
 export const service = (name: string): Service => ({
   apiVersion: 'v1',
   kind: 'Service',
@@ -118,6 +128,14 @@ export const cronJob = (name: string, schedule: string, spec: Partial<CronJob['s
     status: {},
   }
 }
+
+export const quota = (name: string, hard: ResourceQuota['spec']['hard'] & {}): ResourceQuota => ({
+  apiVersion: 'v1',
+  kind: 'ResourceQuota',
+  metadata: made(name),
+  spec: { hard },
+  status: {},
+})
 
 export const statefulSet = (name: string, replicas: number, image: string, spec: Partial<StatefulSet['spec']> = {}): StatefulSet => ({
   apiVersion: 'apps/v1',

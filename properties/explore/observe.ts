@@ -103,6 +103,8 @@ export const observe = (before: System, action: Action, after: System): readonly
       const told = choice === null ? [] : [{ ...NOW, kind: 'Decision' as const, process, view, choice }]
       return [...told, ...commits(before, after, process)]
     }
+    case 'Admit':
+      return commits(before, after, action.process)
     case 'See':
     case 'MinutePasses':
       return []

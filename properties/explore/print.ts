@@ -1,4 +1,5 @@
 /** A run of the model as text: one line an action, one indented line each fact that it changed. */
+import { SERVER } from '../../model/components/quota-machine.ts'
 import { clusterWith, COMPONENTS } from '../../model/model.ts'
 import type { Choice } from '../../model/state/history.ts'
 import type { Action, Request, System, UserStep } from '../../model/state/system.ts'
@@ -92,6 +93,10 @@ const actionText = (action: Action): readonly [string, string] => {
       return [action.process, action.choice === null ? routine(action) : choiceText(action.choice)]
     case 'See':
       return [action.process, `See ${action.resource}`]
+    case 'Admit': {
+      const { request, process } = action
+      return [SERVER, request === null ? 'Refuse' : request.verb === 'status' ? 'Charge' : `Make what ${process} asked for`]
+    }
     case 'MinutePasses':
       return ['clock', 'MinutePasses']
     case 'StartContainer':

@@ -8,6 +8,7 @@ import { startingBy } from '../../model/components/cronjob-machine.ts'
 import { rollingOutWithin } from '../../model/components/deployment.ts'
 import { collectingBy, standingOf } from '../../model/components/garbage-collector.ts'
 import { countingBy } from '../../model/components/job-machine.ts'
+import { admittingBy, countingOnly, SERVER } from '../../model/components/quota-machine.ts'
 import { replicatingBy } from '../../model/components/replicaset.ts'
 import { asks, client, MANAGER, ownedBy, refOf } from '../../model/components/request.ts'
 import { schedulingBy } from '../../model/components/scheduler.ts'
@@ -15,6 +16,7 @@ import { seen } from '../../model/components/view.ts'
 import { COMPONENTS } from '../../model/model.ts'
 import type { KubernetesObject } from '../../model/state/kinds.ts'
 import type { Pod, ReplicaSet, Service } from '../../model/state/objects.ts'
+import type { ResourceQuota } from '../../model/state/policy.ts'
 import { resourceOfKind } from '../../model/state/resources.ts'
 import { exploreCluster } from './cluster.ts'
 import { INSTANCES } from './instances.ts'
@@ -139,6 +141,62 @@ test('a CronJob that believes what it sees of itself starts a Job again', () => 
            jobs/default/tick-1 gone
       5  kube-controller-manager  StartJob tick-1
            jobs/default/tick-1 new, wants=0 by 1, active=0, succeeded=0, failed=0"
+  `)
+})
+
+test('a server that charges its own copy of a quota loses what has been charged meanwhile', () => {
+  const credulous = admittingBy((system) => seen<ResourceQuota>(system, SERVER, 'resourcequotas'), false)
+  const { printed } = exploreCluster({
+    ...INSTANCES.quota,
+    lagging: [`${SERVER} resourcequotas`],
+    components: { ...INSTANCES.quota.components, admission: credulous },
+  })
+  expect(printed).toMatchInlineSnapshot(`
+    "QUOTA-S1: kube-apiserver-0 charges /registry/resourcequotas/default/share at revision 8, and nothing is added: what another had charged is lost
+      1  user                     Create Pod a
+      2  kube-apiserver-0         Charge
+           resourcequotas/default/share pods=0 of 2 → 1 of 2
+      3  kube-apiserver-0         Make what user asked for
+           pods/default/a new, phase=Pending
+      4  user                     Create Pod b
+      5  kube-apiserver-0         Charge
+      6  kube-apiserver-0         Make what user asked for
+           pods/default/b new, phase=Pending
+      7  kube-controller-manager  CountQuota share
+           resourcequotas/default/share pods=1 of 2 → 2 of 2
+      8  user                     Create Pod c
+      9  kube-apiserver-0         Charge
+           resourcequotas/default/share pods=2 of 2 → 1 of 2"
+  `)
+})
+
+test('a quota that is counted without pods that have no node lets in too many', () => {
+  const forgetful = countingOnly((object) => object.kind !== 'Pod' || (object as Pod).spec.nodeName !== undefined)
+  const { printed } = exploreCluster({
+    ...INSTANCES.quota,
+    lagging: [],
+    components: { ...INSTANCES.quota.components, resourceQuotas: forgetful },
+    concerns: () => false,
+  })
+  expect(printed).toMatchInlineSnapshot(`
+    "QUOTA-S2: with /registry/pods/default/c at revision 10 there is more pods than the 2 that /registry/resourcequotas/default/share allows
+      1  user                     Create Pod a
+      2  kube-apiserver-0         Charge
+           resourcequotas/default/share pods=0 of 2 → 1 of 2
+      3  kube-apiserver-0         Make what user asked for
+           pods/default/a new, phase=Pending
+      4  kube-controller-manager  CountQuota share
+           resourcequotas/default/share pods=1 of 2 → 0 of 2
+      5  user                     Create Pod b
+      6  kube-apiserver-0         Charge
+           resourcequotas/default/share pods=0 of 2 → 1 of 2
+      7  kube-apiserver-0         Make what user asked for
+           pods/default/b new, phase=Pending
+      8  user                     Create Pod c
+      9  kube-apiserver-0         Charge
+           resourcequotas/default/share pods=1 of 2 → 2 of 2
+     10  kube-apiserver-0         Make what user asked for
+           pods/default/c new, phase=Pending"
   `)
 })
 
