@@ -52,8 +52,8 @@ const staysAWhile = eachCommit(
     if (pod === undefined) return 'vacuous'
     const { tolerations = [] } = pod.spec
     // What a pod says of such a taint itself is not looked into.
-    const isSaid = (key: string): boolean =>
-      tolerations.some((one) => one.key === key) || toleratesTaint(tolerations, { key, effect: 'NoExecute' })
+    const isSaid = (taint: string): boolean =>
+      tolerations.some((one) => one.key === taint) || toleratesTaint(tolerations, { key: taint, effect: 'NoExecute' })
     const missing = NOT_FOR_EVER.find((taint) => !isSaid(taint))
     if (missing !== undefined) return { why: `${key} is let in and does not tolerate ${missing}:NoExecute` }
     return tolerations.some(({ tolerationSeconds }) => tolerationSeconds !== undefined) ? 'notable' : 'holds'

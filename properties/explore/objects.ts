@@ -22,14 +22,19 @@ const made = (name: string, namespaced = true): Pod['metadata'] => ({
   ...(namespaced ? { namespace: 'default' } : {}),
 })
 
-const TOLERATED: Toleration = { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 }
+const TOLERATED = ['not-ready', 'unreachable'].map((taint): Toleration => ({
+  key: `node.kubernetes.io/${taint}`,
+  operator: 'Exists',
+  effect: 'NoExecute',
+  tolerationSeconds: 300,
+}))
 
 const specOf = (image: string, cpu: string): PodSpec => ({
   containers: [{ name: 'app', image, resources: { requests: { cpu } } }],
   restartPolicy: 'Always',
   terminationGracePeriodSeconds: 30,
   schedulerName: 'default-scheduler',
-  tolerations: [TOLERATED],
+  tolerations: TOLERATED,
 })
 
 export const node = (name: string, cpu = '2'): Node => ({
