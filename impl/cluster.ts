@@ -281,7 +281,9 @@ export class Cluster {
         this.loads.set(action.workload, action.milliCpu)
         return null
       case 'ExitContainer':
-        return this.exitContainer(action.nth, action.exitCode)
+        return this.toProgram(action.nth, { kind: 'ProgramEnds', nth: action.nth, exitCode: action.exitCode })
+      case 'HangContainer':
+        return this.toProgram(action.nth, { kind: 'ProgramHangs', nth: action.nth, forMs: action.forMs })
       default: {
         const user = this.live.get(USER)
         if (user instanceof Kubectl) user.act(action)
@@ -312,11 +314,11 @@ export class Cluster {
     for (const process of this.live.values()) if (process instanceof Workload) process.settle()
   }
 
-  private exitContainer(nth: number, exitCode: number): string | null {
+  private toProgram(nth: number, message: Message): string | null {
     const nodes = [...this.containers].filter(([, machine]) => [...machine.containers.values()].some((one) => one.state === 'RUNNING'))
     const chosen = nodes[nth % Math.max(1, nodes.length)]
     if (chosen === undefined) return 'nothing runs'
-    this.tell(`container-runtime-${chosen[0]}`, { kind: 'ProgramEnds', nth, exitCode })
+    this.tell(`container-runtime-${chosen[0]}`, message)
     return null
   }
 

@@ -63,11 +63,14 @@ class State implements Cluster {
   readonly machinesDown = new Set<string>()
   readonly processesDown = new Set<string>()
   readonly drains = new Map<string, readonly string[]>()
+  readonly unanswered = new Map<string, number>()
 }
 
 export class Fold {
   private readonly state = new State()
   private readonly ledger = new Ledger()
+  /** Containers that have failed a startup or liveness probe, and passed none since. */
+  private readonly silent = new Set<string>()
   readonly context: Context = { cluster: this.state, history: this.ledger }
 
   observe(next: Observation): void {
@@ -82,8 +85,16 @@ export class Fold {
         state.running.set(id, { id, node, pod, container, init, startedAtMs: atMs })
         return
       }
-      case 'ContainerExited':
+      case 'ContainerExited': {
         state.running.delete(next.id)
+        const key = `${next.pod}/${next.container}`
+        if (this.silent.delete(next.id) && next.by === 'stop') state.unanswered.set(key, (state.unanswered.get(key) ?? 0) + 1)
+        return
+      }
+      case 'Probed':
+        if (next.probe === 'readiness') return
+        if (!next.passed) this.silent.add(next.id)
+        else if (this.silent.delete(next.id) || state.unanswered.size > 0) state.unanswered.delete(`${next.pod}/${next.container}`)
         return
       case 'LoadSet':
         state.loads.set(next.workload, next.milliCpu)

@@ -68,4 +68,6 @@ export interface Pending {
   readonly of?: string
   /** It only waits for others that are listed too. */
   readonly derived?: boolean
+  /** It is tried again and again: what is written of it is no sign of unrest. */
+  readonly endless?: boolean
 }

@@ -25,6 +25,7 @@ import { LEASE } from './invariants/lease.ts'
 import { NODE_HEALTH } from './invariants/node-health.ts'
 import { NAMESPACES } from './invariants/namespaces.ts'
 import { NODES } from './invariants/nodes.ts'
+import { PROBING } from './invariants/probes.ts'
 import { QUOTAS } from './invariants/quotas.ts'
 import { RAFT } from './invariants/raft/register.ts'
 import { REPLICA_COUNTS } from './invariants/replica-counts.ts'
@@ -62,6 +63,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...SCHEDULING,
   ...GANGS,
   ...KUBELET,
+  ...PROBING,
   ...ENDINGS,
   ...VOLUMES,
   ...ATTACHMENTS,

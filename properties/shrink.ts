@@ -5,7 +5,7 @@
  * Source: Zeller and Hildebrandt, Simplifying and Isolating Failure-Inducing Input, IEEE TSE 2002 (ddmin).
  */
 import fc from 'fast-check'
-import type { Fault, Plan, TimedAction } from '../model/state/plan.ts'
+import type { Plan, TimedAction } from '../model/state/plan.ts'
 import { CALM_WEATHER, inOrder } from './generators/plan.ts'
 
 export interface Shrunk {
@@ -185,7 +185,7 @@ const rounder: Simplification = (plan) =>
 
 const round = (ms: number): number => (ms >= 1_000 ? Math.round(ms / 1_000) * 1_000 : Math.round(ms / 100) * 100)
 const roundFault = (action: TimedAction['do']): TimedAction['do'] =>
-  'forMs' in action ? ({ ...action, forMs: Math.max(100, round(action.forMs)) } satisfies Fault) : action
+  'forMs' in action ? ({ ...action, forMs: Math.max(100, round(action.forMs)) } satisfies TimedAction['do']) : action
 
 const simpler: readonly Simplification[] = [
   fewerNodes,

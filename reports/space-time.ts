@@ -100,6 +100,8 @@ const placeOf = (seen: Observation, servers: ReadonlyMap<string, string>): Pick<
     case 'ContainerExited':
     case 'ContainerStarted':
     case 'StopSignal':
+    case 'Probed':
+    case 'HookChanged':
       return at(`kubelet-${seen.node}`, 'life')
     case 'Routed':
     case 'RulesSwapped':

@@ -25,6 +25,7 @@ const USER_KINDS: ReadonlySet<string> = new Set<UserAction['kind']>([
   'Taint',
   'Own',
   'ExitContainer',
+  'HangContainer',
   'SetLoad',
   'Connect',
   'Etcd',
@@ -61,6 +62,8 @@ const describeUser = (action: UserAction): string => {
       return `load of ${action.workload} ${action.milliCpu === null ? 'is not measured' : `is ${action.milliCpu} m of CPU`}`
     case 'ExitContainer':
       return `container number ${action.nth} exits with ${action.exitCode}`
+    case 'HangContainer':
+      return `container number ${action.nth} answers no probe for ${span(action.forMs)}`
     case 'Connect':
       return `connect to every service from ${action.node}`
     case 'Etcd':

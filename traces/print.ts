@@ -25,11 +25,9 @@ const fact = (text: string): string => `${' '.repeat(WIDTH_ACTOR + 12)} ${text}`
 export const describe = (seen: Observation): readonly string[] => {
   switch (seen.kind) {
     case 'UserActed':
-      return [line(seen.atMs, 'user', `${seen.action} ${seen.detail}`)]
     case 'LoadSet':
-      return [line(seen.atMs, 'load', `${seen.workload} ${seen.milliCpu === null ? 'is not measured' : `${seen.milliCpu} m of CPU`}`)]
     case 'DrainChanged':
-      return [line(seen.atMs, 'user', `Drain ${seen.node} ${seen.outcome}${seen.detail === '' ? '' : `: ${seen.detail}`}`)]
+      return describeUser(seen)
     case 'FaultChanged':
       return [line(seen.atMs, 'fault', `${describeFault(seen.fault)}: ${seen.outcome}${seen.detail === '' ? '' : ` (${seen.detail})`}`)]
     case 'PhaseBegan':
@@ -62,6 +60,8 @@ export const describe = (seen: Observation): readonly string[] => {
     case 'Installed':
     case 'Configured':
       return describeStore(seen)
+    case 'Probed':
+    case 'HookChanged':
     case 'ContainerExited':
     case 'Routed':
     case 'VolumeAttached':
@@ -90,6 +90,17 @@ export const describe = (seen: Observation): readonly string[] => {
     case 'RulesSwapped':
     case 'Compared':
       return []
+  }
+}
+
+const describeUser = (seen: Extract<Observation, { kind: 'UserActed' | 'LoadSet' | 'DrainChanged' }>): readonly string[] => {
+  switch (seen.kind) {
+    case 'UserActed':
+      return [line(seen.atMs, 'user', `${seen.action} ${seen.detail}`)]
+    case 'LoadSet':
+      return [line(seen.atMs, 'load', `${seen.workload} ${seen.milliCpu === null ? 'is not measured' : `${seen.milliCpu} m of CPU`}`)]
+    case 'DrainChanged':
+      return [line(seen.atMs, 'user', `Drain ${seen.node} ${seen.outcome}${seen.detail === '' ? '' : `: ${seen.detail}`}`)]
   }
 }
 
@@ -124,12 +135,26 @@ const describeStore = (seen: OfStore): readonly string[] => {
 
 type OfNode = Extract<
   Observation,
-  { kind: 'ContainerExited' | 'Routed' | 'VolumeAttached' | 'VolumeDetached' | 'VolumeMounted' | 'VolumeUnmounted' }
+  {
+    kind:
+      | 'Probed'
+      | 'HookChanged'
+      | 'ContainerExited'
+      | 'Routed'
+      | 'VolumeAttached'
+      | 'VolumeDetached'
+      | 'VolumeMounted'
+      | 'VolumeUnmounted'
+  }
 >
 
 const describeNode = (seen: OfNode): readonly string[] => {
   const { atMs, node } = seen
   switch (seen.kind) {
+    case 'Probed':
+      return seen.passed ? [] : [line(atMs, `kubelet-${node}`, `the ${seen.probe} probe of container ${seen.container} fails`)]
+    case 'HookChanged':
+      return [line(atMs, `kubelet-${node}`, `${seen.hook} of container ${seen.container}: ${seen.outcome}`)]
     case 'ContainerExited':
       return [line(atMs, `container-runtime-${node}`, `container ${seen.container} ended with ${seen.exitCode} (${seen.by})`)]
     case 'Routed':

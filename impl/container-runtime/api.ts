@@ -4,6 +4,8 @@
  * Ids are unique for ever. Stop and remove calls are idempotent: what is absent counts as done.
  * Source: kubernetes/kubernetes staging/src/k8s.io/cri-api/pkg/apis/runtime/v1/api.proto
  */
+import type { HookKind, ProbeKind } from '../../model/state/history.ts'
+
 export type CriRequest =
   | { readonly call: 'RunPodSandbox'; readonly pod: string; readonly name: string; readonly namespace: string; readonly attempt: number }
   | { readonly call: 'StopPodSandbox' | 'RemovePodSandbox'; readonly sandbox: string }
@@ -20,6 +22,13 @@ export type CriRequest =
     }
   | { readonly call: 'StartContainer' | 'RemoveContainer'; readonly id: string }
   | { readonly call: 'StopContainer'; readonly id: string; readonly timeoutMs: number; readonly reason: string }
+  /**
+   * Beside CRI's ExecSync these stand for what the kubelet asks of the pod's address: the same program answers, the same tells.
+   * The program is asked, and has that long to answer.
+   */
+  | { readonly call: 'Probe'; readonly id: string; readonly probe: ProbeKind; readonly timeoutMs: number }
+  /** Answered when the hook has ended. */
+  | { readonly call: 'Hook'; readonly id: string; readonly hook: HookKind }
 
 /** What the program in a container does, drawn by the runtime where it is a range. */
 export interface Program {
@@ -28,8 +37,13 @@ export interface Program {
   readonly exitCode?: number
   /** Time from SIGTERM to exit; longer than the grace period: it is killed. */
   readonly stopMs: readonly [number, number]
-  /** Time from start until its readiness probe first succeeds. */
+  /** Time from start until it answers probes. */
   readonly readyAfterMs: readonly [number, number]
+  readonly hooks?: Readonly<Partial<Record<HookKind, HookShape>>>
+}
+export interface HookShape {
+  readonly takesMs: readonly [number, number]
+  readonly succeeds: boolean
 }
 
 export interface SandboxStatus {
@@ -52,8 +66,6 @@ export interface ContainerState {
   readonly startedAtMs: number
   readonly finishedAtMs: number
   readonly exitCode: number
-  /** Whether a readiness probe would succeed now. */
-  readonly serving: boolean
 }
 export type CriReply =
   | {
@@ -62,6 +74,8 @@ export type CriReply =
       readonly ip?: string
       readonly sandboxes?: readonly SandboxStatus[]
       readonly containers?: readonly ContainerState[]
+      /** Of a probe or a hook. */
+      readonly passed?: boolean
     }
   | { readonly ok: false; readonly message: string }
 
@@ -72,3 +86,5 @@ export type CriMessage =
   | { readonly kind: 'CriEvent'; readonly pod: string }
   /** From the environment, not the kubelet: the program ends by itself. */
   | { readonly kind: 'ProgramEnds'; readonly nth: number; readonly exitCode: number }
+  /** Likewise: it answers nothing for a while. */
+  | { readonly kind: 'ProgramHangs'; readonly nth: number; readonly forMs: number }

@@ -8,6 +8,8 @@ export interface RunningProgram {
   /** On the machine's monotonic clock; null: it does not end by itself. */
   readonly exitsAtMs: number | null
   readonly readyAtMs: number
+  /** It answers nothing before. */
+  hangsUntilMs: number
   /** Set while it is being stopped: when it exits, and whether it has to be killed. */
   stopping: { readonly atMs: number; readonly killed: boolean } | null
 }

@@ -6,7 +6,7 @@
 import type { Connection, ConnectionHandler } from '../../sim/host.ts'
 import type { ClusterHost, ClusterProcess, Message } from '../wire.ts'
 import type { ContainerState, CriMessage, CriReply, CriRequest } from './api.ts'
-import type { MachineContainers } from './containers.ts'
+import type { MachineContainers, RunningProgram } from './containers.ts'
 
 export interface RuntimeOptions {
   readonly node: string
@@ -41,13 +41,16 @@ export class ContainerRuntime implements ClusterProcess {
     }
   }
 
-  /** From the environment: the n-th running program ends by itself. */
+  /** From the environment: the n-th running program ends by itself, or hangs. */
   receive(_from: string, message: Message): void {
     const asked = message as CriMessage
-    if (asked.kind !== 'ProgramEnds') return
-    const running = [...this.options.machine.containers.values()].filter((container) => container.state === 'RUNNING')
+    if (asked.kind !== 'ProgramEnds' && asked.kind !== 'ProgramHangs') return
+    const { machine } = this.options
+    const running = [...machine.containers.values()].filter((container) => container.state === 'RUNNING')
     const chosen = running[asked.nth % Math.max(1, running.length)]
-    if (chosen !== undefined) this.exited(chosen.id, asked.exitCode, 'itself')
+    if (chosen === undefined) return
+    if (asked.kind === 'ProgramEnds') this.exited(chosen.id, asked.exitCode, 'itself')
+    else (machine.programs.get(chosen.id) as RunningProgram).hangsUntilMs = this.host.elapsed() + asked.forMs
   }
 
   accept(connection: Connection<Message>): ConnectionHandler<Message> {
@@ -56,13 +59,17 @@ export class ContainerRuntime implements ClusterProcess {
       message: (message) => {
         const asked = message as CriMessage
         if (asked.kind !== 'CriRequest') return
-        connection.send({ kind: 'CriReply', id: asked.id, reply: this.perform(asked.request, connection.peer) })
+        const { request } = asked
+        const answer = (reply: CriReply): void => connection.send({ kind: 'CriReply', id: asked.id, reply })
+        if (request.call === 'Probe') this.probe(request, answer)
+        else if (request.call === 'Hook') this.runHook(request, answer)
+        else answer(this.perform(request, connection.peer))
       },
       closed: () => this.clients.delete(connection),
     }
   }
 
-  private perform(request: CriRequest, by: string): CriReply {
+  private perform(request: Exclude<CriRequest, { call: 'Probe' | 'Hook' }>, by: string): CriReply {
     const { machine } = this.options
     switch (request.call) {
       case 'RunPodSandbox': {
@@ -98,6 +105,50 @@ export class ContainerRuntime implements ClusterProcess {
     }
   }
 
+  /** What has not started yet refuses at once; what hangs answers when it goes on, if that is in time. */
+  private probe({ id, probe, timeoutMs }: CriRequest & { call: 'Probe' }, answer: (reply: CriReply) => void): void {
+    const { machine, node } = this.options
+    const hangsMs = Math.max(0, (machine.programs.get(id)?.hangsUntilMs ?? 0) - this.host.elapsed())
+    this.later(Math.min(hangsMs, timeoutMs), () => {
+      const container = this.running(id)
+      if (container === null) {
+        answer(notRunning(id))
+        return
+      }
+      const { readyAtMs } = machine.programs.get(id) as RunningProgram
+      const passed = hangsMs < timeoutMs && readyAtMs <= this.host.elapsed()
+      this.host.observe({ kind: 'Probed', node, pod: container.pod, container: container.container, id, probe, passed })
+      answer({ ok: true, passed })
+    })
+  }
+
+  private runHook({ id, hook }: CriRequest & { call: 'Hook' }, answer: (reply: CriReply) => void): void {
+    const { machine, node } = this.options
+    const container = this.running(id)
+    const shape = machine.programs.get(id)?.program.hooks?.[hook]
+    if (container === null || shape === undefined) {
+      answer(notRunning(id))
+      return
+    }
+    const seen = { kind: 'HookChanged' as const, node, pod: container.pod, container: container.container, id, hook }
+    this.host.observe({ ...seen, outcome: 'begun' })
+    this.later(this.host.random('hooks').between(...shape.takesMs), () => {
+      const passed = shape.succeeds && this.running(id) !== null
+      this.host.observe({ ...seen, outcome: passed ? 'succeeded' : 'failed' })
+      answer({ ok: true, passed })
+    })
+  }
+
+  private running(id: string): ContainerState | null {
+    const container = this.options.machine.containers.get(id)
+    return container?.state === 'RUNNING' ? container : null
+  }
+
+  private later(ms: number, run: () => void): void {
+    if (ms <= 0) run()
+    else this.host.after(ms, run)
+  }
+
   private inSandbox(id: string): readonly ContainerState[] {
     const { sandboxes, containers } = this.options.machine
     return containers.of(sandboxes.get(id)?.pod ?? '').filter(({ sandbox }) => sandbox === id)
@@ -129,8 +180,8 @@ export class ContainerRuntime implements ClusterProcess {
     const id = machine.nextId(`container-${this.options.node}`)
     const { container, attempt, init, program } = request
     const state = { id, sandbox: sandbox.sandbox, pod: sandbox.pod, container, attempt, init, state: 'CREATED' as const }
-    machine.containers.set(id, { ...state, startedAtMs: 0, finishedAtMs: 0, exitCode: 0, serving: false })
-    machine.programs.set(id, { program, exitsAtMs: null, readyAtMs: Infinity, stopping: null })
+    machine.containers.set(id, { ...state, startedAtMs: 0, finishedAtMs: 0, exitCode: 0 })
+    machine.programs.set(id, { program, exitsAtMs: null, readyAtMs: Infinity, hangsUntilMs: 0, stopping: null })
     return { ok: true, id }
   }
 
@@ -144,7 +195,8 @@ export class ContainerRuntime implements ClusterProcess {
     const random = this.host.random('programs')
     const { program } = prepared
     const exitsAtMs = program.exitsAfterMs === undefined ? null : now + random.between(...program.exitsAfterMs)
-    machine.programs.set(id, { program, exitsAtMs, readyAtMs: now + random.between(...program.readyAfterMs), stopping: null })
+    const readyAtMs = now + random.between(...program.readyAfterMs)
+    machine.programs.set(id, { program, exitsAtMs, readyAtMs, hangsUntilMs: 0, stopping: null })
     machine.containers.set(id, { ...container, state: 'RUNNING', startedAtMs: this.host.now() })
     const podName = machine.sandboxes.get(container.sandbox)?.name ?? ''
     const { pod, init, sandbox } = container
@@ -208,15 +260,12 @@ export class ContainerRuntime implements ClusterProcess {
 
   private listed(pod: string | undefined): readonly ContainerState[] {
     const { containers } = this.options.machine
-    return (pod === undefined ? [...containers.values()] : containers.of(pod)).map((container) => this.probed(container))
-  }
-
-  private probed(container: ContainerState): ContainerState {
-    const readyAtMs = this.options.machine.programs.get(container.id)?.readyAtMs ?? Infinity
-    return { ...container, serving: container.state === 'RUNNING' && readyAtMs <= this.host.elapsed() }
+    return pod === undefined ? [...containers.values()] : containers.of(pod)
   }
 
   private tell(pod: string): void {
     for (const client of this.clients) client.send({ kind: 'CriEvent', pod })
   }
 }
+
+const notRunning = (id: string): CriReply => ({ ok: false, message: `container ${id} does not run` })

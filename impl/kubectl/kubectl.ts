@@ -18,7 +18,7 @@ export interface KubectlOptions {
 }
 
 /** Of the actions, those that go through the API. */
-export type KubectlAction = Exclude<UserAction, { readonly kind: 'ExitContainer' | 'SetLoad' | 'Connect' | 'Etcd' }>
+export type KubectlAction = Exclude<UserAction, { readonly kind: 'ExitContainer' | 'HangContainer' | 'SetLoad' | 'Connect' | 'Etcd' }>
 
 /** Asked until it is answered, and then done with. */
 type RetriedAction = Exclude<KubectlAction, { readonly kind: 'Drain' }>

@@ -78,6 +78,7 @@ export class Kubelet implements ClusterProcess {
       startMs: options.timings.podStartMs ?? START_MS,
       stopMs: options.timings.podStopMs ?? STOP_MS,
       programs: options.programs,
+      startedMs: host.elapsed(),
       later: (uid, ms) => this.queue.addAfter(uid, ms),
     }
   }

@@ -6,7 +6,7 @@
  */
 import type { Container, PersistentVolume, PersistentVolumeClaim, Pod } from '../../model/state/objects.ts'
 import type { ProgramShape } from '../../model/state/plan.ts'
-import type { ContainerState, Program, SandboxStatus } from '../container-runtime/api.ts'
+import type { ContainerState, SandboxStatus } from '../container-runtime/api.ts'
 import { claimsOf, nameOnNode } from '../attachable.ts'
 import type { Client } from '../client/client.ts'
 import { isDeleting, isTerminal } from '../objects.ts'
@@ -15,7 +15,10 @@ import { wait, type Task } from '../task.ts'
 import type { ClusterHost } from '../wire.ts'
 import type { Cri } from './cri.ts'
 import type { NodeVolumes } from './node-volumes.ts'
+import { Prober, probeOf, type Health } from './prober.ts'
+import { programOf } from './program.ts'
 import { statusOf } from './status.ts'
+import { Stopper } from './stopping.ts'
 
 export interface KubeletParts {
   readonly host: ClusterHost
@@ -26,6 +29,8 @@ export interface KubeletParts {
   readonly startMs: readonly [number, number]
   readonly stopMs: readonly [number, number]
   readonly programs: Readonly<Record<string, ProgramShape>>
+  /** When the kubelet did. */
+  readonly startedMs: number
   /** Calls the worker again after a while. */
   later(uid: string, ms: number): void
 }
@@ -36,11 +41,6 @@ const BACK_OFF_MOST_MS = 300_000
 const BACK_OFF_FORGET_MS = 600_000
 const CONFIG_RETRY_MS = 10_000
 const VOLUME_RETRY_MS = 2_000
-const GRACE_LEAST_MS = 2_000
-const READY_AFTER_MS: readonly [number, number] = [500, 3_000]
-const INIT_RUNS_MS: readonly [number, number] = [500, 2_000]
-/** A program that ends by itself and of which the plan says nothing. */
-const SUCCEEDS: ProgramShape = { runsMs: [1_000, 6_000], exitCodes: [0] }
 const STATUS_RETRY_MS = 1_000
 
 interface Crash {
@@ -61,13 +61,17 @@ export class PodWorker {
   private readonly parts: KubeletParts
   private readonly waiting = new Map<string, { readonly reason: string; readonly message: string }>()
   private readonly crashes = new Map<string, Crash>()
-  private readonly ready = new Set<string>()
+  /** Container id → why it alone was stopped. */
+  private readonly givenUp = new Map<string, string>()
+  private readonly prober: Prober
+  private readonly stopper: Stopper
   private stopped = false
-  private readonly stopAsked = new Map<string, number>()
 
   constructor(parts: KubeletParts, pod: Pod) {
     this.parts = parts
     this.pod = pod
+    this.prober = new Prober(parts.host, parts.cri, parts.startedMs, () => parts.later(pod.metadata.uid, 0))
+    this.stopper = new Stopper(parts.host, parts.cri)
   }
 
   get terminating(): boolean {
@@ -179,25 +183,30 @@ export class PodWorker {
 
   private *runContainer(sandbox: SandboxStatus, container: Container, state: ContainerState | undefined): Task<void> {
     if (state?.state === 'RUNNING') {
-      this.probe(container, state)
+      const { failed } = this.follow(container, state)
+      const graceSeconds = failed === null ? undefined : probeOf(container, failed)?.terminationGracePeriodSeconds
+      if (failed !== null) yield* this.end(container, state, `its ${failed} probe failed`, graceSeconds)
       return
     }
-    this.ready.delete(container.name)
+    this.prober.forget(container.name)
     const { restartPolicy } = this.pod.spec
     const ended = state?.state === 'EXITED'
     if (ended && (restartPolicy === 'Never' || (restartPolicy === 'OnFailure' && state.exitCode === 0))) return
     yield* this.startContainer(sandbox, container, state, false)
   }
 
-  /** Ready once its probe would succeed; without a probe, at once. */
-  private probe(container: Container, state: ContainerState): void {
-    const { readinessProbe } = container
-    if (this.ready.has(container.name) || readinessProbe === undefined || state.serving) {
-      this.ready.add(container.name)
-      return
-    }
-    const due = (readinessProbe.periodSeconds ?? 10) * 1000
-    this.parts.later(this.pod.metadata.uid, due)
+  private follow(container: Container, state: ContainerState): Health {
+    return this.prober.follow(
+      container,
+      state,
+      this.pod.status.containerStatuses?.find(({ name }) => name === container.name),
+    )
+  }
+
+  /** It alone is stopped, and started again as the restart policy says. */
+  private *end(container: Container, state: ContainerState, why: string, graceSeconds?: number): Task<void> {
+    this.givenUp.set(state.id, why)
+    yield* this.stopper.stop(container, state, (graceSeconds ?? this.pod.spec.terminationGracePeriodSeconds) * 1000, why)
   }
 
   private *startContainer(sandbox: SandboxStatus, container: Container, before: ContainerState | undefined, init: boolean): Task<void> {
@@ -221,23 +230,24 @@ export class PodWorker {
       container: name,
       attempt,
       init,
-      program: this.program(container, init),
+      program: programOf(this.parts, this.pod, container, init, attempt),
     })
     if (!created.ok || created.id === undefined) {
       this.parts.later(this.pod.metadata.uid, STATUS_RETRY_MS)
       return
     }
     this.waiting.delete(name)
-    yield* this.parts.cri.call({ call: 'StartContainer', id: created.id })
+    const run = yield* this.parts.cri.call({ call: 'StartContainer', id: created.id })
+    if (run.ok && container.lifecycle?.postStart !== undefined) yield* this.postStart(container, created.id)
   }
 
-  private program(container: Container, init: boolean): Program {
-    const { stopMs, programs, host } = this.parts
-    const program = { stopMs, readyAfterMs: READY_AFTER_MS }
-    if (init) return { ...program, exitsAfterMs: INIT_RUNS_MS, exitCode: 0 }
-    if (this.pod.spec.restartPolicy === 'Always') return program
-    const { runsMs, exitCodes } = programs[container.image ?? ''] ?? SUCCEEDS
-    return { ...program, exitsAfterMs: runsMs, exitCode: exitCodes[host.random('exit').below(exitCodes.length)] ?? 0 }
+  /** Nothing is said of it, and no other container started, before its hook has ended. */
+  private *postStart(container: Container, id: string): Task<void> {
+    const ran = yield* this.parts.cri.call({ call: 'Hook', id, hook: 'postStart' })
+    if (!ran.ok || ran.passed !== false) return
+    const seen = yield* this.parts.cri.seen(this.pod.metadata.uid)
+    const state = seen?.containers.find((one) => one.id === id && one.state === 'RUNNING')
+    if (state !== undefined) yield* this.end(container, state, 'its postStart hook failed')
   }
 
   /** False: it crashed too recently. The first restart is immediate, as is the first after a long run. */
@@ -255,9 +265,10 @@ export class PodWorker {
       return true
     }
     const leftMs = crash.backOffMs - sinceMs
+    const why = this.givenUp.get(ended.id)
     this.waiting.set(name, {
       reason: 'CrashLoopBackOff',
-      message: `back-off ${Math.ceil(crash.backOffMs / 1000)}s restarting failed container=${name}`,
+      message: `back-off ${Math.ceil(crash.backOffMs / 1000)}s restarting failed container=${name}${why === undefined ? '' : `: ${why}`}`,
     })
     this.parts.later(this.pod.metadata.uid, Math.max(100, leftMs))
     return false
@@ -282,13 +293,11 @@ export class PodWorker {
     running: readonly ContainerState[],
   ): Task<void> {
     const { cri } = this.parts
-    this.ready.clear()
+    this.prober.stop()
     if (running.length > 0) {
-      const graceMs = this.graceMs()
-      for (const container of running) {
-        if ((this.stopAsked.get(container.id) ?? Infinity) <= graceMs) continue
-        this.stopAsked.set(container.id, graceMs)
-        yield* cri.call({ call: 'StopContainer', id: container.id, timeoutMs: graceMs, reason: this.removed ? 'removed' : 'deleted' })
+      for (const state of running) {
+        const container = this.pod.spec.containers.find(({ name }) => name === state.container)
+        yield* this.stopper.stop(container, state, this.graceMs(), this.removed ? 'removed' : 'deleted')
       }
       yield* this.report(null, true)
       return
@@ -310,8 +319,7 @@ export class PodWorker {
 
   private graceMs(): number {
     const { deletionGracePeriodSeconds } = this.pod.metadata
-    const asked = (deletionGracePeriodSeconds ?? this.pod.spec.terminationGracePeriodSeconds) * 1000
-    return Math.max(this.removed ? 0 : asked, GRACE_LEAST_MS)
+    return this.removed ? 0 : (deletionGracePeriodSeconds ?? this.pod.spec.terminationGracePeriodSeconds) * 1000
   }
 
   private *deleteObject(): Task<void> {
@@ -333,13 +341,13 @@ export class PodWorker {
     }
     for (const container of this.pod.spec.containers) {
       const state = containers.get(container.name)
-      if (state?.state === 'RUNNING' && !terminating) this.probe(container, state)
+      if (state?.state === 'RUNNING' && !terminating) this.follow(container, state)
     }
     const { host, hostIP } = this.parts
     const status = statusOf(this.pod, {
       containers,
       waiting: this.waiting,
-      ready: this.ready,
+      health: (name) => this.prober.healthOf(name),
       podIP: ip,
       hostIP,
       nowMs: host.now(),

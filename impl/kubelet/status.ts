@@ -7,13 +7,15 @@ import type { Condition, Container, ContainerStatus, Pod, PodPhase, PodStatus } 
 import type { ContainerState } from '../container-runtime/api.ts'
 import { conditionOf, withCondition } from '../objects.ts'
 import { rfc3339 } from '../time.ts'
+import type { Health } from './prober.ts'
 
 export interface Observed {
   /** The newest container of each name. */
   readonly containers: ReadonlyMap<string, ContainerState>
   /** Why a container is not running, by name: 'CrashLoopBackOff', 'CreateContainerConfigError'. */
   readonly waiting: ReadonlyMap<string, { readonly reason: string; readonly message: string }>
-  readonly ready: ReadonlySet<string>
+  /** What probes say of a container; null where it does not run. */
+  health(container: string): Health | null
   readonly podIP: string | null
   readonly hostIP: string
   readonly nowMs: number
@@ -40,8 +42,9 @@ const statusOfContainer = (container: Container, pod: Pod, seen: Observed, befor
   const restartCount = Math.max(state.attempt, before?.restartCount ?? 0)
   const common = { name, restartCount, containerID: state.id }
   if (state.state === 'RUNNING') {
-    const ready = seen.ready.has(name) && !seen.terminating
-    return { ...common, ready, started: true, state: { running: { startedAt: rfc3339(state.startedAtMs) } } }
+    const health = seen.health(name)
+    const ready = health?.started === true && health.ready && !seen.terminating
+    return { ...common, ready, started: health?.started ?? true, state: { running: { startedAt: rfc3339(state.startedAtMs) } } }
   }
   if (waiting !== undefined && !seen.terminating) return { ...common, ready: false, started: false, state: { waiting } }
   const reason = state.exitCode === 0 ? 'Completed' : 'Error'

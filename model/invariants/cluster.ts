@@ -84,6 +84,7 @@ const rests: Invariant = watching(
         if (next.phase !== 'end') calmMs = next.phase === 'calm' ? next.atMs : null
         if (next.phase !== 'end' || last === null || calmMs === null) return 'vacuous'
         const restless = next.atMs - calmMs >= CALM_MS && next.atMs - last.atMs < REST_MS
+        if (restless && pending(cluster).some(({ endless }) => endless === true)) return 'vacuous'
         if (restless) return { why: `${last.author} still writes ${last.key} ${Math.round((last.atMs - calmMs) / 1000)} s into the calm` }
         return last.atMs > calmMs ? 'notable' : 'holds'
       },

@@ -6,27 +6,13 @@ import type { Seen } from '../state/history.ts'
 import type { ContainerStatus, Node, Pod, Uid } from '../state/objects.ts'
 import { keyOf, resourceOfKey } from '../state/resources.ts'
 import { isReady, isTerminal } from '../components/objects.ts'
+import { Lives, OF_LIVES, Pods } from './lives.ts'
 import { DRIFT, eachCommit, had, objectOf, safety, settles, watching, type Fields } from './define.ts'
 
 const MANAGER = 'kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go'
 const STATUS = 'kubernetes pkg/kubelet/status/status_manager.go'
 const LIFECYCLE = 'https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/'
 const CRI = 'k8s.io/cri-api pkg/apis/runtime/v1/api.proto'
-
-/** The last version of each pod that ever was, by uid. */
-class Pods {
-  readonly byUid = new Map<Uid, Pod>()
-  /** uid → the nodes it was ever bound to: one. */
-  readonly nodeOf = new Map<Uid, string>()
-
-  commit({ key, before, after }: Seen<'Commit'>): void {
-    if (resourceOfKey(key) !== 'pods') return
-    const pod = objectOf<Pod>(after ?? before)
-    if (pod === undefined) return
-    this.byUid.set(pod.metadata.uid, pod)
-    if ((pod.spec.nodeName ?? '') !== '') this.nodeOf.set(pod.metadata.uid, pod.spec.nodeName ?? '')
-  }
-}
 
 /** Follows pods and sees the starts of containers. */
 const onStart = (fields: Fields, judge: (seen: Seen<'ContainerStarted'>, pods: Pods, cluster: Cluster) => Judgement): Invariant =>
@@ -311,45 +297,28 @@ const withinCapacity = onStart(
 const stopsOnlyWhatShould: Invariant = watching(
   {
     id: 'KUBELET-S15',
-    sentence: 'a kubelet stops only containers whose pod is to end: losing the API server, or a restart of its own, stops nothing',
+    sentence:
+      'a kubelet stops only containers whose pod is to end, or that their probes or hooks give up: losing the API server, or a restart of its own, stops nothing',
     source: 'https://kubernetes.io/docs/concepts/architecture/control-plane-node-communication/',
     kind: 'history',
     strength: 'safety',
     sometimes: 'a machine or a process is down or cut off at that moment',
   },
-  ['Commit', 'ContainerStarted', 'StopSignal', 'FaultChanged'],
+  [...OF_LIVES, 'FaultChanged'],
   () => {
-    const pods = new Pods()
-    const podOf = new Map<string, { uid: Uid; name: string }>()
+    const lives = new Lives()
     let faults = 0
     return {
       observe(next, { cluster }) {
-        switch (next.kind) {
-          case 'Commit':
-            pods.commit(next)
-            return 'vacuous'
-          case 'ContainerStarted':
-            podOf.set(next.id, { uid: next.pod, name: next.podName })
-            return 'vacuous'
-          case 'FaultChanged':
-            if (next.outcome !== 'skipped') faults += next.outcome === 'begun' ? 1 : -1
-            return 'vacuous'
-          case 'StopSignal': {
-            const owner = podOf.get(next.id)
-            const known = owner === undefined ? undefined : pods.byUid.get(owner.uid)
-            if (owner === undefined || known === undefined) return 'vacuous'
-            const held = objectOf<Pod>(cluster.store.get(keyOf('pods', known.metadata.namespace, known.metadata.name)))
-            const lives =
-              held !== undefined && held.metadata.uid === owner.uid && held.metadata.deletionTimestamp === undefined && !isTerminal(held)
-            if (lives)
-              return {
-                why: `container ${next.id} of ${owner.name} on ${next.node} is told to stop (${next.reason}), though its pod is to run`,
-              }
-            return faults > 0 ? 'notable' : 'holds'
+        if (next.kind === 'FaultChanged' && next.outcome !== 'skipped') faults += next.outcome === 'begun' ? 1 : -1
+        const life = next.kind === 'StopSignal' ? lives.byId.get(next.id) : undefined
+        lives.observe(next)
+        if (next.kind !== 'StopSignal' || life === undefined || !lives.pods.byUid.has(life.pod)) return 'vacuous'
+        if (lives.pods.isToRun(life.pod, cluster) && lives.givenUpBy(life) === null)
+          return {
+            why: `container ${next.id} of ${life.podName} on ${next.node} is told to stop (${next.reason}), though its pod is to run`,
           }
-          default:
-            return 'vacuous'
-        }
+        return faults > 0 ? 'notable' : 'holds'
       },
     }
   },

@@ -70,6 +70,8 @@ const podPending = (picture: Picture, pod: Pod): Pending | null => {
   if (claim !== null && !isReady(pod)) return { object, ...claim }
   if (node === '') return unboundPending(picture, pod)
   if (isLost(picture, node)) return evictionPending(picture, pod, node)
+  const silent = silentPending(picture, pod)
+  if (silent !== null) return { object, ...silent }
   for (const status of [...(pod.status.initContainerStatuses ?? []), ...(pod.status.containerStatuses ?? [])]) {
     const { waiting } = status.state
     if (waiting?.reason === 'CreateContainerConfigError') {
@@ -78,7 +80,9 @@ const podPending = (picture: Picture, pod: Pod): Pending | null => {
     if (waiting?.reason === 'CrashLoopBackOff') {
       // A program that is to end well and does not is given up by a Job alone.
       const endless = pod.spec.restartPolicy === 'OnFailure' && controllerOf(pod) === undefined
-      return { object, waitsFor: `container ${status.name} to be started again${endless ? ', and to end well' : ''}`, blocked: endless }
+      const why = /: (its .* failed)$/.exec(waiting.message ?? '')?.[1]
+      const told = `container ${status.name} to be started again${why === undefined ? '' : `: ${why}`}`
+      return { object, waitsFor: `${told}${endless ? ', and to end well' : ''}`, blocked: endless }
     }
   }
   if (isReady(pod)) return null
@@ -93,6 +97,19 @@ const isToHandOn = (picture: Picture, pod: Pod): boolean => {
   if (job === undefined || !isLimitedPerIndex(job) || !isTracked(pod) || isEndingUp(job) || isFinished(job) || isEnding(job)) return false
   const pods = podsOf(picture, job)
   return handsOn(job, pods, unnoted(job, pods), pod)
+}
+
+/** So often that it will not be otherwise the next time. */
+const SILENT_LIVES = 3
+
+/** A container that its probes have stopped, time after time, before it ever answered one. */
+const silentPending = ({ cluster }: Picture, { metadata, spec }: Pod): Omit<Pending, 'object'> | null => {
+  const livesOf = (name: string): number => cluster.unanswered?.get(`${metadata.uid}/${name}`) ?? 0
+  const container = spec.containers.find(({ name }) => livesOf(name) >= SILENT_LIVES)
+  if (container === undefined) return null
+  const probe = container.startupProbe === undefined ? 'liveness' : 'startup'
+  const waitsFor = `container ${container.name} to start within what its ${probe} probe allows: it was stopped ${livesOf(container.name)} times before it answered`
+  return { waitsFor, blocked: true, endless: true }
 }
 
 const evictionPending = (picture: Picture, pod: Pod, node: string): Pending => {

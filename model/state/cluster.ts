@@ -40,6 +40,11 @@ export interface Cluster {
   /** Machines that are down now (crashed and not restarted). */
   readonly machinesDown: ReadonlySet<string>
   readonly processesDown: ReadonlySet<string>
+  /**
+   * 'uid/container' → how often in a row it was stopped without having passed a startup or liveness probe since it was asked.
+   * Absent: nobody is asked.
+   */
+  readonly unanswered?: ReadonlyMap<string, number>
   /** Nodes that users are emptying, and of which pods. */
   readonly drains: ReadonlyMap<string, readonly Uid[]>
 }

@@ -180,6 +180,9 @@ export type Choice =
       readonly disruptionsAllowed: number
     }
 
+export type ProbeKind = 'startup' | 'liveness' | 'readiness'
+export type HookKind = 'postStart' | 'preStop'
+
 /** What is durable of a member's Raft state. */
 export interface Disk {
   readonly term: number
@@ -365,6 +368,25 @@ export type Observation = { readonly atMs: number } &
         readonly signal: 'TERM' | 'KILL'
         readonly graceMs: number
         readonly reason: string
+      }
+    /** The program was asked by its kubelet whether it has started, lives, or can serve. */
+    | {
+        readonly kind: 'Probed'
+        readonly node: string
+        readonly pod: Uid
+        readonly container: string
+        readonly id: string
+        readonly probe: ProbeKind
+        readonly passed: boolean
+      }
+    | {
+        readonly kind: 'HookChanged'
+        readonly node: string
+        readonly pod: Uid
+        readonly container: string
+        readonly id: string
+        readonly hook: HookKind
+        readonly outcome: 'begun' | 'succeeded' | 'failed'
       }
     /** by: 'itself' (exit), 'stop' (signal), 'crash' (the machine died with it). */
     | {

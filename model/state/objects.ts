@@ -78,6 +78,14 @@ export interface Probe {
   readonly timeoutSeconds?: number
   readonly successThreshold?: number
   readonly failureThreshold?: number
+  /** Of a container that is stopped on its account, instead of the pod's. */
+  readonly terminationGracePeriodSeconds?: number
+}
+/** What is run in a container, or asked of it, right after its start or before its stop. */
+export interface LifecycleHandler {
+  readonly exec?: { readonly command?: readonly string[] }
+  readonly sleep?: { readonly seconds: number }
+  readonly [other: string]: unknown
 }
 export interface Container {
   readonly name: string
@@ -93,6 +101,7 @@ export interface Container {
   readonly readinessProbe?: Probe
   readonly livenessProbe?: Probe
   readonly startupProbe?: Probe
+  readonly lifecycle?: { readonly postStart?: LifecycleHandler; readonly preStop?: LifecycleHandler }
   readonly env?: readonly EnvVar[]
   readonly envFrom?: readonly {
     readonly configMapRef?: LocalRef

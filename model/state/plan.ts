@@ -60,11 +60,19 @@ export interface Timings {
   readonly podStopMs?: readonly [number, number]
 }
 
-/** What the programs of an image do when they end by themselves. */
+/** What the programs of an image do. */
 export interface ProgramShape {
-  readonly runsMs: readonly [number, number]
-  /** Drawn each time one ends. */
-  readonly exitCodes: readonly number[]
+  /** Until they end by themselves, where their pods are made for that. Absent: a few seconds. */
+  readonly runsMs?: readonly [number, number]
+  /** Drawn each time one ends. Absent: 0. */
+  readonly exitCodes?: readonly number[]
+  /**
+   * From their start until they answer probes: of a container's first start, its second and so on; the last goes for all that
+   * follow. Absent: half a second to three.
+   */
+  readonly startsMs?: readonly (readonly [number, number])[]
+  /** Of that many first starts of a container the postStart hook fails. */
+  readonly postStartFails?: number
 }
 
 export interface ClusterShape {
@@ -86,7 +94,7 @@ export interface ClusterShape {
   readonly timings: Timings
   /**
    * By image. A program ends by itself where its pod is made for that: restartPolicy OnFailure or Never. Of images that
-   * are not here it does so after a few seconds, with exit code 0.
+   * are not here it does so after a few seconds, with exit code 0; they answer probes soon, and their hooks succeed.
    */
   readonly programs?: Readonly<Record<string, ProgramShape>>
 }
@@ -227,6 +235,8 @@ export type UserAction =
   | { readonly kind: 'Taint'; readonly node: string; readonly taints: readonly Taint[]; readonly remove: boolean }
   /** The program in the n-th running container ends by itself. */
   | { readonly kind: 'ExitContainer'; readonly nth: number; readonly exitCode: number }
+  /** The program in the n-th running container answers no probe for a while. */
+  | { readonly kind: 'HangContainer'; readonly nth: number; readonly forMs: number }
   /**
    * What the pods of a workload ('namespace/name': those whose names begin with it) have to do in all from now on, in
    * thousandths of a core, evenly shared; null: nobody measures it. Without it they are idle.

@@ -21,7 +21,9 @@ export const TOLD: ReadonlySet<ObservationKind> = new Set<ObservationKind>([
   'ProcessStarted',
   'ProcessEnded',
   'FaultChanged',
-  // Nobody is elected here, and nobody stops.
+  // Nobody is elected here, and nobody stops; no container is probed, and none has hooks.
+  'Probed',
+  'HookChanged',
   'Leading',
   'StoppedLeading',
 ])

@@ -32,13 +32,35 @@ export const notSimulated = (object: Manifest): readonly string[] => {
 
 const ofPodSpec = (spec: Tree): readonly string[] => {
   const containers = [...list(spec['containers']), ...list(spec['initContainers'])]
-  const some = (field: string): boolean => containers.some((container) => container[field] !== undefined)
   const rows: readonly (readonly [boolean, string])[] = [
-    [some('livenessProbe') || some('startupProbe'), 'liveness and startup probes are not simulated yet: they always pass'],
-    [some('lifecycle'), 'lifecycle hooks are not simulated yet: they take no time'],
+    [list(spec['initContainers']).some(isProbed), 'probes of init containers are not simulated yet: they always pass'],
+    [containers.some(hasUnknownHook), 'what its lifecycle hooks do is not known: but for a sleep in them they take a moment, and succeed'],
     [spec['hostNetwork'] === true, 'the host network is not simulated: its pods get addresses of their own'],
   ]
-  return rows.flatMap(([applies, text]) => (applies ? [text] : []))
+  return [...rows.flatMap(([applies, text]) => (applies ? [text] : [])), ...list(spec['containers']).flatMap(impatient)]
+}
+
+const isProbed = (container: Tree): boolean => container['livenessProbe'] !== undefined || container['startupProbe'] !== undefined
+
+const hasUnknownHook = (container: Tree): boolean =>
+  Object.values(tree(container['lifecycle'])).some(
+    (hook) => tree(hook)['sleep'] === undefined && !/\bsleep\s+\d+\b/.test(JSON.stringify(hook).replaceAll('","', ' ')),
+  )
+
+/** What simulated programs may take to start. */
+const START_SECONDS = 3
+
+/** A probe that may give up before a program of here has started has it started again and again. */
+const impatient = (container: Tree): readonly string[] => {
+  const kind = container['startupProbe'] === undefined ? 'liveness' : 'startup'
+  if (container[`${kind}Probe`] === undefined) return []
+  const probe = tree(container[`${kind}Probe`])
+  const number = (field: string, otherwise: number): number => (typeof probe[field] === 'number' ? probe[field] : otherwise)
+  const patience = number('initialDelaySeconds', 0) + (number('failureThreshold', 3) - 1) * number('periodSeconds', 10)
+  if (patience >= START_SECONDS) return []
+  return [
+    `the ${kind} probe of container ${String(container['name'])} may give up ${patience} s after its start, and programs here take up to ${START_SECONDS} s to start: it may be started again and again`,
+  ]
 }
 
 const ofAutoscaler = (spec: Tree): readonly string[] => {

@@ -29,6 +29,8 @@ import type { Run, Subject } from './subject.ts'
 /** Faults that are of the processes' own making, or take more than one step. */
 type OfProcesses = 'FreezeCache' | 'BreakConnections' | 'ExpireWatches' | 'TimeTravel' | 'DeposeElected' | 'Outage'
 
+/** What no request to the API tells of. */
+const THROUGH: ReadonlySet<Action['kind']> = new Set<Action['kind']>(['Connect', 'SetLoad', 'ExitContainer', 'HangContainer'])
 /** How often the calm phase looks whether anything still waits. */
 const LOOK_MS = 1_000
 const READ_ALL: EtcdClientAction = { kind: 'Range', key: '\0', rangeEnd: '\0' }
@@ -251,8 +253,8 @@ class Simulation {
       const { workload, milliCpu } = action
       this.see(this.world.now, { kind: 'LoadSet', workload, milliCpu })
     }
-    const through = action.kind === 'Connect' || action.kind === 'SetLoad' || action.kind === 'ExitContainer'
-    if (problem !== null || through) this.see(this.world.now, { kind: 'UserActed', action: action.kind, detail: problem ?? '' })
+    if (problem !== null || THROUGH.has(action.kind))
+      this.see(this.world.now, { kind: 'UserActed', action: action.kind, detail: problem ?? '' })
   }
 
   private strike(fault: Fault): void {

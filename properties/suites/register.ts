@@ -1,4 +1,5 @@
 /** The suites that need nothing from the user, in the order they are reported. */
+import { containers } from './containers.ts'
 import { convergence } from './convergence.ts'
 import { etcd } from './etcd.ts'
 import { nodesSuite } from './nodes.ts'
@@ -8,5 +9,5 @@ import { scheduling } from './scheduling.ts'
 import type { Suite } from './suite.ts'
 import { workloads } from './workloads.ts'
 
-export const SUITES: readonly Suite[] = [etcd, scheduling, gangs, rollout, workloads, nodesSuite, convergence]
+export const SUITES: readonly Suite[] = [etcd, scheduling, gangs, rollout, workloads, containers, nodesSuite, convergence]
 export const suiteNamed = (name: string): Suite | undefined => SUITES.find((suite) => suite.name === name)
