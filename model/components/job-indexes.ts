@@ -53,6 +53,26 @@ export const lastFailures = (job: Job, ends: readonly Pod[], index: number): rea
   return failed.filter((pod) => attempt(pod) === most)
 }
 
+/** When a pod ended: its containers did, it was not ready any more, or it was to go; whichever of these it says. */
+const endedMs = ({ metadata, status }: Pod): number => {
+  const ends = (status.containerStatuses ?? []).map(({ state }) => Date.parse(state.terminated?.finishedAt ?? ''))
+  if (ends.length > 0 && ends.every((ms) => !Number.isNaN(ms))) return Math.max(...ends)
+  const ready = status.conditions?.find(({ type, status: is }) => type === 'Ready' && is === 'False')
+  if (ready?.lastTransitionTime !== undefined) return Date.parse(ready.lastTransitionTime)
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0, creationTimestamp } = metadata
+  return deletionTimestamp === undefined
+    ? Date.parse(creationTimestamp)
+    : Date.parse(deletionTimestamp) - deletionGracePeriodSeconds * 1_000
+}
+
+const FIRST_MS = 10_000
+const MOST_MS = 600_000
+/** When the next pod of its index may be made: twice as long after each failure, counted or not. */
+export const nextMs = (pod: Pod): number => {
+  const { counted, ignored } = failuresBefore(pod)
+  return endedMs(pod) + Math.min(MOST_MS, FIRST_MS * 2 ** (counted + ignored))
+}
+
 /** Whether the pod has to stay to hand on: its index is to be tried again, and no other pod of it runs. */
 export const handsOn = (job: Job, pods: readonly Pod[], ends: readonly Pod[], pod: Pod): boolean => {
   const index = isLimitedPerIndex(job) ? indexOf(job, pod) : null

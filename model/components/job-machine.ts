@@ -11,7 +11,7 @@ import type { Labels, Pod } from '../state/objects.ts'
 import { keyOf } from '../state/resources.ts'
 import type { Request, System } from '../state/system.ts'
 import { momentOf } from './clock.ts'
-import { failedIndexes, failsByIndexes, failuresAfter, handsOn, isLimitedPerIndex, lastFailures } from './job-indexes.ts'
+import { failedIndexes, failsByIndexes, failuresAfter, handsOn, isLimitedPerIndex, lastFailures, nextMs } from './job-indexes.ts'
 import {
   failedOf,
   hasFailed,
@@ -182,7 +182,10 @@ const manages = (system: System, scene: Scene): Asks => {
   if (active.length < wants) {
     const name = freeName(system, job)
     const index = freeIndex(scene)
-    const choice = { kind: 'CreateJobPod' as const, owner, name, index, nowMs: 0 }
+    // How long the back-off takes is left out: whenever a pod is made it is over.
+    const last = index === null ? [] : lastFailures(job, ends, index)
+    const nowMs = Math.max(system.nowMs, ...last.map(nextMs))
+    const choice = { kind: 'CreateJobPod' as const, owner, name, index, nowMs }
     return [asksAndRemembers(MANAGER, choice, { verb: 'create', value: podOf(scene, name, index) })]
   }
   const uids = new Set(active.map(uidOf))

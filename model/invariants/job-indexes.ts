@@ -7,8 +7,9 @@ import {
   failuresBefore,
   isLimitedPerIndex,
   lastFailures,
+  nextMs,
 } from '../components/job-indexes.ts'
-import { hasFailed, indexesIn, indexOf, isEndingUp, isFinished } from '../components/job.ts'
+import { hasFailed, indexesIn, indexOf, isEndingUp, isFinished, isTracked } from '../components/job.ts'
 import { controllerOf, isActive, isDeleting } from '../components/objects.ts'
 import type { Invariant } from '../invariant.ts'
 import type { Job } from '../state/batch.ts'
@@ -106,7 +107,7 @@ const handedOn: Invariant = watching(
   {
     id: 'JOB-S12',
     sentence:
-      'a pod that is made for an index with a limit of its own says how often the index has failed, as the failed pod that it replaces does with its own failure',
+      'a pod that is made for an index with a limit of its own says how often the index has failed, as the failed pod that it replaces does with its own failure, and comes no sooner than its back-off allows',
     source: KEP,
     sometimes: 'it replaces one',
     ...safety,
@@ -118,17 +119,29 @@ const handedOn: Invariant = watching(
     const open = new Map<string, (readonly string[])[]>()
     const words = ({ counted, ignored }: ReturnType<typeof failuresBefore>): string => `${counted} failures and ${ignored} ignored`
     return {
-      observe(next, { history }) {
+      observe(next, { cluster, history }) {
         if (next.kind === 'Decision') {
           const { choice, process } = next
           if (choice.kind !== 'CreateJobPod' || choice.index === null) return 'vacuous'
           const seen = scene(next as Deciding<'CreateJobPod'>, history)
           if (seen === null || !isLimitedPerIndex(seen.job)) return 'vacuous'
-          const last = lastFailures(seen.job, seen.ends, choice.index)
-          const texts = last.length === 0 ? [words({ counted: 0, ignored: 0 })] : last.map((pod) => words(failuresAfter(seen.job, pod)))
-          const place = `${process}/${choice.owner.uid}/${choice.index}`
+          const { job, ends } = seen
+          const { index, nowMs } = choice
+          // Where its view of the pods is the older one it asks which of them are still to be counted.
+          const isHeld = ({ metadata: { namespace, name, uid } }: Pod): boolean => {
+            const pod = objectOf<Pod>(cluster.store.get(keyOf('pods', namespace, name)))
+            return pod?.metadata.uid === uid && isTracked(pod)
+          }
+          const lasts = [lastFailures(job, ends, index), lastFailures(job, ends.filter(isHeld), index)]
+          const first = words({ counted: 0, ignored: 0 })
+          const texts = lasts.flatMap((last) => (last.length === 0 ? [first] : last.map((pod) => words(failuresAfter(job, pod)))))
+          const place = `${process}/${choice.owner.uid}/${index}`
           open.set(place, [...(open.get(place) ?? []), texts])
-          return 'vacuous'
+          const dueMs = lasts.map((last) => (last.length === 0 ? -Infinity : Math.min(...last.map(nextMs))))
+          const earlyMs = Math.min(...dueMs) - nowMs
+          return earlyMs <= 0
+            ? 'vacuous'
+            : { why: `${process} makes a pod for index ${index} of ${nameOf(job)} ${earlyMs} ms before its back-off is over` }
         }
         const { key, before, after, author } = next as Seen<'Commit'>
         const pod = before === null && resourceOfKey(key) === 'pods' ? objectOf<Pod>(after) : undefined
