@@ -3,12 +3,13 @@ import { pending } from '../pending.ts'
 import { isHeartbeat } from '../quiet.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
 import type { Observation, ObservationKind, Seen } from '../state/history.ts'
-import { keyOf } from '../state/resources.ts'
+import { keyOf, prefixOf } from '../state/resources.ts'
 import { watching } from './define.ts'
 
 const APISERVER = /^kube-apiserver-/
 const KUBELET = 'kubelet-'
 const OF_NODES = /^kube(let|-proxy)-/
+const OF_CRON_JOBS = prefixOf('cronjobs')
 const MOVES = [
   ...(['ContainerStarted', 'ContainerExited', 'StopSignal', 'SandboxCreated', 'SandboxRemoved'] as const),
   ...(['VolumeMounted', 'VolumeUnmounted', 'RulesSwapped'] as const),
@@ -54,6 +55,9 @@ class Nodes {
   }
 }
 
+/** With a CronJob there is always something under way. */
+const comesAndGoes = ({ cluster }: Context): boolean => [...cluster.store.keys()].some((key) => key.startsWith(OF_CRON_JOBS))
+
 const withoutControlPlane: Invariant = watching(
   {
     id: 'CL-S1',
@@ -71,12 +75,12 @@ const withoutControlPlane: Invariant = watching(
     let resting = false
     let struck = false
     return {
-      observe(next) {
+      observe(next, context) {
         if (isMove(next)) {
           const moved = nodes.moved(next)
           return moved !== null && resting && up.size === 0 ? { why: `${moved} while no API server runs` } : 'vacuous'
         }
-        if (next.kind === 'PhaseBegan') resting = next.phase === 'rest'
+        if (next.kind === 'PhaseBegan') resting = next.phase === 'rest' && !comesAndGoes(context)
         if (next.kind !== 'ProcessStarted' && next.kind !== 'ProcessEnded') return 'vacuous'
         const { kind, process, machine, reason } = next
         if (reason === 'machine crash') nodes.powerLost(machine)
@@ -126,7 +130,7 @@ const holdNoTruth: Invariant = watching(
       observe(next, context) {
         if (next.kind === 'ProcessStarted' && next.process.startsWith(KUBELET)) kubelets.add(next.process.slice(KUBELET.length))
         if (next.kind === 'PhaseBegan') {
-          resting = next.phase === 'rest'
+          resting = next.phase === 'rest' && !comesAndGoes(context)
           return next.phase === 'end' && restarted ? 'notable' : 'vacuous'
         }
         // Any other fault, and whatever a user does, is a reason of its own.

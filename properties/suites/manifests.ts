@@ -1,6 +1,7 @@
 /** A user's own manifests on a simulated cluster: applied, then shaken. */
 import fc from 'fast-check'
 import type { ClusterShape, Manifest, UserAction } from '../../model/state/plan.ts'
+import { atRest } from '../generators/at-rest.ts'
 import { applied } from '../generators/manifests.ts'
 import { maintenance } from '../generators/policy.ts'
 import { planOf } from '../generators/plan.ts'
@@ -10,7 +11,8 @@ import type { Suite } from './suite.ts'
 
 export const manifestSuite = (manifests: readonly Manifest[], cluster: ClusterShape): Suite => ({
   name: 'manifests',
-  sentence: 'your manifests under rollouts, scaling, drains, node crashes, partitions and leader loss',
+  sentence:
+    'your manifests under rollouts, scaling, drains, node crashes, partitions and leader loss; then without a control plane, restarted, or deleted',
   weight: 1,
   concerns: ['CL-'],
   plans: planOf({
@@ -27,6 +29,7 @@ export const manifestSuite = (manifests: readonly Manifest[], cluster: ClusterSh
     stormMs: fc.integer({ min: 60_000, max: 180_000 }),
     calmMs: 900_000,
     quietMs: 40_000,
+    atRest: atRest(cluster.nodes.map((node) => node.name)),
   }),
 })
 
