@@ -1,12 +1,11 @@
 /** What may go on being written when everything has converged: signs of life, and nothing else. */
 import { recurs } from './components/cronjob.ts'
+import { sameValue } from './components/objects.ts'
 import type { CronJob } from './state/batch.ts'
 import type { Cluster } from './state/cluster.ts'
 import type { Seen } from './state/history.ts'
 import type { ApiObject, Node, Pod } from './state/objects.ts'
 import { POD_GROUP_LABEL } from './state/pod-group.ts'
-
-const same = (one: unknown, other: unknown): boolean => one === other || JSON.stringify(one) === JSON.stringify(other)
 
 /**
  * Leases, node status that only repeats itself, the API servers' own book-keeping, why a group finds no room, and what comes
@@ -20,7 +19,11 @@ export const isHeartbeat = (commit: Seen<'Commit'>, cluster: Cluster): boolean =
   if (!key.startsWith('/registry/nodes/') || before === null || after === null) return false
   const was = before.value as Node
   const is = after.value as Node
-  return same(was.spec, is.spec) && same(was.metadata.labels, is.metadata.labels) && same(statusWithoutBeats(was), statusWithoutBeats(is))
+  return (
+    sameValue(was.spec, is.spec) &&
+    sameValue(was.metadata.labels, is.metadata.labels) &&
+    sameValue(statusWithoutBeats(was), statusWithoutBeats(is))
+  )
 }
 
 /** Pods of a group that does not fit are tried in turn, and each try makes another's reason out of date. */
@@ -28,8 +31,8 @@ const isWordOnGroup = ({ before, after }: Seen<'Commit'>): boolean => {
   if (before === null || after === null) return false
   const was = before.value as Pod
   const is = after.value as Pod
-  if (is.metadata.labels?.[POD_GROUP_LABEL] === undefined || (is.spec.nodeName ?? '') !== '' || !same(was.spec, is.spec)) return false
-  return same(unsaid(was), unsaid(is))
+  if (is.metadata.labels?.[POD_GROUP_LABEL] === undefined || (is.spec.nodeName ?? '') !== '' || !sameValue(was.spec, is.spec)) return false
+  return sameValue(unsaid(was), unsaid(is))
 }
 const unsaid = ({ metadata, status }: Pod): unknown => [
   { ...metadata, resourceVersion: '' },
@@ -46,7 +49,7 @@ const comesAndGoes = ({ key, before, after }: Seen<'Commit'>, cluster: Cluster):
   if (key.startsWith('/registry/cronjobs/')) {
     const was = before?.value as CronJob | undefined
     const is = after?.value as CronJob | undefined
-    return was !== undefined && is !== undefined && !is.spec.suspend && same(was.spec, is.spec)
+    return was !== undefined && is !== undefined && !is.spec.suspend && sameValue(was.spec, is.spec)
   }
   if (!key.startsWith('/registry/jobs/') && !key.startsWith('/registry/pods/')) return false
   return recurs(cluster, (after ?? before)?.value as ApiObject)
