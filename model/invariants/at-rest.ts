@@ -12,15 +12,17 @@ const OF_NODES = /^kube(let|-proxy)-/
 const OF_CRON_JOBS = prefixOf('cronjobs')
 const MOVES = [
   ...(['ContainerStarted', 'ContainerExited', 'StopSignal', 'SandboxCreated', 'SandboxRemoved'] as const),
-  ...(['VolumeMounted', 'VolumeUnmounted', 'RulesSwapped'] as const),
+  ...(['VolumeMounted', 'VolumeUnmounted', 'RulesSwapped', 'Probed', 'HookChanged'] as const),
 ]
 const isMove = (next: Observation): next is Seen<(typeof MOVES)[number]> => (MOVES as readonly ObservationKind[]).includes(next.kind)
 
 const NO_RULES = '{}'
 
-/** What moves on the nodes but by itself: programs that end, in the places of which others begin; power that is lost. */
+/** What moves on the nodes but by itself: programs that end, or fail their probes, in the places of which others begin; power that is lost. */
 class Nodes {
   private readonly ended = new Set<string>()
+  /** Ids of containers that failed a probe or a hook. */
+  private readonly failed = new Set<string>()
   private readonly rules = new Map<string, string>()
 
   /** With the power its rules are gone. */
@@ -32,13 +34,17 @@ class Nodes {
   moved(next: Seen<(typeof MOVES)[number]>): string | null {
     switch (next.kind) {
       case 'ContainerExited':
-        if (next.by === 'itself') this.ended.add(`${next.pod} ${next.container}`)
-        return next.by === 'stop' ? `container ${next.id} is stopped on ${next.node}` : null
+        if (next.by === 'itself' || this.failed.has(next.id)) this.ended.add(`${next.pod} ${next.container}`)
+        return next.by === 'stop' && !this.failed.has(next.id) ? `container ${next.id} is stopped on ${next.node}` : null
       case 'ContainerStarted':
         if (this.ended.has(`${next.pod} ${next.container}`)) return null
         return `container ${next.container} of ${next.podName} is started on ${next.node}`
+      case 'Probed':
+      case 'HookChanged':
+        if (next.kind === 'Probed' ? !next.passed : next.outcome === 'failed') this.failed.add(next.id)
+        return null
       case 'StopSignal':
-        return `container ${next.id} on ${next.node} is told to stop (${next.reason})`
+        return this.failed.has(next.id) ? null : `container ${next.id} on ${next.node} is told to stop (${next.reason})`
       case 'SandboxCreated':
       case 'SandboxRemoved':
         return `${next.node} ${next.kind === 'SandboxCreated' ? 'creates' : 'removes'} sandbox ${next.sandbox}`
