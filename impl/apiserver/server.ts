@@ -28,7 +28,7 @@ import { jsonPatch, mergePatch, strategicMerge } from './patch.ts'
 import { ServiceAddresses } from './service-ip.ts'
 import { alreadyExists, badRequest, conflict, expired, MODIFIED, notFound, Refusal, timedOut, tooLargeResourceVersion } from './status.ts'
 import { Storage } from './storage.ts'
-import { mayDelete, prepareCreate, prepareUpdate, validate } from './strategy.ts'
+import { mayDelete, prepareCreate, prepareUpdate, settled, validate } from './strategy.ts'
 import { versioned, WatchCache, type CacheWatcher } from './watch-cache.ts'
 
 export interface ApiserverOptions {
@@ -278,7 +278,7 @@ export class Apiserver implements ClusterProcess {
     const namespace = resource.namespaced ? (request.namespace ?? given.metadata.namespace ?? 'default') : undefined
     const name = given.metadata.name || this.generatedName(given.metadata.generateName)
     const born = prepareCreate(resource, given, name, namespace, { uid: this.uuid(), now: rfc3339(this.host.now()) })
-    let object = yield* admitted(this.asked(resource, born, author), this.neighbours)
+    let object = settled(resource, yield* admitted(this.asked(resource, born, author), this.neighbours))
     validate(resource, object)
     yield* admittedAtLast(this.asked(resource, object, author), this.neighbours)
     const address = resource.resource === 'services' ? yield* this.clusterIP(object as Service) : null

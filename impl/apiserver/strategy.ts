@@ -68,6 +68,8 @@ export const prepareCreate = (
   return kind.create?.(object) ?? object
 }
 
+export const settled = (resource: Resource, object: ApiObject): ApiObject => kindOf(resource).settle?.(object) ?? object
+
 /** A custom object gets its status from its controller alone; without the subresource it is a field like others. */
 const statusAtBirth = (resource: Resource, given: unknown): Loose => {
   if (resource.definition !== undefined) return resource.status || given === undefined ? {} : { status: given }

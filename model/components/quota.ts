@@ -10,6 +10,7 @@ import type { QuotaScope, ResourceQuota } from '../state/policy.ts'
 import { thousandths } from '../state/quantity.ts'
 import { resourceNamed, resourceOfKey, type ResourceName } from '../state/resources.ts'
 import { isTerminal } from './objects.ts'
+import { qosClassOf } from './qos.ts'
 
 const ONE = 1_000
 
@@ -63,11 +64,6 @@ export const usageOf = (resource: ResourceName, object: ApiObject): ReadonlyMap<
   return usage
 }
 
-const isBestEffort = ({ spec }: Pod): boolean =>
-  [...spec.containers, ...(spec.initContainers ?? [])].every(
-    ({ resources }) => Object.keys(resources?.requests ?? {}).length + Object.keys(resources?.limits ?? {}).length === 0,
-  )
-
 const looksElsewhere = ({ spec }: Pod): boolean =>
   [spec.affinity?.podAffinity, spec.affinity?.podAntiAffinity].some((one) =>
     [
@@ -83,7 +79,7 @@ const hasScope = (pod: Pod, scope: QuotaScope): boolean => {
       return (pod.spec['activeDeadlineSeconds'] !== undefined) === (scope === 'Terminating')
     case 'BestEffort':
     case 'NotBestEffort':
-      return isBestEffort(pod) === (scope === 'BestEffort')
+      return (qosClassOf(pod) === 'BestEffort') === (scope === 'BestEffort')
     case 'PriorityClass':
       return (pod.spec.priorityClassName ?? '') !== ''
     case 'CrossNamespacePodAffinity':

@@ -1,4 +1,5 @@
 /** What the API server makes of objects before they go into the store. SEMANTICS 2.3. */
+import { qosClassOf } from '../components/qos.ts'
 import type { Invariant } from '../invariant.ts'
 import type { Pod, PriorityClass } from '../state/objects.ts'
 import { keyOf } from '../state/resources.ts'
@@ -60,4 +61,27 @@ const staysAWhile = eachCommit(
   },
 )
 
-export const ADMISSION: readonly Invariant[] = [priorityOfClass, staysAWhile]
+const qualityOfService = eachCommit(
+  {
+    id: 'KUBELET-S20',
+    sentence: "a pod's quality of service class follows from the requests and limits of its containers, and never changes",
+    source: 'https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/',
+    sometimes: 'it is Guaranteed, or BestEffort',
+    ...safety,
+  },
+  'pods',
+  ({ key, before, after, author }) => {
+    const [was, is] = [objectOf<Pod>(before), objectOf<Pod>(after)]
+    if (is === undefined) return 'vacuous'
+    const { qosClass } = is.status
+    if (was !== undefined && was.metadata.uid === is.metadata.uid)
+      return was.status.qosClass === qosClass
+        ? 'holds'
+        : { why: `${author} changes the class of ${key} from ${was.status.qosClass ?? 'none'} to ${qosClass ?? 'none'}` }
+    const due = qosClassOf(is)
+    if (qosClass !== due) return { why: `${key} is of class ${qosClass ?? 'none'}, by what its containers ask for it is ${due}` }
+    return due === 'Burstable' ? 'holds' : 'notable'
+  },
+)
+
+export const ADMISSION: readonly Invariant[] = [priorityOfClass, staysAWhile, qualityOfService]

@@ -14,9 +14,9 @@ import type { Wrong } from './explore.ts'
 import { TOLD } from './observe.ts'
 import { pastOf } from './past.ts'
 
-/** They measure time, or speak of who is elected, of scores or of the order of the queue: the model leaves these out. */
+/** They measure time, or speak of who is elected, of scores, of the order of the queue or of classes: the model leaves these out. */
 const BEYOND: ReadonlySet<string> = new Set([
-  ...['NODE-S1', 'NODE-S3', 'NODE-S6', 'KUBELET-S6', 'KUBELET-S12', 'LE-S3'],
+  ...['NODE-S1', 'NODE-S3', 'NODE-S6', 'KUBELET-S6', 'KUBELET-S12', 'KUBELET-S20', 'LE-S3'],
   ...['SCHED-S5', 'SCHED-S10', 'SCHED-L3'],
 ])
 

@@ -1,5 +1,6 @@
 /** Containers that start slowly, hang, crash, and take leave; probes and hooks around them, on nodes that fail. */
 import fc from 'fast-check'
+import type { Container } from '../../model/state/objects.ts'
 import type { ClusterShape, Manifest, ProgramShape, UserAction } from '../../model/state/plan.ts'
 import { applied, service } from '../generators/manifests.ts'
 import { planOf } from '../generators/plan.ts'
@@ -27,6 +28,16 @@ const sometimes = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc
 const LATER: readonly [number, number] = [300, 1_900]
 const STARTS: readonly ProgramShape['startsMs'][] = [[LATER], [[40_000, 60_000], LATER], [[8_000, 15_000], [8_000, 15_000], LATER]]
 
+/** Of every class, and such as look like another. */
+const RESOURCES: readonly Container['resources'][] = [
+  { requests: { cpu: '100m', memory: '64Mi' } },
+  { requests: { cpu: '0.1', memory: '64Mi' }, limits: { cpu: '100m', memory: '65536Ki' } },
+  { limits: { cpu: '100m', memory: '64Mi' } },
+  { requests: { cpu: '0' } },
+  {},
+  { requests: { cpu: '100m', memory: '64Mi' }, limits: { memory: '64Mi' } },
+]
+
 const knobs = fc.record({
   replicas: fc.integer({ min: 1, max: 3 }),
   graceSeconds: fc.constantFrom(5, 1, 30),
@@ -53,6 +64,7 @@ const knobs = fc.record({
   postStartFails: fc.constantFrom(0, 0, 1, 2),
   beside: fc.boolean(),
   startsMs: fc.constantFrom(...STARTS),
+  resources: fc.constantFrom(...RESOURCES),
 })
 type Knobs = typeof knobs extends fc.Arbitrary<infer T> ? T : never
 
@@ -72,7 +84,7 @@ const container = (name: string, image: string, drawn: Knobs) => {
     name,
     image,
     ports: [{ containerPort: 8080, name: 'http' }],
-    resources: { requests: { cpu: '100m', memory: '64Mi' } },
+    resources: drawn.resources,
     ...(readiness === undefined ? {} : { readinessProbe: { ...ask, ...readiness } }),
     ...(liveness === undefined ? {} : { livenessProbe: liveness }),
     ...(startup === undefined ? {} : { startupProbe: { ...ask, ...startup } }),

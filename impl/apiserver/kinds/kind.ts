@@ -17,6 +17,8 @@ export interface Kind {
   readonly initialStatus?: (given: Loose | undefined) => Loose
   /** What creation sets that depends on the whole object. */
   readonly create?: (object: ApiObject) => ApiObject
+  /** What follows from the whole object as admission has left it. */
+  readonly settle?: (object: ApiObject) => ApiObject
   /** What an update of the main resource leaves as it is. */
   readonly keep?: (held: ApiObject, updated: ApiObject, refuse: Refuse) => ApiObject
   /** What a request to delete it makes of it first. Throws Refusal. */

@@ -1,18 +1,30 @@
 /** Pods, and the one write that places them. Source: kubernetes/kubernetes pkg/registry/core/pod/{strategy.go,storage/storage.go}. */
 import type { Container, Pod, PodSpec } from '../../../model/state/objects.ts'
 import { same } from '../../equal.ts'
+import { milli } from '../../quantity.ts'
 import { Refusal } from '../status.ts'
 import type { Kind } from './kind.ts'
 import { defaultPodSpec, validatePodSpec } from './pod-spec.ts'
 
-const qosOf = (spec: PodSpec): 'Guaranteed' | 'Burstable' | 'BestEffort' => {
-  const all = [...spec.containers, ...(spec.initContainers ?? [])]
-  const resources = all.map((container) => container.resources ?? {})
-  if (resources.every((one) => one.requests === undefined && one.limits === undefined)) return 'BestEffort'
-  const guaranteed = resources.every((one) =>
-    ['cpu', 'memory'].every((name) => one.limits?.[name] !== undefined && one.limits[name] === (one.requests?.[name] ?? one.limits[name])),
-  )
-  return guaranteed ? 'Guaranteed' : 'Burstable'
+const COMPUTE = ['cpu', 'memory'] as const
+type Class = 'Guaranteed' | 'Burstable' | 'BestEffort'
+
+/** Of CPU and memory alone; what is nought was not asked for. Source: pkg/apis/core/v1/helper/qos/qos.go. */
+const qosOf = (spec: PodSpec): Class => {
+  const requests = new Map<string, number>()
+  const limits = new Map<string, number>()
+  let guaranteed = true
+  for (const { resources } of [...spec.containers, ...(spec.initContainers ?? [])]) {
+    for (const name of COMPUTE) {
+      const asked = milli(resources?.requests?.[name] ?? '0')
+      const limit = milli(resources?.limits?.[name] ?? '0')
+      if (asked > 0) requests.set(name, (requests.get(name) ?? 0) + asked)
+      if (limit > 0) limits.set(name, (limits.get(name) ?? 0) + limit)
+      else guaranteed = false
+    }
+  }
+  if (requests.size === 0 && limits.size === 0) return 'BestEffort'
+  return guaranteed && COMPUTE.every((name) => requests.get(name) === limits.get(name)) ? 'Guaranteed' : 'Burstable'
 }
 
 /** What an update may change: images, the deadline; tolerations may be added, scheduling gates taken away. */
@@ -27,7 +39,7 @@ const grows = (before: readonly unknown[] = [], after: readonly unknown[] = []):
 export const pod: Kind = {
   defaults: defaultPodSpec,
   initialStatus: () => ({ phase: 'Pending' }),
-  create: (object) => {
+  settle: (object) => {
     const made = object as Pod
     return { ...made, status: { ...made.status, qosClass: qosOf(made.spec) } } as Pod
   },
