@@ -8,6 +8,7 @@ import { all, controllerOf, isEnding, isReady, isTerminal, label, pictureOf, typ
 import type { Stored } from './state/keyspace.ts'
 import type { ApiObject, Deployment, EndpointSlice, Node } from './state/objects.ts'
 import { prefixOf, RESOURCES } from './state/resources.ts'
+import { TOKEN_TYPE, type Secret } from './state/service-account.ts'
 
 export interface Ending {
   /** What users wrote, in the order of revisions. */
@@ -23,8 +24,10 @@ const OF_PODS = prefixOf('pods')
 /** Made by controllers under names that are drawn, or said of nodes and leaders: what they amount to is said by others, or is not the same without faults. */
 const DERIVED = new Set(['pods', 'replicasets', 'endpointslices', 'controllerrevisions', 'leases', 'nodes', 'events', 'volumeattachments'])
 const isWritten = (resource: string): boolean => !DERIVED.has(resource) && RESOURCES.some((one) => one.resource === resource)
-/** What the system adds to what users wrote. */
-const ADDED_FIELDS = new Set(['clusterIP', 'clusterIPs', 'nodeName', 'volumeName', 'claimRef'])
+/** What the system adds to what users wrote, or takes away. */
+const ADDED_FIELDS = new Set(['clusterIP', 'clusterIPs', 'nodeName', 'volumeName', 'claimRef', 'secrets'])
+/** One that has not been filled yet is for the next account of that name as well: whether it stays depends on who is faster. */
+const isToken = (object: ApiObject): boolean => (object as Secret).type === TOKEN_TYPE
 
 export const endingOf = (context: Context): Ending => ({ writes: writesOf(context), state: stateOf(context) })
 
@@ -83,7 +86,9 @@ const nodeWords = ({ spec }: Node): string => {
 
 const stateOf = ({ cluster }: Context): readonly string[] => {
   const picture = pictureOf(cluster)
-  const written = [...picture.objects].flatMap(([resource, objects]) => (isWritten(resource) ? objects : []))
+  const written = [...picture.objects].flatMap(([resource, objects]) =>
+    isWritten(resource) ? objects.filter((object) => !isToken(object)) : [],
+  )
   return [
     ...written.map((object) => `${label(object)}: ${wordsOf(object)}`),
     ...podLines(picture),

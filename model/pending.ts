@@ -21,6 +21,7 @@ import { orphansPending, setsPending } from './pending/replicasets.ts'
 import { lettingIn } from './pending/refused.ts'
 import { quotasPending } from './pending/quotas.ts'
 import { rulesPending, slicesPending } from './pending/services.ts'
+import { tokensPending } from './pending/tokens.ts'
 import { statefulSetsPending } from './pending/statefulsets.ts'
 import type { Cluster } from './state/cluster.ts'
 
@@ -37,6 +38,7 @@ const ALL: readonly Waiting[] = [
   jobsPending,
   statefulSetsPending,
   daemonSetsPending,
+  tokensPending,
   quotasPending,
   budgetsPending,
   drainsPending,

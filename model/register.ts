@@ -31,6 +31,7 @@ import { RAFT } from './invariants/raft/register.ts'
 import { REPLICA_COUNTS } from './invariants/replica-counts.ts'
 import { REPLICASETS } from './invariants/replicasets.ts'
 import { SCHEDULING } from './invariants/scheduling/register.ts'
+import { SERVICE_ACCOUNTS } from './invariants/service-accounts.ts'
 import { SERVICES } from './invariants/services.ts'
 import { STATEFULSETS } from './invariants/statefulsets.ts'
 import { VOLUMES } from './invariants/volumes.ts'
@@ -57,6 +58,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...GARBAGE,
   ...NODE_HEALTH,
   ...NAMESPACES,
+  ...SERVICE_ACCOUNTS,
   ...QUOTAS,
   ...NODES,
   ...DISRUPTION,

@@ -13,6 +13,7 @@ export const describeAction = (action: Action): string => (isUser(action) ? desc
 
 const USER_KINDS: ReadonlySet<string> = new Set<UserAction['kind']>([
   'Apply',
+  'Replace',
   'Scale',
   'SetImage',
   'Rollback',
@@ -36,6 +37,8 @@ const describeUser = (action: UserAction): string => {
   switch (action.kind) {
     case 'Apply':
       return `apply ${nameOfManifest(action.object)}`
+    case 'Replace':
+      return `replace ${nameOfManifest(action.object)}`
     case 'Scale':
       return `scale ${action.resource}/${action.name} to ${action.replicas}`
     case 'SetImage':

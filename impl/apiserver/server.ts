@@ -97,6 +97,7 @@ export class Apiserver implements ClusterProcess {
           .map(([, object]) => object),
       update: (key, cached, change) => storage.update(key, cached, host.name, change),
       pause: (ms) => sleep(host, ms),
+      suffix: () => this.suffix('volume-names'),
       mayBeEnding: (namespace) => (this.ending.get(namespace) ?? 0) > this.host.elapsed(),
       *read(key, author) {
         return (yield* storage.read(key, author))?.value as ApiObject | undefined
@@ -304,9 +305,12 @@ export class Apiserver implements ClusterProcess {
 
   private generatedName(base: string | undefined): string {
     if (base === undefined) throw new Refusal(badRequest('name or generateName is required'))
-    const random = this.host.random('names')
-    const suffix = Array.from({ length: 5 }, () => SUFFIX_LETTERS[random.below(SUFFIX_LETTERS.length)]).join('')
-    return `${base.slice(0, 58)}${suffix}`
+    return `${base.slice(0, 58)}${this.suffix('names')}`
+  }
+
+  private suffix(stream: string): string {
+    const random = this.host.random(stream)
+    return Array.from({ length: 5 }, () => SUFFIX_LETTERS[random.below(SUFFIX_LETTERS.length)]).join('')
   }
 
   private uuid(): string {

@@ -20,6 +20,7 @@ import { nodeLifecycleController } from './node-lifecycle.ts'
 import { podGarbageCollector } from './pod-gc.ts'
 import { replicaSetController, replicationController } from './replicaset.ts'
 import { resourceQuotaController } from './resourcequota.ts'
+import { serviceAccountTokens } from './service-account-tokens.ts'
 import { statefulSetController } from './statefulset.ts'
 import { taintEvictionController } from './taint-eviction.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished.ts'
@@ -61,6 +62,7 @@ export const controllerManager =
         garbageCollector,
         namespaceController,
         namespaceDefaults,
+        serviceAccountTokens,
         nodeLifecycleController(timings),
         taintEvictionController,
         podGarbageCollector(timings),

@@ -2,9 +2,9 @@
  * What every namespace has: the service account 'default', and the certificate by which the API server is known.
  *
  * Source: kubernetes/kubernetes pkg/controller/serviceaccount/serviceaccounts_controller.go, pkg/controller/certificates/rootcacertpublisher.
- * Left out: tokens and roles, since nobody here is asked who he is.
+ * Left out: roles, since nobody here is asked who he is.
  */
-import type { ApiObject, Namespace, PlainObject } from '../../model/state/objects.ts'
+import type { ApiObject, Labels, Namespace } from '../../model/state/objects.ts'
 import type { Controller, ControllerContext, Creation, Informer, WorkQueue } from '../client/api.ts'
 import { same } from '../equal.ts'
 import { isDeleting } from '../objects.ts'
@@ -14,13 +14,17 @@ const WORKERS = 1
 
 interface Default {
   readonly resource: string
-  readonly kind: PlainObject['kind']
+  readonly kind: 'ServiceAccount' | 'ConfigMap'
   readonly name: string
-  readonly data?: Readonly<Record<string, string>>
+  readonly data?: Labels
 }
+type Given = ApiObject & Pick<Default, 'kind' | 'data'>
+
+/** By which clients know the API server. */
+export const ROOT_CERTIFICATE = 'the certificate of this cluster'
 const DEFAULTS: readonly Default[] = [
   { resource: 'serviceaccounts', kind: 'ServiceAccount', name: 'default' },
-  { resource: 'configmaps', kind: 'ConfigMap', name: 'kube-root-ca.crt', data: { 'ca.crt': 'the certificate of this cluster' } },
+  { resource: 'configmaps', kind: 'ConfigMap', name: 'kube-root-ca.crt', data: { 'ca.crt': ROOT_CERTIFICATE } },
 ]
 
 export const namespaceDefaults: Controller = (context) => {
@@ -38,7 +42,7 @@ class Defaults {
   private readonly context: ControllerContext
   private readonly wanted: Default
   private readonly namespaces: Informer<Namespace>
-  private readonly objects: Informer<PlainObject>
+  private readonly objects: Informer<Given>
   private readonly queue: WorkQueue
 
   constructor(context: ControllerContext, wanted: Default) {
@@ -66,11 +70,11 @@ class Defaults {
     const { resource, kind, name, data } = wanted
     const held = this.objects.get(`${namespace}/${name}`)
     if (held !== undefined && (data === undefined || same(held.data, data))) return 'done'
-    const object: Creation<PlainObject> = { apiVersion: 'v1', kind, metadata: { name, namespace }, ...(data === undefined ? {} : { data }) }
+    const object: Creation<Given> = { apiVersion: 'v1', kind, metadata: { name, namespace }, ...(data === undefined ? {} : { data }) }
     const reply =
       held === undefined
-        ? yield* context.client.create<PlainObject>(resource, object)
-        : yield* context.client.update<PlainObject>(resource, { ...held, ...(data === undefined ? {} : { data }) })
+        ? yield* context.client.create<Given>(resource, object)
+        : yield* context.client.update<Given>(resource, { ...held, ...(data === undefined ? {} : { data }) })
     // Refused: it is there already, or the namespace is on its way out.
     return reply.ok || reply.status.reason === 'AlreadyExists' || reply.status.code === 403 || reply.status.code === 404 ? 'done' : 'retry'
   }

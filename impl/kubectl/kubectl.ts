@@ -26,6 +26,8 @@ type RetriedAction = Exclude<KubectlAction, { readonly kind: 'Drain' }>
 const TIMEOUT_MS = 10_000
 const ATTEMPTS_MOST = 8
 const RETRY_MS = 1_000
+/** Until what is to be replaced is gone. */
+const LOOKS_MOST = 30
 const REVISION = 'deployment.kubernetes.io/revision'
 const HASH_LABEL = 'pod-template-hash'
 
@@ -81,6 +83,8 @@ export class Kubectl implements ClusterProcess {
     switch (action.kind) {
       case 'Apply':
         return this.apply(action.object)
+      case 'Replace':
+        return this.replace(action.object)
       case 'Scale':
         return client.patch(
           target(action.resource, action.name),
@@ -113,11 +117,29 @@ export class Kubectl implements ClusterProcess {
     const found = yield* this.discover(manifest)
     if (!found.ok) return found
     const resource = found.value
-    const namespace = resource.namespaced ? (manifest.metadata.namespace ?? 'default') : undefined
-    const name: ObjectName = { resource: resource.resource, namespace, name: manifest.metadata.name }
+    const name = nameIn(resource, manifest)
     const read = yield* this.client.get(name)
     if (read.ok) return yield* this.client.patch(name, manifest, resource.definition === undefined ? {} : { patchType: 'merge' })
-    if (read.status.code !== 404) return read
+    return read.status.code === 404 ? yield* this.create(resource, manifest) : read
+  }
+
+  private *replace(object: Manifest): Task<Attempt> {
+    const manifest = object as unknown as ApiObject
+    const found = yield* this.discover(manifest)
+    if (!found.ok) return found
+    const name = nameIn(found.value, manifest)
+    const deleted = yield* this.client.delete(name, { gracePeriodSeconds: 0, propagationPolicy: 'Background' })
+    if (!deleted.ok && deleted.status.code !== 404) return deleted
+    for (let look = 0; look < LOOKS_MOST; look++) {
+      const read = yield* this.client.get(name)
+      if (!read.ok && read.status.code === 404) return yield* this.create(found.value, manifest)
+      yield* sleep(this.host, RETRY_MS)
+    }
+    return { ok: true, value: 'it does not go' }
+  }
+
+  private *create(resource: Resource, manifest: ApiObject): Task<Attempt> {
+    const { namespace } = nameIn(resource, manifest)
     const metadata = { ...manifest.metadata, ...(namespace === undefined ? {} : { namespace }) }
     const created = yield* this.client.create(resource.resource, { ...manifest, metadata })
     // An earlier attempt went through after all.
@@ -212,6 +234,12 @@ export class Kubectl implements ClusterProcess {
 
 const revisionOf = (set: ReplicaSet): number => Number(set.metadata.annotations?.[REVISION] ?? 0)
 
+const nameIn = ({ resource, namespaced }: Resource, { metadata }: ApiObject): ObjectName => ({
+  resource,
+  namespace: namespaced ? (metadata.namespace ?? 'default') : undefined,
+  name: metadata.name,
+})
+
 /** 'namespace/name' */
 const target = (resource: string, name: string): ObjectName => {
   const [namespace, rest] = name.split('/')
@@ -221,6 +249,7 @@ const target = (resource: string, name: string): ObjectName => {
 const nameOf = (action: RetriedAction): string => {
   switch (action.kind) {
     case 'Apply':
+    case 'Replace':
       return `${action.object.kind} ${action.object.metadata.namespace ?? 'default'}/${action.object.metadata.name}`
     case 'Scale':
       return `${action.resource}/${action.name} to ${action.replicas}`

@@ -4,7 +4,7 @@
  * Most pods of a cluster are copies of a few templates, so this is most of the work saved. Kubernetes does the like under the
  * name of pod signatures. Source: KEP-5598.
  */
-import type { Pod } from '../../model/state/objects.ts'
+import type { Container, Pod, Volume } from '../../model/state/objects.ts'
 import type { PodInfo } from './node-info.ts'
 
 const KNOWN_MOST = 2_000
@@ -37,9 +37,15 @@ export interface Likeness {
 /** Told once for a pod, and kept with what else is known of it. */
 export const likenessOf = (info: PodInfo): Likeness => (info.likeness ??= tell(info.pod))
 
+const matters = ({ projected, configMap, secret, downwardAPI, emptyDir }: Volume): boolean =>
+  (projected ?? configMap ?? secret ?? downwardAPI ?? emptyDir) === undefined
+
 const tell = (pod: Pod): Likeness => {
-  const { nodeName: _nodeName, ...spec } = pod.spec
+  const { nodeName: _nodeName, volumes, containers, initContainers, ...spec } = pod.spec
   const { namespace, labels, ownerReferences = [] } = pod.metadata
-  const text = JSON.stringify(spec)
+  // Where a container has them is its own affair, and what is made for a pod alone is named after nobody.
+  const unmounted = (container: Container) => ({ ...container, volumeMounts: undefined })
+  const asked = { containers: containers.map(unmounted), initContainers: initContainers?.map(unmounted), volumes: volumes?.filter(matters) }
+  const text = JSON.stringify({ ...spec, ...asked })
   return { spec: numbers.of(text), pod: numbers.of(`${namespace} ${ownerReferences.length > 0} ${JSON.stringify(labels)} ${text}`) }
 }

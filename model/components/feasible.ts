@@ -3,7 +3,7 @@
  *
  * Source: https://kubernetes.io/docs/reference/scheduling/config/#scheduling-plugins
  */
-import type { Node, Pod } from '../state/objects.ts'
+import type { Node, Pod, Volume } from '../state/objects.ts'
 import { named, portsFree, schedulable, selected, tolerated, toleratesNode } from './scheduling/nodes.ts'
 import { podAffinity } from './scheduling/pod-affinity.ts'
 import { fitsResources, shortOf } from './scheduling/resources.ts'
@@ -46,10 +46,12 @@ export const AMONG_PODS: readonly Filter[] = [
   { constraint: podAffinity, why: () => 'InterPodAffinity does not allow it' },
 ]
 
+/** Made for the pod wherever it is. */
+const isOwn = ({ projected }: Volume): boolean => projected !== undefined
 const ofVolumes =
   (constraint: Constraint): Constraint =>
   (scene, pod, node) =>
-    (pod.spec.volumes ?? []).length === 0 ? 'fits' : constraint(scene, pod, node)
+    (pod.spec.volumes ?? []).every(isOwn) ? 'fits' : constraint(scene, pod, node)
 
 /** What is asked of the volumes that a pod has. */
 export const OF_VOLUMES: readonly Filter[] = [

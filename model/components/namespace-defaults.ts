@@ -3,8 +3,9 @@
  *
  * Source: kubernetes pkg/controller/serviceaccount, pkg/controller/certificates/rootcacertpublisher
  */
-import type { ApiObject, Namespace, PlainObject } from '../state/objects.ts'
+import type { ApiObject, ConfigMap, Namespace } from '../state/objects.ts'
 import { keyOf } from '../state/resources.ts'
+import type { ServiceAccount } from '../state/service-account.ts'
 import { isDeleting } from './objects.ts'
 import { asks, client, MANAGER } from './request.ts'
 import { seen } from './view.ts'
@@ -23,7 +24,7 @@ export const namespaceDefaults = client('namespace-defaults', (system) =>
     const isThere = (key: string): boolean => system.keyspace.kvs.has(key)
     return missingIn(value, isThere).map(({ kind, name }) => {
       const metadata: ApiObject['metadata'] = { name, namespace: value.metadata.name, uid: '', creationTimestamp: '' }
-      const made: PlainObject = { apiVersion: 'v1', kind, metadata }
+      const made: ConfigMap | ServiceAccount = { apiVersion: 'v1', kind, metadata }
       return asks(MANAGER, null, { verb: 'create', value: made })
     })
   }),

@@ -9,6 +9,8 @@ import { thousandths } from '../state/quantity.ts'
 import type { Pending } from '../invariant.ts'
 import { all, isEnding, isLost, isTerminal, podsOf, type Picture } from './picture.ts'
 
+const DEFAULT_ACCOUNT = 'default'
+
 /** Null: nothing here has to be there first, or to go. */
 export const refused = (picture: Picture, template: PodTemplateSpec, owner: ApiObject): string | null => {
   const { cluster } = picture
@@ -16,6 +18,10 @@ export const refused = (picture: Picture, template: PodTemplateSpec, owner: ApiO
   if (priorityClassName !== '' && !cluster.store.has(keyOf('priorityclasses', undefined, priorityClassName)))
     return `the PriorityClass ${priorityClassName}, which is not there: its pods are refused`
   const namespace = owner.metadata.namespace ?? ''
+  const account = template.spec.serviceAccountName || template.spec.serviceAccount || DEFAULT_ACCOUNT
+  // The default one comes by itself.
+  if (account !== DEFAULT_ACCOUNT && !cluster.store.has(keyOf('serviceaccounts', namespace, account)))
+    return `the ServiceAccount ${namespace}/${account}, which is not there: its pods are refused`
   const ranges = all<LimitRange>(picture, 'limitranges').filter(({ metadata }) => metadata.namespace === namespace)
   const { pod, broken } = brokenBy(ranges, podOf(template, owner))
   if (broken !== null) return `the LimitRange of ${namespace} to allow its pods: ${broken}`

@@ -163,6 +163,8 @@ export type Choice =
       readonly because: 'unmounted' | 'not ready' | 'out of service'
       readonly waitedMs: number
     }
+  /** A token whose account is not there. uid null: the secret names none, and is for whoever has the name. The view: of the secret. */
+  | { readonly kind: 'DeleteToken'; readonly secret: ObjectRef; readonly account: { readonly name: string; readonly uid: Uid | null } }
   | { readonly kind: 'WriteEndpoints'; readonly service: ObjectRef; readonly slice: string }
   | { readonly kind: 'MirrorEndpoints'; readonly endpoints: ObjectRef; readonly slice: string }
   /** What of a quota is used, as far as its controller sees. */

@@ -3,6 +3,7 @@ import type { PodGroup } from './pod-group.ts'
 import type { HorizontalPodAutoscaler } from './autoscaling.ts'
 import type { CronJob, Job } from './batch.ts'
 import type {
+  ConfigMap,
   Deployment,
   EndpointSlice,
   Lease,
@@ -10,7 +11,6 @@ import type {
   Node,
   PersistentVolume,
   PersistentVolumeClaim,
-  PlainObject,
   Pod,
   PriorityClass,
   ReplicaSet,
@@ -21,6 +21,7 @@ import type { ReplicationController } from './replication.ts'
 import type { ControllerRevision, DaemonSet, StatefulSet } from './stateful.ts'
 import type { CustomResourceDefinition } from './custom.ts'
 import type { Endpoints } from './endpoints.ts'
+import type { Secret, ServiceAccount } from './service-account.ts'
 import type { VolumeAttachment } from './storage.ts'
 import type { LimitRange, PodDisruptionBudget, ResourceQuota } from './policy.ts'
 
@@ -47,7 +48,9 @@ export type KubernetesObject =
   | PriorityClass
   | StorageClass
   | VolumeAttachment
-  | PlainObject
+  | ConfigMap
+  | Secret
+  | ServiceAccount
   | PodDisruptionBudget
   | ResourceQuota
   | LimitRange

@@ -107,6 +107,7 @@ export interface Container {
     readonly configMapRef?: LocalRef
     readonly secretRef?: LocalRef
   }[]
+  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: boolean }[]
   readonly restartPolicy?: 'Always'
   readonly [other: string]: unknown
 }
@@ -209,6 +210,11 @@ export interface PodSpec {
   readonly preemptionPolicy?: PreemptionPolicy
   readonly overhead?: ResourceList
   readonly volumes?: readonly Volume[]
+  readonly serviceAccountName?: string
+  /** Its name of old. */
+  readonly serviceAccount?: string
+  readonly automountServiceAccountToken?: boolean
+  readonly imagePullSecrets?: readonly { readonly name: string }[]
   readonly [other: string]: unknown
 }
 export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown'
@@ -432,8 +438,7 @@ export interface Namespace extends ApiObject {
   readonly spec?: { readonly finalizers?: readonly string[] }
   readonly status: { readonly phase: 'Active' | 'Terminating'; readonly conditions?: readonly Condition[] }
 }
-/** ConfigMap, Secret, ServiceAccount: stored and referred to, acted on by nobody. */
-export interface PlainObject extends ApiObject {
-  readonly kind: 'ConfigMap' | 'Secret' | 'ServiceAccount'
+export interface ConfigMap extends ApiObject {
+  readonly kind: 'ConfigMap'
   readonly data?: Labels
 }

@@ -196,6 +196,8 @@ export type Scalable = 'deployments' | 'replicasets' | 'statefulsets' | 'replica
 /** What users and programs do. Objects are named 'namespace/name'. */
 export type UserAction =
   | { readonly kind: 'Apply'; readonly object: Manifest }
+  /** kubectl replace --force: deleted, and made anew as soon as it is gone. */
+  | { readonly kind: 'Replace'; readonly object: Manifest }
   | { readonly kind: 'Scale'; readonly resource: Scalable; readonly name: string; readonly replicas: number }
   /** Changes the image of the first container of the template: a rollout. */
   | { readonly kind: 'SetImage'; readonly deployment: string; readonly image: string }

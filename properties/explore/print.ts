@@ -16,6 +16,8 @@ const choiceText = (choice: Choice): string => {
       return `Unschedulable ${choice.pod.name}`
     case 'Preempt':
       return `Preempt ${choice.victims.map(({ name }) => name).join(', ')} for ${choice.pod.name} → ${choice.node}`
+    case 'DeleteToken':
+      return `DeleteToken ${choice.secret.name}`
     case 'CreatePod':
     case 'CreateJobPod':
     case 'CreateReplicaSet':

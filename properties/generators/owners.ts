@@ -20,6 +20,17 @@ export const changed: fc.Arbitrary<UserAction> = fc
 
 const propagation = fc.constantFrom('Background' as const, 'Foreground' as const, 'Orphan' as const)
 
+/** An account, and its token. */
+export const accounts: readonly Manifest[] = [
+  { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'robot', namespace: 'default' }, secrets: [{ name: 'robot-token' }] },
+  {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'robot-token', namespace: 'default', annotations: { 'kubernetes.io/service-account.name': 'robot' } },
+    type: 'kubernetes.io/service-account-token',
+  },
+]
+
 /** Deletes what was applied, in each way there is, and applies it again: under the same name, as another object. */
 export const deletedAndMadeAgain = (manifests: readonly Manifest[]): fc.Arbitrary<UserAction> =>
   fc.oneof(
@@ -31,6 +42,12 @@ export const deletedAndMadeAgain = (manifests: readonly Manifest[]): fc.Arbitrar
     })),
     fc.constantFrom(...manifests).map((object): UserAction => ({ kind: 'Apply', object })),
   )
+
+/** An account and its token come and go, or are made anew at once: under the same name, as other objects. */
+export const accountAction: fc.Arbitrary<UserAction> = fc.oneof(
+  { weight: 2, arbitrary: fc.constantFrom(...accounts).map((object): UserAction => ({ kind: 'Replace', object })) },
+  { weight: 1, arbitrary: deletedAndMadeAgain(accounts) },
+)
 
 /** Puts a possession under an owner, who may be in the other namespace: then it does not count. */
 export const ownership = (owners: readonly { readonly resource: string; readonly name: string }[]): fc.Arbitrary<UserAction> =>

@@ -27,6 +27,8 @@ export interface PlanParts {
   readonly quietMs: number
   /** What is done to the cluster when it has come to rest, from what was applied before. Absent: nothing. */
   readonly atRest?: fc.Arbitrary<AtRest>
+  /** What some users do beside. Drawn last of all: the rest of a plan is the same with it and without. */
+  readonly beside?: fc.Arbitrary<UserAction>
   /** Whether it is compared with how the same users fare on a day without faults. Absent: it is not. */
   readonly compared?: fc.Arbitrary<boolean>
 }
@@ -42,6 +44,7 @@ const SQUALL_MS = 4_000
 const squalls = fc.option(fc.array(fc.integer({ min: 0, max: AT_MOST }), { minLength: 1, maxLength: 3 }), { freq: 2 })
 
 const FAULTS_DRAWN = 4
+const BESIDE_MOST = 4
 
 export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
   fc
@@ -58,8 +61,9 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
       stormMs: parts.stormMs,
       atRest: parts.atRest ?? fc.constant(null),
       compared: parts.compared ?? fc.constant(false),
+      beside: fc.array(timed(parts.beside ?? parts.users), { maxLength: parts.beside === undefined ? 0 : BESIDE_MOST, size: 'max' }),
     })
-    .map(({ seed, cluster, weather: drawn, users, faults, centres, stormMs, atRest, compared }) => {
+    .map(({ seed, cluster, weather: drawn, users, faults, centres, stormMs, atRest, compared, beside }) => {
       const kept = new Set<Fault>(
         armedOnly(
           faults.map((entry) => entry.do),
@@ -79,7 +83,7 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
       }
       const strikes = faults.filter((entry) => kept.has(entry.do)).map(inSquall)
       const busy = users.map((entry) => (parts.usersInSqualls === true && entry.at % 3 > 0 ? inSquall(entry, entry.at) : at(entry)))
-      const before = [...parts.opening, ...busy, ...strikes]
+      const before = [...parts.opening, ...busy, ...beside.map(at), ...strikes]
       return {
         format: 1,
         suite: parts.suite,

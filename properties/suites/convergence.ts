@@ -4,7 +4,7 @@ import type { Manifest, TimedAction, UserAction } from '../../model/state/plan.t
 import { atRest } from '../generators/at-rest.ts'
 import { applied, deployment, deploymentKnobs, service, workloadAction } from '../generators/manifests.ts'
 import { disruptionBudget, drain, tenant, tenantAction } from '../generators/policy.ts'
-import { changed, deletedAndMadeAgain, ownership, possessions } from '../generators/owners.ts'
+import { accountAction, accounts, changed, deletedAndMadeAgain, ownership, possessions } from '../generators/owners.ts'
 import { fillers, inRush, rush, urgent } from '../generators/rush.ts'
 import { external, externalAction } from '../generators/external.ts'
 import { planOf } from '../generators/plan.ts'
@@ -49,6 +49,8 @@ const OWNED: TimedAction = {
   },
 }
 const apply = (object: Manifest): UserAction => ({ kind: 'Apply', object })
+/** At once: a controller may hear of the token first. */
+const ACCOUNTS = accounts.map((object): TimedAction => ({ atMs: 9_500, do: { kind: 'Apply', object } }))
 const NODE_NAMES = nodes(NODES_LEAST).map((node) => node.name)
 
 export const convergence: Suite = {
@@ -56,7 +58,7 @@ export const convergence: Suite = {
   sentence:
     'applications under users, want of room, lost nodes, partitions and leader loss; then calm, and everything must come back level, and stay so',
   weight: 2,
-  concerns: ['CL-', 'NODE-', 'KUBELET-', 'EPS-', 'GC-', 'PROXY-', 'PDB-', 'DRAIN-', 'NS-', 'QUOTA-', 'LR-'],
+  concerns: ['CL-', 'NODE-', 'KUBELET-', 'EPS-', 'GC-', 'PROXY-', 'PDB-', 'DRAIN-', 'NS-', 'QUOTA-', 'LR-', 'SA-'],
   plans: fc
     .tuple(deploymentKnobs, deploymentKnobs, fc.option(disruptionBudget('web'), { freq: 2 }), tenant, rush)
     .map(([web, db, budget, shop, hurry]) => ({
@@ -76,6 +78,7 @@ export const convergence: Suite = {
         opening: [
           ...applied([...fillers(hurry), web, service('web'), ...budgets, db, service('db'), ...external, ...possessions, ...shop]),
           OWNED,
+          ...ACCOUNTS,
         ],
         users: fc.oneof(
           { weight: 6, arbitrary: workloadAction(['web', 'db', ...inRush(hurry)], NODE_NAMES) },
@@ -89,6 +92,7 @@ export const convergence: Suite = {
           { weight: 1, arbitrary: fc.record({ kind: fc.constant('DeleteNode'), node: fc.constantFrom(...NODE_NAMES.slice(1)) }) },
         ),
         usersMost: 12,
+        beside: accountAction,
         faultKinds: ALL_FAULTS,
         targets: clusterTargets(NODES_LEAST),
         stormMs: fc.integer({ min: 30_000, max: 180_000 }),

@@ -30,6 +30,8 @@ export interface Neighbours {
   /** A guarded write of another object, of the server's own, computed from `cached` first; undefined: there is none. */
   update(key: Key, cached: ApiObject, change: (held: ApiObject) => ApiObject): Task<ApiObject | undefined>
   pause(ms: number): Task<void>
+  /** What makes a name unlike all others. */
+  suffix(): string
   /** As it is now, by a linearizable read. */
   read(key: Key, author: string): Task<ApiObject | undefined>
 }

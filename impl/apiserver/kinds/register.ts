@@ -13,6 +13,7 @@ import { node } from './node.ts'
 import { pod } from './pod.ts'
 import { priorityClass } from './priority-class.ts'
 import { endpoints, service } from './service.ts'
+import { secret } from './secret.ts'
 import { statefulSet } from './statefulset.ts'
 import { persistentVolume, persistentVolumeClaim, storageClass, volumeAttachment } from './volumes.ts'
 import { deployment, replicaSet, replicationController } from './workloads.ts'
@@ -39,6 +40,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   ReplicaSet: replicaSet,
   ReplicationController: replicationController,
   ResourceQuota: resourceQuota,
+  Secret: secret,
   Service: service,
   StatefulSet: statefulSet,
   StorageClass: storageClass,
