@@ -42,6 +42,9 @@ const BACK_OFF_FORGET_MS = 600_000
 const CONFIG_RETRY_MS = 10_000
 const VOLUME_RETRY_MS = 2_000
 const STATUS_RETRY_MS = 1_000
+const HOOK_FAILED = 'its postStart hook failed'
+/** Of a container whose postStart hook has failed: it counts as one that never ran. */
+const UNBORN: Health = { started: false, ready: false, failed: null }
 
 interface Crash {
   backOffMs: number
@@ -61,8 +64,8 @@ export class PodWorker {
   private readonly parts: KubeletParts
   private readonly waiting = new Map<string, { readonly reason: string; readonly message: string }>()
   private readonly crashes = new Map<string, Crash>()
-  /** Container id → why it alone was stopped. */
-  private readonly givenUp = new Map<string, string>()
+  /** Container id → why it alone was stopped, and how long it had. */
+  private readonly givenUp = new Map<string, { readonly why: string; readonly graceMs: number }>()
   private readonly prober: Prober
   private readonly stopper: Stopper
   private stopped = false
@@ -184,8 +187,8 @@ export class PodWorker {
   private *runContainer(sandbox: SandboxStatus, container: Container, state: ContainerState | undefined): Task<void> {
     if (state?.state === 'RUNNING') {
       const { failed } = this.follow(container, state)
-      const graceSeconds = failed === null ? undefined : probeOf(container, failed)?.terminationGracePeriodSeconds
-      if (failed !== null) yield* this.end(container, state, `its ${failed} probe failed`, graceSeconds)
+      if (failed !== null) this.giveUp(state.id, `its ${failed} probe failed`, probeOf(container, failed)?.terminationGracePeriodSeconds)
+      yield* this.endGivenUp(container, state)
       return
     }
     this.prober.forget(container.name)
@@ -203,10 +206,14 @@ export class PodWorker {
     )
   }
 
-  /** It alone is stopped, and started again as the restart policy says. */
-  private *end(container: Container, state: ContainerState, why: string, graceSeconds?: number): Task<void> {
-    this.givenUp.set(state.id, why)
-    yield* this.stopper.stop(container, state, (graceSeconds ?? this.pod.spec.terminationGracePeriodSeconds) * 1000, why)
+  /** It alone is to be stopped, and started again as the restart policy says. */
+  private giveUp(id: string, why: string, graceSeconds = this.pod.spec.terminationGracePeriodSeconds): void {
+    if (!this.givenUp.has(id)) this.givenUp.set(id, { why, graceMs: graceSeconds * 1000 })
+  }
+
+  private *endGivenUp(container: Container, state: ContainerState): Task<void> {
+    const given = this.givenUp.get(state.id)
+    if (given !== undefined) yield* this.stopper.stop(container, state, given.graceMs, given.why)
   }
 
   private *startContainer(sandbox: SandboxStatus, container: Container, before: ContainerState | undefined, init: boolean): Task<void> {
@@ -247,7 +254,8 @@ export class PodWorker {
     if (!ran.ok || ran.passed !== false) return
     const seen = yield* this.parts.cri.seen(this.pod.metadata.uid)
     const state = seen?.containers.find((one) => one.id === id && one.state === 'RUNNING')
-    if (state !== undefined) yield* this.end(container, state, 'its postStart hook failed')
+    this.giveUp(id, HOOK_FAILED)
+    if (state !== undefined) yield* this.endGivenUp(container, state)
   }
 
   /** False: it crashed too recently. The first restart is immediate, as is the first after a long run. */
@@ -265,7 +273,7 @@ export class PodWorker {
       return true
     }
     const leftMs = crash.backOffMs - sinceMs
-    const why = this.givenUp.get(ended.id)
+    const why = this.givenUp.get(ended.id)?.why
     this.waiting.set(name, {
       reason: 'CrashLoopBackOff',
       message: `back-off ${Math.ceil(crash.backOffMs / 1000)}s restarting failed container=${name}${why === undefined ? '' : `: ${why}`}`,
@@ -347,7 +355,7 @@ export class PodWorker {
     const status = statusOf(this.pod, {
       containers,
       waiting: this.waiting,
-      health: (name) => this.prober.healthOf(name),
+      health: (name) => (this.givenUp.get(containers.get(name)?.id ?? '')?.why === HOOK_FAILED ? UNBORN : this.prober.healthOf(name)),
       podIP: ip,
       hostIP,
       nowMs: host.now(),

@@ -145,7 +145,7 @@ const backsOff: Invariant = watching(
     sometimes: 'it has to wait',
     ...history,
   },
-  ['ContainerStarted', 'ContainerExited', 'ProcessStarted', 'FaultChanged'],
+  ['ContainerStarted', 'ContainerExited', 'ProcessStarted', 'ProcessEnded', 'FaultChanged'],
   () => {
     const fates = new Map<string, Fate>()
     return {
@@ -158,12 +158,14 @@ const backsOff: Invariant = watching(
           case 'ProcessStarted':
             for (const fate of fates.values()) if (next.process === `kubelet-${fate.node}`) fate.restarts = 0
             return 'vacuous'
+          case 'ProcessEnded':
+            // After a loss of power nothing is left on the machine.
+            if (next.reason === 'machine crash') for (const [key, { node }] of fates) if (node === next.machine) fates.delete(key)
+            return 'vacuous'
           case 'ContainerExited': {
             const key = `${next.pod}/${next.container}`
             const fate = fates.get(key)
-            // After a loss of power nothing of it is left on the machine.
-            if (next.by === 'crash') fates.delete(key)
-            else if (fate !== undefined) fate.endedMs = next.atMs
+            if (fate !== undefined) fate.endedMs = next.atMs
             return 'vacuous'
           }
           case 'ContainerStarted': {
