@@ -1,5 +1,6 @@
 /** Pods that the API server refuses to make: whoever wants them waits until somebody changes what they ask for. */
 import { inScope, unmet, usageIn, usageOf } from '../components/quota.ts'
+import { isLeaving } from '../components/namespace.ts'
 import { brokenBy } from '../components/limit-range.ts'
 import type { CronJob } from '../state/batch.ts'
 import type { ApiObject, Pod, PodTemplateSpec } from '../state/objects.ts'
@@ -18,6 +19,7 @@ export const refused = (picture: Picture, template: PodTemplateSpec, owner: ApiO
   if (priorityClassName !== '' && !cluster.store.has(keyOf('priorityclasses', undefined, priorityClassName)))
     return `the PriorityClass ${priorityClassName}, which is not there: its pods are refused`
   const namespace = owner.metadata.namespace ?? ''
+  if (isLeaving(cluster.store, namespace)) return `the end of its namespace ${namespace}, which is being deleted: its pods are refused`
   const account = template.spec.serviceAccountName || template.spec.serviceAccount || DEFAULT_ACCOUNT
   // The default one comes by itself.
   if (account !== DEFAULT_ACCOUNT && !cluster.store.has(keyOf('serviceaccounts', namespace, account)))
