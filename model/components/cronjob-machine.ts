@@ -58,7 +58,7 @@ const jobOf = (cronJob: CronJob, name: string, dueMs: number): Job => ({
     annotations: { [SCHEDULED_AT]: momentOf(dueMs) },
     ownerReferences: [ownedBy(cronJob)],
   },
-  // The API selects its pods by its uid, which the model knows beforehand.
+  // Here its pods are told by their owner alone: the selector that the API adds is left out.
   spec: { ...cronJob.spec.jobTemplate.spec, selector: { matchLabels: {} } },
   status: {},
 })
