@@ -8,13 +8,14 @@ import { modelStates } from './benchmarks/model-states.ts'
 import { raftStep } from './benchmarks/raft-step.ts'
 import { scheduler } from './benchmarks/scheduler.ts'
 import { schedulerPerf } from './benchmarks/scheduler-perf.ts'
-import { standardCluster } from './benchmarks/standard-cluster.ts'
+import { sixtyPods, standardCluster } from './benchmarks/standard-cluster.ts'
 import { suites } from './benchmarks/suites.ts'
 import { watchFanOut } from './benchmarks/watch-fan-out.ts'
 
 export const BENCHMARKS: readonly Benchmark[] = [
   eventQueue,
   standardCluster,
+  sixtyPods,
   ...largeClusters,
   ...suites,
   etcdCluster,

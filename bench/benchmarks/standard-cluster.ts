@@ -1,4 +1,4 @@
-/** The standard cluster at its daily work: three applications of ten pods each are applied, rolled out and scaled; a node fails. */
+/** The standard cluster at its daily work: three applications, of ten or twenty pods each, are applied, rolled out and scaled; a node fails. */
 import type { Plan, TimedAction } from '../../model/state/plan.ts'
 import { applied, deployment, service, type DeploymentKnobs } from '../../properties/generators/manifests.ts'
 import { CALM_WEATHER } from '../../properties/generators/plan.ts'
@@ -9,11 +9,9 @@ import { heapLoop } from '../heap-loop.ts'
 
 const NODES = 5
 const APPLICATIONS = ['web', 'api', 'db'] as const
-const REPLICAS = 10
 const STORM_MS = 600_000
 
-const KNOBS: DeploymentKnobs = {
-  replicas: REPLICAS,
+const KNOBS: Omit<DeploymentKnobs, 'replicas'> = {
   cpu: '250m',
   graceSeconds: 5,
   minReadySeconds: 0,
@@ -21,40 +19,44 @@ const KNOBS: DeploymentKnobs = {
   podReplacementPolicy: 'TerminationStarted',
 }
 
-const ACTIONS: readonly TimedAction[] = [
-  ...applied(APPLICATIONS.flatMap((name) => [deployment(name, KNOBS), service(name)])),
+const actions = (replicas: number): readonly TimedAction[] => [
+  ...applied(APPLICATIONS.flatMap((name) => [deployment(name, { ...KNOBS, replicas }), service(name)])),
   { atMs: 60_000, do: { kind: 'SetImage', deployment: 'default/web', image: 'registry.example/web:2' } },
   { atMs: 120_000, do: { kind: 'Scale', resource: 'deployments', name: 'default/db', replicas: 4 } },
-  { atMs: 180_000, do: { kind: 'Scale', resource: 'deployments', name: 'default/db', replicas: REPLICAS } },
+  { atMs: 180_000, do: { kind: 'Scale', resource: 'deployments', name: 'default/db', replicas } },
   { atMs: 240_000, do: { kind: 'CrashMachine', target: 'node-1', restartMs: 60_000 } },
 ]
 
-const PLAN: Plan = {
+const planOf = (replicas: number): Plan => ({
   format: 1,
   suite: 'convergence',
   seed: '00000001',
   cluster: standardShape(nodes(NODES)),
   weather: CALM_WEATHER,
-  actions: ACTIONS,
+  actions: actions(replicas),
   stormMs: STORM_MS,
   calmMs: 120_000,
   quietMs: 40_000,
-}
+})
 
-export const standardCluster: Benchmark = {
-  name: 'standard-cluster',
-  sentence: '3 members, 2 API servers, 5 nodes, 30 pods: applied, rolled out, scaled, a node lost; recorded, not judged',
+const benchmark = (name: string, replicas: number, perSecond: number): Benchmark => ({
+  name,
+  sentence: `3 members, 2 API servers, 5 nodes, ${APPLICATIONS.length * replicas} pods: applied, rolled out, scaled, a node lost; recorded, not judged`,
   units: 'simulated seconds',
   baseline: 'a hand-written heap loop over as many events',
-  target: { perSecond: 1_000 },
+  target: { perSecond },
   prepare: () => {
-    const { events, simulatedMs } = simulated().run(PLAN)
+    const plan = planOf(replicas)
+    const { events, simulatedMs } = simulated().run(plan)
     return {
-      subject: () => simulated().run(PLAN).simulatedMs / 1_000,
+      subject: () => simulated().run(plan).simulatedMs / 1_000,
       baseline: () => {
         heapLoop(events)
         return simulatedMs / 1_000
       },
     }
   },
-}
+})
+
+export const standardCluster = benchmark('standard-cluster', 10, 1_000)
+export const sixtyPods = benchmark('sixty-pods', 20, 600)
