@@ -27,7 +27,10 @@ export interface PlanParts {
   readonly quietMs: number
   /** What is done to the cluster when it has come to rest, from what was applied before. Absent: nothing. */
   readonly atRest?: fc.Arbitrary<AtRest>
-  /** What some users do beside. Drawn last of all: the rest of a plan is the same with it and without. */
+  /**
+   * What some users do beside, where nothing is compared: what comes of it depends on who is faster. Drawn last of all, so that
+   * the rest of a plan is the same with it and without.
+   */
   readonly beside?: fc.Arbitrary<UserAction>
   /** Whether it is compared with how the same users fare on a day without faults. Absent: it is not. */
   readonly compared?: fc.Arbitrary<boolean>
@@ -83,7 +86,7 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
       }
       const strikes = faults.filter((entry) => kept.has(entry.do)).map(inSquall)
       const busy = users.map((entry) => (parts.usersInSqualls === true && entry.at % 3 > 0 ? inSquall(entry, entry.at) : at(entry)))
-      const before = [...parts.opening, ...busy, ...beside.map(at), ...strikes]
+      const before = [...parts.opening, ...busy, ...(compared ? [] : beside.map(at)), ...strikes]
       return {
         format: 1,
         suite: parts.suite,
