@@ -1,4 +1,4 @@
-/** What is done to a cluster that has come to rest: it loses its control plane, all its processes, or all that it was given. */
+/** What comes of a cluster that has come to rest: it loses its control plane, all its processes, or all that it was given; or it is compared. */
 import fc from 'fast-check'
 import { resourceOfKind } from '../../model/state/resources.ts'
 import type { Manifest, TimedAction } from '../../model/state/plan.ts'
@@ -12,14 +12,16 @@ export type AtRest =
     }
   | { readonly kind: 'all restarted'; readonly forMs: number }
   | { readonly kind: 'all deleted'; readonly propagation: 'Background' | 'Foreground' }
+  /** With how the same users fare on a day without faults. */
+  | { readonly kind: 'compared' }
   | null
 
 const PERCENT = 100
 
-/** In half of the runs nothing. */
-export const atRest = (nodeNames: readonly string[]): fc.Arbitrary<AtRest> =>
+/** In about half of the runs nothing. comparable: it may come to rest with nothing that waits. */
+export const atRest = (nodeNames: readonly string[], comparable: boolean): fc.Arbitrary<AtRest> =>
   fc.oneof(
-    { weight: 3, arbitrary: fc.constant(null) },
+    { weight: 5, arbitrary: fc.constant(null) },
     {
       weight: 1,
       arbitrary: fc.record({
@@ -44,6 +46,7 @@ export const atRest = (nodeNames: readonly string[]): fc.Arbitrary<AtRest> =>
         propagation: fc.constantFrom('Background' as const, 'Foreground' as const),
       }),
     },
+    ...(comparable ? [{ weight: 2, arbitrary: fc.constant({ kind: 'compared' as const }) }] : []),
   )
 
 const GAP_MS = 100
@@ -52,6 +55,7 @@ const GAP_MS = 100
 export const actionsAtRest = (drawn: AtRest, before: readonly TimedAction[]): readonly TimedAction[] => {
   switch (drawn?.kind) {
     case undefined:
+    case 'compared':
       return []
     case 'control plane out':
       return [

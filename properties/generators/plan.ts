@@ -25,15 +25,13 @@ export interface PlanParts {
   readonly stormMs: fc.Arbitrary<number>
   readonly calmMs: number
   readonly quietMs: number
-  /** What is done to the cluster when it has come to rest, from what was applied before. Absent: nothing. */
+  /** What comes of the cluster when it has come to rest. Absent: nothing. */
   readonly atRest?: fc.Arbitrary<AtRest>
   /**
    * What some users do beside, where nothing is compared: what comes of it depends on who is faster. Drawn last of all, so that
    * the rest of a plan is the same with it and without.
    */
   readonly beside?: fc.Arbitrary<UserAction>
-  /** Whether it is compared with how the same users fare on a day without faults. Absent: it is not. */
-  readonly compared?: fc.Arbitrary<boolean>
 }
 
 const AT_MOST = 1_000_000
@@ -63,10 +61,9 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
       centres: squalls,
       stormMs: parts.stormMs,
       atRest: parts.atRest ?? fc.constant(null),
-      compared: parts.compared ?? fc.constant(false),
       beside: fc.array(timed(parts.beside ?? parts.users), { maxLength: parts.beside === undefined ? 0 : BESIDE_MOST, size: 'max' }),
     })
-    .map(({ seed, cluster, weather: drawn, users, faults, centres, stormMs, atRest, compared, beside }) => {
+    .map(({ seed, cluster, weather: drawn, users, faults, centres, stormMs, atRest, beside }) => {
       const kept = new Set<Fault>(
         armedOnly(
           faults.map((entry) => entry.do),
@@ -97,7 +94,7 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
         stormMs,
         calmMs: parts.calmMs,
         quietMs: parts.quietMs,
-        ...(compared ? { compared } : {}),
+        ...(atRest?.kind === 'compared' ? { compared: true as const } : {}),
       }
     })
 

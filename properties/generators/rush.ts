@@ -14,9 +14,9 @@ export interface Rush {
 const FILLER = 'filler'
 const URGENT = 'urgent'
 
-/** In a third of the runs. */
+/** In a fifth of the runs. */
 export const rush: fc.Arbitrary<Rush | null> = fc.oneof(
-  { weight: 2, arbitrary: fc.constant(null) },
+  { weight: 4, arbitrary: fc.constant(null) },
   {
     weight: 1,
     arbitrary: fc.record({

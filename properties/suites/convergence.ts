@@ -87,7 +87,7 @@ export const convergence: Suite = {
           { weight: 1, arbitrary: drain(NODE_NAMES) },
           { weight: 1, arbitrary: externalAction },
           { weight: 1, arbitrary: changed },
-          ...(budgets.length === 0 ? [] : [{ weight: 2, arbitrary: disruptionBudget('web').map(apply) }]),
+          ...(budgets.length === 0 ? [] : [{ weight: 4, arbitrary: disruptionBudget('web').map(apply) }]),
           ...(shop.length === 0 ? [] : [{ weight: 3, arbitrary: tenantAction(shop) }]),
           { weight: 1, arbitrary: fc.record({ kind: fc.constant('DeleteNode'), node: fc.constantFrom(...NODE_NAMES.slice(1)) }) },
         ),
@@ -98,8 +98,7 @@ export const convergence: Suite = {
         stormMs: fc.integer({ min: 30_000, max: 180_000 }),
         calmMs: 900_000,
         quietMs: 40_000,
-        atRest: atRest(NODE_NAMES),
-        compared: fc.nat(2).map((drawn) => drawn === 2),
+        atRest: atRest(NODE_NAMES, hurry === null),
       }),
     ),
 }

@@ -29,7 +29,10 @@ export const manifestSuite = (manifests: readonly Manifest[], cluster: ClusterSh
     stormMs: fc.integer({ min: 60_000, max: 180_000 }),
     calmMs: 900_000,
     quietMs: 40_000,
-    atRest: atRest(cluster.nodes.map((node) => node.name)),
+    atRest: atRest(
+      cluster.nodes.map((node) => node.name),
+      false,
+    ),
   }),
 })
 
