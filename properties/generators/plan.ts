@@ -83,6 +83,7 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
       }
       const strikes = faults.filter((entry) => kept.has(entry.do)).map(inSquall)
       const busy = users.map((entry) => (parts.usersInSqualls === true && entry.at % 3 > 0 ? inSquall(entry, entry.at) : at(entry)))
+      const compared = atRest?.kind === 'compared'
       const before = [...parts.opening, ...busy, ...(compared ? [] : beside.map(at)), ...strikes]
       return {
         format: 1,
@@ -94,7 +95,7 @@ export const planOf = (parts: PlanParts): fc.Arbitrary<Plan> =>
         stormMs,
         calmMs: parts.calmMs,
         quietMs: parts.quietMs,
-        ...(atRest?.kind === 'compared' ? { compared: true as const } : {}),
+        ...(compared ? { compared: true as const } : {}),
       }
     })
 

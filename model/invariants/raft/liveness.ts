@@ -79,8 +79,8 @@ const electsInTime: Invariant = watching(
   },
   ['Restored', 'Configured', 'Elected', 'SteppedDown', 'ProcessStarted', 'ProcessEnded', 'FaultChanged', 'PhaseBegan'],
   () => {
-    /** Timeouts are drawn up to twice as long, votes may be split or lost a few times. */
-    const TIMEOUTS = 16
+    /** Timeouts are drawn up to twice as long, votes may be split or lost many times where all of a bare majority must agree over slow links. */
+    const TIMEOUTS = 24
     const reach = new Reach()
     let electionMs = 0
     const leaders = new Set<string>()
