@@ -122,6 +122,7 @@ const single = (drawn: Knobs): Manifest => ({
   spec: {
     restartPolicy: 'Never',
     terminationGracePeriodSeconds: drawn.graceSeconds,
+    initContainers: [{ name: 'prepare', image: imageOf('prepare', 1) }],
     containers: [container('main', imageOf('single', 1), drawn)],
   },
 })
