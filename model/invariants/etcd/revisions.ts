@@ -74,6 +74,9 @@ const durability: Invariant = watching(
     let entry: { readonly index: number; readonly term: number } | null = null
     const entries = new Map<number, { readonly index: number; readonly term: number }>()
     let by = ''
+    /** The highest term led so far, and when the highest revision was acknowledged. */
+    let ledTerm = 0
+    let acknowledgedTerm = 0
     let crashed = false
     const applied = new Map<string, number>()
     return {
@@ -82,11 +85,15 @@ const durability: Invariant = watching(
           case 'Reply':
             if (next.outcome.kind === 'done' && next.outcome.revision > acknowledged) {
               acknowledged = next.outcome.revision
+              acknowledgedTerm = ledTerm
               entry = entries.get(acknowledged) ?? null
               by = next.call
             }
             return 'vacuous'
           case 'Elected':
+            ledTerm = Math.max(ledTerm, next.term)
+            // Who was paused may count votes of an old term late: of what was committed in later ones it knows nothing.
+            if (next.term <= acknowledgedTerm) return 'vacuous'
             if (entry === null || [null, entry.term].includes(entryTermAt(next, entry.index))) return 'vacuous'
             return {
               why: `revision ${acknowledged} was acknowledged to call ${by}; ${next.member}, which leads term ${next.term}, does not have it`,
