@@ -2,7 +2,7 @@
 import type { Invariant } from '../invariant.ts'
 import { endingOf } from '../ending.ts'
 import { pending } from '../pending.ts'
-import { isHeartbeat } from '../quiet.ts'
+import { isHeartbeat, writesMost } from '../quiet.ts'
 import type { Seen } from '../state/history.ts'
 import { watching } from './define.ts'
 
@@ -72,17 +72,28 @@ const rests: Invariant = watching(
   ['PhaseBegan', 'Commit'],
   () => {
     let calmMs: number | null = null
+    let writes = 0
+    let most = Infinity
     let last: { atMs: number; key: string; author: string } | null = null
     return {
       observe(next, { cluster }) {
         if (next.kind === 'Commit') {
-          if (next.key.startsWith('/registry/') && !isHeartbeat(next, cluster))
-            last = { atMs: next.atMs, key: next.key, author: next.author }
+          if (!next.key.startsWith('/registry/') || isHeartbeat(next, cluster)) return 'vacuous'
+          last = { atMs: next.atMs, key: next.key, author: next.author }
+          writes++
           return 'vacuous'
         }
         if (next.kind !== 'PhaseBegan') return 'vacuous'
+        if (next.phase === 'calm') {
+          writes = 0
+          most = writesMost(cluster.store.size)
+        }
         if (next.phase !== 'end') calmMs = next.phase === 'calm' ? next.atMs : null
         if (next.phase !== 'end' || last === null || calmMs === null) return 'vacuous'
+        if (writes > most)
+          return {
+            why: `${writes} writes in ${Math.round((next.atMs - calmMs) / 1000)} s of calm, the last of ${last.key} by ${last.author}`,
+          }
         const restless = next.atMs - calmMs >= CALM_MS && next.atMs - last.atMs < REST_MS
         if (restless && pending(cluster).some(({ endless }) => endless === true)) return 'vacuous'
         if (restless) return { why: `${last.author} still writes ${last.key} ${Math.round((last.atMs - calmMs) / 1000)} s into the calm` }

@@ -13,7 +13,7 @@ import type { ApiCall, Observation } from '../../model/state/history.ts'
 import type { EtcdRequest } from '../../model/state/keyspace.ts'
 import type { Action, EtcdClientAction, Fault, Plan } from '../../model/state/plan.ts'
 import { podRecurs } from '../../model/components/cronjob.ts'
-import { isHeartbeat } from '../../model/quiet.ts'
+import { isHeartbeat, writesMost } from '../../model/quiet.ts'
 import type { Cluster as State } from '../../model/state/cluster.ts'
 import { prefixOf } from '../../model/state/resources.ts'
 import { FaultDriver, type FaultReport, type Group, type WorldFault } from '../../sim/faults.ts'
@@ -53,10 +53,12 @@ class Simulation {
   private readonly world: World<Message, Sighting>
   private readonly cluster: Cluster
   private readonly faults: FaultDriver<Message, Sighting>
-  /** When something other than a heartbeat was last written. */
   /** There are CronJobs, or were: only then does it have to be found out whose each container is. */
   private recurring = false
+  /** When something other than a heartbeat was last written. */
   private lastWriteMs = 0
+  /** Since the calm began. */
+  private writes = 0
   private convergedMs: number | null = null
   private failed: { readonly error: unknown } | null = null
   private readonly strikes = new Set<() => void>()
@@ -192,8 +194,10 @@ class Simulation {
       world.runUntil(Math.min(endMs, plan.stormMs + CALM_WITHOUT_API_MS))
       return
     }
+    this.writes = 0
+    const most = writesMost(this.fold.context.cluster.store.size)
     let lookedAtMs = -1
-    while (world.now < endMs) {
+    while (world.now < endMs && this.writes <= most) {
       world.runUntil(Math.min(endMs, world.now + LOOK_MS))
       if (this.lastWriteMs > lookedAtMs) {
         lookedAtMs = world.now
@@ -226,7 +230,10 @@ class Simulation {
     if (seen === null) return
     this.fold.observe(seen)
     this.recurring ||= seen.kind === 'Commit' && seen.key.startsWith(CRON_JOBS)
-    if (changesState(seen, this.fold.context.cluster, this.recurring)) this.lastWriteMs = atMs
+    if (changesState(seen, this.fold.context.cluster, this.recurring)) {
+      this.lastWriteMs = atMs
+      if (seen.kind === 'Commit') this.writes++
+    }
     if (sighting.kind === 'Elected') for (const watcher of this.electionWatchers) watcher(this.cluster.processOf(sighting.member))
     if (sighting.kind === 'Committed') for (const watcher of this.commitWatchers) watcher(this.cluster.processOf(sighting.member))
     if (sighting.kind === 'Invoke' && isChange(sighting.request)) for (const watcher of this.writeWatchers) watcher(sighting.process)
