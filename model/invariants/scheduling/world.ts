@@ -21,6 +21,9 @@ interface Bound {
   readonly context: Context
 }
 
+/** Whoever it was in a life before. */
+const FORMER = ''
+
 /** Judges each binding by the state that it makes. */
 const onceBound = (fields: Omit<Fields, 'kind' | 'strength'>, judge: (bound: Bound) => Judgement): Invariant =>
   watching({ ...fields, kind: 'history', strength: 'safety' }, ['Commit', 'Decision', 'ProcessStarted'], () => {
@@ -31,14 +34,18 @@ const onceBound = (fields: Omit<Fields, 'kind' | 'strength'>, judge: (bound: Bou
       observe(next, context) {
         const { cluster } = context
         if (next.kind === 'Decision' && next.choice.kind === 'Bind') decisions.set(next.choice.pod.uid, next)
-        if (next.kind === 'ProcessStarted') started.set(next.process, cluster.revision)
+        if (next.kind === 'ProcessStarted') {
+          started.set(next.process, cluster.revision)
+          // What it decided in a life before may still be on its way, and it does not know of it any more.
+          for (const [uid, { process }] of decisions) if (process === next.process) decisions.delete(uid)
+        }
         if (next.kind !== 'Commit' || resourceOfKey(next.key) !== 'pods') return 'vacuous'
         const pod = objectOf<Pod>(next.after)
         const name = pod?.spec.nodeName ?? ''
         if (pod === undefined || name === '' || (objectOf<Pod>(next.before)?.spec.nodeName ?? '') !== '') return 'vacuous'
         const { author, revision } = next
-        binders.set(pod.metadata.uid, { author, revision })
         const decision = decisions.get(pod.metadata.uid)
+        binders.set(pod.metadata.uid, { author: decision === undefined ? FORMER : author, revision })
         const node = objectOf<Node>(cluster.store.get(keyOf('nodes', undefined, name)))
         if (decision === undefined || node === undefined) return 'vacuous'
         const others: { pod: Pod; known: boolean }[] = []
