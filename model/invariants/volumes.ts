@@ -11,6 +11,8 @@ import { each, eachCommit, had, objectOf, safety, settles } from './define.ts'
 
 const BINDER = 'kubernetes pkg/controller/volume/persistentvolume/pv_controller.go'
 const DOCS = 'https://kubernetes.io/docs/concepts/storage/persistent-volumes/'
+/** How long a cache may lag. */
+const LAG_MS = 60_000
 const SELECTED_NODE = 'volume.kubernetes.io/selected-node'
 const PROVISIONED_BY = 'pv.kubernetes.io/provisioned-by'
 
@@ -155,15 +157,14 @@ const consumerFirst = eachCommit(
     ...safety,
   },
   'persistentvolumes',
-  ({ before, after, key, author }, context) => {
+  ({ before, after, key, author, atMs }, context) => {
     const was = objectOf<PersistentVolume>(before)
     const is = objectOf<PersistentVolume>(after)
     const ref = is?.spec.claimRef
     // Its user meant it for this claim.
     if (ref?.uid === undefined || was?.spec.claimRef !== undefined || author.startsWith('user')) return 'vacuous'
-    const storageClass = objectOf<StorageClass>(
-      context.cluster.store.get(keyOf('storageclasses', undefined, is?.spec.storageClassName ?? '')),
-    )
+    const classKey = keyOf('storageclasses', undefined, is?.spec.storageClassName ?? '')
+    const storageClass = objectOf<StorageClass>(context.cluster.store.get(classKey))
     if (storageClass?.volumeBindingMode !== 'WaitForFirstConsumer') return 'vacuous'
     if (author.startsWith('kube-scheduler')) return 'notable'
     const versions = context.history.versions(keyOf('persistentvolumeclaims', ref.namespace, ref.name))
@@ -171,7 +172,11 @@ const consumerFirst = eachCommit(
       const claim = objectOf<PersistentVolumeClaim>(version)
       return claim !== undefined && claim.metadata.uid === ref.uid && claim.metadata.annotations?.[SELECTED_NODE] !== undefined
     })
-    return chosen ? 'notable' : { why: `${author} gives ${key} to ${ref.name}, for which no node was chosen yet` }
+    if (chosen) return 'notable'
+    // Where its class is made after the claim, whoever binds it may not have seen the class yet: then nothing is to be waited for.
+    const classMs = context.history.versions(classKey)[0]?.atMs ?? 0
+    if (classMs > (versions[0]?.atMs ?? 0) && atMs - classMs < LAG_MS) return 'vacuous'
+    return { why: `${author} gives ${key} to ${ref.name}, for which no node was chosen yet` }
   },
 )
 
