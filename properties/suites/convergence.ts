@@ -58,7 +58,11 @@ export const convergence: Suite = {
   sentence:
     'applications under users, want of room, lost nodes, partitions and leader loss; then calm, and everything must come back level, and stay so',
   weight: 2,
-  concerns: ['CL-', 'NODE-', 'KUBELET-', 'EPS-', 'GC-', 'PROXY-', 'PDB-', 'DRAIN-', 'NS-', 'QUOTA-', 'LR-', 'SA-'],
+  concerns: [
+    ...['CL-', 'NODE-', 'EPS-', 'GC-', 'PROXY-', 'PDB-', 'DRAIN-', 'NS-', 'QUOTA-', 'LR-', 'SA-'],
+    // Probes and hooks are what the suite containers is for.
+    ...['KUBELET-L', 'KUBELET-S15', 'KUBELET-S16', 'KUBELET-S2', 'KUBELET-S3', 'KUBELET-S7', 'KUBELET-S8', 'KUBELET-S9'],
+  ],
   plans: fc
     .tuple(deploymentKnobs, deploymentKnobs, fc.option(disruptionBudget('web'), { freq: 2 }), tenant, rush)
     .map(([web, db, budget, shop, hurry]) => ({
