@@ -21,6 +21,7 @@ const count: Reporter = {
 export default defineConfig({
   test: {
     include: ['**/*.test.ts'],
+    setupFiles: ['./vitest.setup.ts'],
     reporters: ['default', count],
     testTimeout: 120_000,
     // Some start processes of their own, which takes as long as it takes where others have the machine.

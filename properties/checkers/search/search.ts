@@ -280,12 +280,14 @@ class Search<State, Input, Output> {
       const operation = this.pool.get(effect)?.[used]
       if (operation === undefined) continue
       const state = this.states.after(configuration.state, effect)
-      // One that changes nothing is of no use.
-      if (state === IMPOSSIBLE || state === configuration.state) continue
+      if (state === IMPOSSIBLE) continue
+      const window = blind ? this.freed(configuration.window, burst, -1) : configuration.window
+      // One that changes nothing and overwrites nothing is of no use.
+      if (state === configuration.state && window === configuration.window) continue
       const spent = this.mode === 'lenient' ? configuration.spent : withOne(configuration.spent, effect)
-      const next = { ...configuration, state, spent, trail: { operation, covered: false, before: configuration.trail } }
+      const trail = { operation, covered: false, before: configuration.trail }
       burst.allowed--
-      this.follow(blind ? this.withFree(next, burst, -1) : next, burst, { blind: true, target: false })
+      this.follow({ state, window, spent, trail }, burst, { blind: true, target: false })
       burst.allowed++
     }
   }
@@ -311,19 +313,22 @@ class Search<State, Input, Output> {
     window[word] = (window[word] as number) | bit
     window[word + 1] = (window[word + 1] as number) & ~bit
     const operation = this.slots[slot] as number
-    const next = { state, window, spent: configuration.spent, trail: { operation, covered: false, before: configuration.trail } }
-    return blind ? this.withFree(next, burst, slot) : next
+    const trail = { operation, covered: false, before: configuration.trail }
+    return { state, window: blind ? this.freed(window, burst, slot) : window, spent: configuration.spent, trail }
   }
 
-  /** An overwriting write has taken effect: open ones of its part may count as done right before it. */
-  private withFree(configuration: Configuration, burst: Burst, own: number): Configuration {
-    const window = [...configuration.window]
+  /** An overwriting write has taken effect: open ones of its part may count as done right before it. The same window if there are none. */
+  private freed(window: readonly number[], burst: Burst, own: number): readonly number[] {
+    let freed: number[] | null = null
     for (const slot of burst.changers) {
-      if (slot === own || this.isDone(configuration, slot) || !this.effectOf(this.slots[slot] as number).blind) continue
-      const word = Math.floor(slot / WORD) * 2 + 1
-      window[word] = (window[word] as number) | (1 << (slot % WORD))
+      const word = Math.floor(slot / WORD) * 2
+      const bit = 1 << (slot % WORD)
+      const [done, free] = [(window[word] as number) & bit, ((freed ?? window)[word + 1] as number) & bit]
+      if (slot === own || done !== 0 || free !== 0 || !this.effectOf(this.slots[slot] as number).blind) continue
+      freed ??= [...window]
+      freed[word + 1] = (freed[word + 1] as number) | bit
     }
-    return { ...configuration, window }
+    return freed ?? window
   }
 
   /** Each state once for each set of abilities that no other one includes; the place that is left is cleared. */
