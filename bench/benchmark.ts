@@ -7,9 +7,10 @@
 /** Does a piece of work, a few tenths of a second of it, and returns how many units that was. */
 export type Work = () => number
 
+/** Several pieces: each is measured by itself, and the one in the middle counts. */
 export interface Prepared {
-  readonly subject: Work
-  readonly baseline: Work
+  readonly subject: Work | readonly Work[]
+  readonly baseline: Work | readonly Work[]
 }
 
 /** What is to be reached; a figure that is missing is not asked for. */

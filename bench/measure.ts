@@ -46,10 +46,21 @@ interface Cost {
 const cost = (work: Work, again: boolean): Cost => {
   globalThis.gc?.()
   if (again) work()
+  return taken(work)
+}
+
+const taken = (work: Work): Cost => {
   const before = process.cpuUsage()
   const units = work()
   const { user, system } = process.cpuUsage(before)
   return { units, cpuMicroseconds: user + system }
+}
+
+/** Of several pieces of work the one in the middle: what one leaves behind for another to collect falls on all alike. */
+const costOf = (work: Work | readonly Work[], again: boolean): Cost => {
+  if (typeof work === 'function') return cost(work, again)
+  const costs = work.map(taken).toSorted((one, other) => one.cpuMicroseconds / one.units - other.cpuMicroseconds / other.units)
+  return costs[costs.length >> 1] ?? { units: 0, cpuMicroseconds: 0 }
 }
 
 /** Units a CPU second, of a piece of work or of what it took longer than another. */
@@ -59,12 +70,13 @@ export const rate = ({ units, cpuMicroseconds }: Cost, than = 0): number => (uni
 const WARM_UP_MS = 4_000
 
 /** True: the work is so short that compiling weighs in it. */
-const warmUp = (work: Work, leastMs: number): boolean => {
+const warmUp = (work: Work | readonly Work[], leastMs: number): boolean => {
+  const once = typeof work === 'function' ? work : () => work.reduce((units, one) => units + one(), 0)
   const before = process.cpuUsage()
   let lastMs: number
   do {
     const start = process.cpuUsage()
-    work()
+    once()
     lastMs = process.cpuUsage(start).user / 1_000
   } while (process.cpuUsage(before).user < leastMs * 1_000)
   return lastMs < leastMs
@@ -75,8 +87,8 @@ export const measure = (benchmark: Benchmark, repetitions: number, warmUpMs = WA
   const work = benchmark.prepare()
   const again = { subject: warmUp(work.subject, warmUpMs), baseline: warmUp(work.baseline, warmUpMs) }
   const rounds = Array.from({ length: repetitions }, () => {
-    const subject = cost(work.subject, again.subject)
-    const beside = cost(work.baseline, again.baseline)
+    const subject = costOf(work.subject, again.subject)
+    const beside = costOf(work.baseline, again.baseline)
     return { subject: rate(subject, benchmark.besides === true ? beside.cpuMicroseconds : 0), baseline: rate(beside) }
   })
   return {

@@ -3,7 +3,8 @@
  *
  * It keeps mutable maps behind read-only interfaces: a history is long, and only its end is looked at each time.
  */
-import type { Context } from './invariant.ts'
+import type { Context, Pending } from './invariant.ts'
+import { pending } from './pending.ts'
 import type { Cluster, RunningContainer, StoreHistory } from './state/cluster.ts'
 import type { Observation, Seen } from './state/history.ts'
 import type { Key, Revision, Stored } from './state/keyspace.ts'
@@ -71,10 +72,17 @@ export class Fold {
   private readonly ledger = new Ledger()
   /** Containers that have failed a startup or liveness probe, and passed none since. */
   private readonly silent = new Set<string>()
-  readonly context: Context = { cluster: this.state, history: this.ledger }
+  /** Of this very state; null: nobody asked. */
+  private waiting: readonly Pending[] | null = null
+  readonly context: Context = {
+    cluster: this.state,
+    history: this.ledger,
+    pending: () => (this.waiting ??= pending(this.state)),
+  }
 
   observe(next: Observation): void {
     const { state } = this
+    this.waiting = null
     state.nowMs = next.atMs
     switch (next.kind) {
       case 'Commit':

@@ -26,6 +26,8 @@ export interface Context {
   /** The state after the observation. */
   readonly cluster: Cluster
   readonly history: StoreHistory
+  /** What waits in that state: worked out when first asked for. */
+  pending(): readonly Pending[]
 }
 
 /** A fresh one for each run; may keep mutable notes of its own. */

@@ -31,9 +31,11 @@ export const jsonOf = (value: unknown): string => {
 type Fields = Readonly<Record<string, unknown>>
 /** As JSON has it: the order of an object's fields says nothing, and a field that is undefined is none. */
 export const sameValue = (one: unknown, other: unknown): boolean => {
-  if (one === other || jsonOf(one) === jsonOf(other)) return true
+  if (one === other) return true
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false
   if (Array.isArray(one) !== Array.isArray(other)) return false
   const [these, those] = [one as Fields, other as Fields]
-  return Object.keys({ ...these, ...those }).every((name) => sameValue(these[name], those[name]))
+  for (const name in these) if (!sameValue(these[name], those[name])) return false
+  for (const name in those) if (those[name] !== undefined && these[name] === undefined) return false
+  return true
 }

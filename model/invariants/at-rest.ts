@@ -1,5 +1,4 @@
 /** What is done to a cluster at rest must not move it: nodes go on by themselves, and components hold no truth. SEMANTICS 2.13. */
-import { pending } from '../pending.ts'
 import { isHeartbeat } from '../quiet.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
 import type { Observation, ObservationKind, Seen } from '../state/history.ts'
@@ -130,8 +129,8 @@ const holdNoTruth: Invariant = watching(
       return { why: `${next.author} writes ${next.key} after all components began anew` }
     }
     /** A kubelet whose Node was deleted registers when it begins anew. */
-    const isLevel = ({ cluster }: Context): boolean =>
-      pending(cluster).length === 0 && [...kubelets].every((node) => cluster.store.has(keyOf('nodes', undefined, node)))
+    const isLevel = (context: Context): boolean =>
+      context.pending().length === 0 && [...kubelets].every((node) => context.cluster.store.has(keyOf('nodes', undefined, node)))
     return {
       observe(next, context) {
         if (next.kind === 'ProcessStarted' && next.process.startsWith(KUBELET)) kubelets.add(next.process.slice(KUBELET.length))

@@ -1,7 +1,6 @@
 /** The whole: it comes back level, and then it rests. SEMANTICS 2.14. */
 import type { Invariant } from '../invariant.ts'
 import { endingOf } from '../ending.ts'
-import { pending } from '../pending.ts'
 import { isHeartbeat, writesMost } from '../quiet.ts'
 import type { Seen } from '../state/history.ts'
 import { watching } from './define.ts'
@@ -43,11 +42,11 @@ const converges: Invariant = watching(
     let asked = false
     let faults = 0
     return {
-      observe(next, { cluster }) {
+      observe(next, context) {
         if (next.kind === 'Commit') asked ||= next.key.startsWith('/registry/')
         if (next.kind === 'FaultChanged' && next.outcome === 'begun') faults++
         if (next.kind !== 'PhaseBegan' || next.phase !== 'end' || !asked) return 'vacuous'
-        const rows = pending(cluster).filter((row) => !row.blocked)
+        const rows = context.pending().filter((row) => !row.blocked)
         if (rows.length === 0) return faults > 0 ? 'notable' : 'holds'
         const shown = rows.slice(0, LISTED).map((row) => `${row.object} waits for ${row.waitsFor}`)
         return { why: `not converged: ${shown.join('; ')}${rows.length > LISTED ? `; and ${rows.length - LISTED} more` : ''}` }
@@ -76,7 +75,8 @@ const rests: Invariant = watching(
     let most = Infinity
     let last: { atMs: number; key: string; author: string } | null = null
     return {
-      observe(next, { cluster }) {
+      observe(next, context) {
+        const { cluster } = context
         if (next.kind === 'Commit') {
           if (!next.key.startsWith('/registry/') || isHeartbeat(next, cluster)) return 'vacuous'
           last = { atMs: next.atMs, key: next.key, author: next.author }
@@ -95,7 +95,7 @@ const rests: Invariant = watching(
             why: `${writes} writes in ${Math.round((next.atMs - calmMs) / 1000)} s of calm, the last of ${last.key} by ${last.author}`,
           }
         const restless = next.atMs - calmMs >= CALM_MS && next.atMs - last.atMs < REST_MS
-        if (restless && pending(cluster).some(({ endless }) => endless === true)) return 'vacuous'
+        if (restless && context.pending().some(({ endless }) => endless === true)) return 'vacuous'
         if (restless) return { why: `${last.author} still writes ${last.key} ${Math.round((last.atMs - calmMs) / 1000)} s into the calm` }
         return last.atMs > calmMs ? 'notable' : 'holds'
       },

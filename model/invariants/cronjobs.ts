@@ -3,7 +3,6 @@ import { isDue, lastDue } from '../components/cron.ts'
 import { jobNameOf, recurs, runningOf } from '../components/cronjob.ts'
 import { isFinished } from '../components/job.ts'
 import type { Context, Invariant } from '../invariant.ts'
-import { pending } from '../pending.ts'
 import { SCHEDULED_AT, type CronJob, type Job } from '../state/batch.ts'
 import type { Seen } from '../state/history.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
@@ -176,7 +175,7 @@ const goesOn: Invariant = watching(
     observe(next, context) {
       if (next.kind !== 'PhaseBegan' || next.phase !== 'end') return 'vacuous'
       const { cluster, history } = context
-      const row = pending(cluster).find(({ object, blocked }) => object.startsWith('CronJob ') && !blocked)
+      const row = context.pending().find(({ object, blocked }) => object.startsWith('CronJob ') && !blocked)
       if (row !== undefined) return { why: `${row.object} still waits for ${row.waitsFor}` }
       let started = false
       for (const key of history.keys(prefixOf('cronjobs'))) {
@@ -190,7 +189,7 @@ const goesOn: Invariant = watching(
         const job = objectOf<Job>(cluster.store.get(key))
         if (job === undefined || isFinished(job) || job.spec.suspend || !recurs(cluster, job)) continue
         const made = history.versions(key).find(({ after }) => objectOf<Job>(after)?.metadata.uid === job.metadata.uid)
-        const blocked = pending(cluster).some((one) => one.object === `Job ${job.metadata.namespace}/${job.metadata.name}` && one.blocked)
+        const blocked = context.pending().some((one) => one.object === `Job ${job.metadata.namespace}/${job.metadata.name}` && one.blocked)
         if (!blocked && cluster.nowMs - (made?.atMs ?? cluster.nowMs) > JOB_MOST_MS)
           return { why: `Job ${job.metadata.name} of a CronJob has not ended ${JOB_MOST_MS / MINUTE_MS} minutes after it was started` }
       }

@@ -1,6 +1,5 @@
 /** How invariants are written down: fields first, then what keeps watch. */
 import type { Context, Invariant, Judgement, Watcher } from '../invariant.ts'
-import { pending } from '../pending.ts'
 import type { StoreHistory } from '../state/cluster.ts'
 import type { Choice, ObservationKind, Seen, View } from '../state/history.ts'
 import type { ApiObject } from '../state/objects.ts'
@@ -49,7 +48,7 @@ export const settles = (
   start: () => ({
     observe: (next, context) => {
       if (next.kind !== 'PhaseBegan' || next.phase !== 'end' || !about(context)) return 'vacuous'
-      const rows = pending(context.cluster).filter((row) => !row.blocked && concerns(row.object, row.waitsFor, context))
+      const rows = context.pending().filter((row) => !row.blocked && concerns(row.object, row.waitsFor, context))
       const [first] = rows
       if (first === undefined) return 'notable'
       const more = rows.length === 1 ? '' : ` (and ${rows.length - 1} more)`

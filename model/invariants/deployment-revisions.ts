@@ -2,7 +2,6 @@
 import { isDeleting } from '../components/objects.ts'
 import { setsOf, templateOf } from '../components/template.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
-import { pending } from '../pending.ts'
 import type { Seen } from '../state/history.ts'
 import type { Condition, Deployment, Lease, ReplicaSet } from '../state/objects.ts'
 import { keyOf, prefixOf, resourceOfKey } from '../state/resources.ts'
@@ -46,7 +45,7 @@ const revisionsRise: Invariant = watching(
 
 /** Of Deployments that have nothing left to do. */
 const currentIsNewest = (context: Context): Judgement => {
-  const busy = new Set(pending(context.cluster).map(({ object }) => object))
+  const busy = new Set(context.pending().map(({ object }) => object))
   let verdict: Judgement = 'vacuous'
   for (const deployment of allOf<Deployment>(context, 'deployments')) {
     const { uid, namespace, name } = deployment.metadata
@@ -116,7 +115,7 @@ const lateIsSaid: Invariant = watching(
       // Deadlines run by the clock of who leads: its last sign of life says what that shows.
       const lease = objectOf<Lease>(context.cluster.store.get(keyOf('leases', 'kube-system', 'kube-controller-manager')))
       const nowSeconds = secondsOf(lease?.spec.renewTime)
-      const open = new Set(pending(context.cluster).map(({ object }) => object))
+      const open = new Set(context.pending().map(({ object }) => object))
       let verdict: Judgement = 'vacuous'
       for (const deployment of allOf<Deployment>(context, 'deployments')) {
         const { namespace, name } = deployment.metadata
@@ -179,7 +178,7 @@ const undoneIsDone: Invariant = watching(
         }
         if (next.kind !== 'PhaseBegan' || next.phase !== 'end' || undone.size === 0) return 'vacuous'
         const labels = new Set([...undone.keys()].map((key) => `Deployment ${key.slice('/registry/deployments/'.length)}`))
-        const row = pending(context.cluster).find(({ object, blocked }) => labels.has(object) && !blocked)
+        const row = context.pending().find(({ object, blocked }) => labels.has(object) && !blocked)
         if (row !== undefined) return { why: `${row.object}, taken back, still waits for ${row.waitsFor}` }
         return [...undone.values()].includes(true) ? 'notable' : 'holds'
       },

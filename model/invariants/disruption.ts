@@ -1,7 +1,6 @@
 /** Disruption budgets, evictions and drains: what is granted, and that no more is. SEMANTICS 2.8. */
 import { countOf, covers, isHealthy } from '../components/disruption.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
-import { pending } from '../pending.ts'
 import { finding } from '../pending/disruption.ts'
 import type { Cluster } from '../state/cluster.ts'
 import type { Seen } from '../state/history.ts'
@@ -299,8 +298,8 @@ const countedRight = deciding(
 )
 
 /** What still waits of one sort, and nothing could be waiting for for ever. */
-const waiting = ({ cluster }: Context, sort: string): string | null => {
-  const [row] = pending(cluster).filter(({ object, blocked }) => !blocked && object.startsWith(sort))
+const waiting = (context: Context, sort: string): string | null => {
+  const [row] = context.pending().filter(({ object, blocked }) => !blocked && object.startsWith(sort))
   return row === undefined ? null : `${row.object} still waits for ${row.waitsFor}`
 }
 

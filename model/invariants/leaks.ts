@@ -1,5 +1,4 @@
 /** Nothing stays behind of what is gone. SEMANTICS 2.13. */
-import { pending } from '../pending.ts'
 import { ITS_END } from '../pending/picture.ts'
 import type { Context, Invariant } from '../invariant.ts'
 import type { Cluster } from '../state/cluster.ts'
@@ -82,7 +81,8 @@ class Possessions {
   }
 
   /** Null: nothing is left of what is gone. */
-  leak({ cluster }: Context): string | null {
+  leak(context: Context): string | null {
+    const { cluster } = context
     const uids = new Set<string>()
     for (const [key, { value }] of cluster.store) if (key.startsWith(OF_PODS)) uids.add((value as Pod).metadata.uid)
     for (const { what, node, pod } of this.held.values()) {
@@ -92,7 +92,7 @@ class Possessions {
       if (!cluster.store.has(keyOf('volumeattachments', undefined, attachment)))
         return `${where.replace(' ', ' stays attached to ')}, and ${attachment}, which asked for it, is gone`
     }
-    return addressLeft(cluster, this.freed) ?? leaseLeft(cluster) ?? rulesLeft(cluster) ?? deletionLeft(cluster)
+    return addressLeft(cluster, this.freed) ?? leaseLeft(cluster) ?? rulesLeft(cluster) ?? deletionLeft(context)
   }
 }
 
@@ -128,8 +128,8 @@ const rulesLeft = ({ store, rules, machinesDown, processesDown }: Cluster): stri
   return null
 }
 
-const deletionLeft = (cluster: Cluster): string | null => {
-  const row = pending(cluster).find(({ waitsFor, blocked }) => !blocked && waitsFor === ITS_END)
+const deletionLeft = (context: Context): string | null => {
+  const row = context.pending().find(({ waitsFor, blocked }) => !blocked && waitsFor === ITS_END)
   return row === undefined ? null : `${row.object} is being deleted and does not come to its end`
 }
 

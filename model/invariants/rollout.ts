@@ -189,8 +189,9 @@ const judgeRollout = (
     return 'vacuous'
   /** Set → how many active pods it has beyond, or short of, what it is to have. */
   const sets = new Map<string, number>()
+  const [ofSets, ofPods] = [prefixOf('replicasets', namespace), prefixOf('pods', namespace)]
   for (const [key, stored] of store) {
-    if (key.startsWith('/registry/replicasets/') && controllerOf(stored.value as ReplicaSet) === uid)
+    if (key.startsWith(ofSets) && controllerOf(stored.value as ReplicaSet) === uid)
       sets.set((stored.value as ReplicaSet).metadata.uid, -(stored.value as ReplicaSet).spec.replicas)
   }
   let active = 0
@@ -198,7 +199,7 @@ const judgeRollout = (
   let ready = 0
   const templates = new Set<string>()
   for (const [key, stored] of store) {
-    if (!key.startsWith(prefixOf('pods', namespace))) continue
+    if (!key.startsWith(ofPods)) continue
     const pod = stored.value as Pod
     const owner = controllerOf(pod)
     if (owner === undefined || !sets.has(owner) || isTerminal(pod)) continue

@@ -36,7 +36,10 @@ const count = (reached: Reached, { id }: Invariant, judgement: Judgement): Wrong
   return typeof judgement === 'object' ? { invariant: id, why: judgement.why } : null
 }
 
-const contextOf = (system: System): Context => ({ cluster: clusterOf(system), history: pastOf(system.keyspace) })
+const contextOf = (system: System): Context => {
+  const cluster = clusterOf(system)
+  return { cluster, history: pastOf(system.keyspace), pending: () => pending(cluster) }
+}
 
 /** One step, whole: a decision by the state it is made in, what comes of it by the state after. */
 export const judgeStep = (before: System, told: readonly Observation[], after: System, reached: Reached): Wrong | null => {

@@ -15,11 +15,13 @@ interface Held {
 }
 
 /** [index, entry term] of each entry that a report of a disk tells of. */
-export function* entriesOf({ log, lastIndex }: Pick<Disk, 'log' | 'lastIndex'>): Generator<readonly [number, number]> {
+export const entriesOf = ({ log, lastIndex }: Pick<Disk, 'log' | 'lastIndex'>): readonly (readonly [number, number])[] => {
+  const entries: (readonly [number, number])[] = []
   for (const [place, [from, term]] of log.entries()) {
     const next = log[place + 1]?.[0] ?? lastIndex + 1
-    for (let index = from; index < next; index++) yield [index, term]
+    for (let index = from; index < next; index++) entries.push([index, term])
   }
+  return entries
 }
 
 /** What tells of a disk. */

@@ -1,5 +1,5 @@
 /** What a majority of disks holds: no entry counts as committed on less, and none ever falls below it again. */
-import type { Invariant, Judgement } from '../../invariant.ts'
+import type { Context, Invariant, Judgement } from '../../invariant.ts'
 import type { Observation } from '../../state/history.ts'
 import { watching, type Fields } from '../define.ts'
 import { Configurations, decides } from './configurations.ts'
@@ -26,8 +26,11 @@ class Notes {
   private readonly terms = new Map<number, number>()
   /** Up to here all members had the same log when they first began: nobody had to agree on it. */
   private given = 0
+  private latest: Observation | null = null
 
   heed(next: Observation): void {
+    if (next === this.latest) return
+    this.latest = next
     if (next.kind === 'Restored' && !this.disks.members.includes(next.member)) this.given = Math.max(this.given, next.lastIndex)
     if (isReport(next)) this.disks.observe(next)
     else if (next.kind === 'Configured') this.configurations.observe(next)
@@ -64,16 +67,25 @@ class Notes {
   }
 }
 
+/** One for all that judge the same run: whoever hears of something first notes it. */
+const taken = new WeakMap<Context, Notes>()
+const notesOf = (context: Context): Notes => {
+  let notes = taken.get(context)
+  if (notes === undefined) {
+    notes = new Notes()
+    taken.set(context, notes)
+  }
+  return notes
+}
+
 const noting = (fields: Fields, hears: Invariant['hears'], judge: (next: Observation, notes: Notes) => Judgement): Invariant =>
-  watching(fields, hears, () => {
-    const notes = new Notes()
-    return {
-      observe(next) {
-        notes.heed(next)
-        return judge(next, notes)
-      },
-    }
-  })
+  watching(fields, hears, () => ({
+    observe(next, context) {
+      const notes = notesOf(context)
+      notes.heed(next)
+      return judge(next, notes)
+    },
+  }))
 
 /** A quorum of voters holds it on disk, or why not. */
 const held = (notes: Notes, index: number, entryTerm: number, what: string): Judgement => {
