@@ -22,6 +22,7 @@ import { KUBELET } from './invariants/kubelet.ts'
 import { LEADER_ELECTION } from './invariants/leader-election.ts'
 import { LEAKS } from './invariants/leaks.ts'
 import { LEASE } from './invariants/lease.ts'
+import { LIMIT_RANGES } from './invariants/limit-ranges.ts'
 import { NODE_HEALTH } from './invariants/node-health.ts'
 import { NAMESPACES } from './invariants/namespaces.ts'
 import { NODES } from './invariants/nodes.ts'
@@ -60,6 +61,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...NAMESPACES,
   ...SERVICE_ACCOUNTS,
   ...QUOTAS,
+  ...LIMIT_RANGES,
   ...NODES,
   ...DISRUPTION,
   ...SCHEDULING,

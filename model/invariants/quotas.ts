@@ -1,20 +1,19 @@
-/** Quotas and limit ranges: nothing beyond them is let in. SEMANTICS 2.3. */
-import { broken } from '../components/limit-range.ts'
+/** Quotas: nothing beyond them is let in. SEMANTICS 2.3. */
 import { inScope, usageIn, usageOf } from '../components/quota.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
 import type { Cluster, StoreHistory } from '../state/cluster.ts'
 import type { Seen, View } from '../state/history.ts'
 import type { Key } from '../state/keyspace.ts'
-import type { ApiObject, Pod, ResourceList } from '../state/objects.ts'
-import type { LimitRange, ResourceQuota } from '../state/policy.ts'
+import type { ApiObject, ResourceList } from '../state/objects.ts'
+import type { ResourceQuota } from '../state/policy.ts'
 import { thousandths } from '../state/quantity.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
 import { sameValue } from '../components/objects.ts'
-import { eachCommit, had, isRegistry, keyOfRef, listed, objectOf, safety, settles, watching } from './define.ts'
+import { had, isRegistry, keyOfRef, listed, objectOf, safety, settles, watching } from './define.ts'
 
 const ADMISSION = 'k8s.io/apiserver pkg/admission/plugin/resourcequota/controller.go'
 const QUOTA = 'resourcequotas'
-/** A server's copy of a quota or range lags no longer than this: while it is frozen, and then to catch up. */
+/** A server's copy of a quota lags no longer than this: while it is frozen, and then to catch up. */
 const LAG_MS = 60_000
 /** What was charged for a request is used within its deadline. */
 const DEADLINE_MS = 60_000
@@ -221,42 +220,9 @@ const withinHard: Invariant = watching(
   },
 )
 
-const withinRange = eachCommit(
-  {
-    id: 'LR-S1',
-    sentence: 'no pod is let in that breaks a limit range which its server has seen',
-    source: 'https://kubernetes.io/docs/concepts/policy/limit-range/',
-    sometimes: 'a container asks for what the range gives it by default',
-    ...safety,
-  },
-  'pods',
-  ({ key, before, after, atMs, revision }, { cluster, history }) => {
-    const pod = before === null ? objectOf<Pod>(after) : undefined
-    if (pod === undefined) return 'vacuous'
-    const prefix = prefixOf('limitranges', pod.metadata.namespace)
-    const ranges = [...cluster.store].flatMap(([place, { value }]) => {
-      if (!place.startsWith(prefix)) return []
-      const then = history.versions(place).findLast((version) => atMs - version.atMs >= LAG_MS)
-      const range = value as LimitRange
-      return sameValue(objectOf<LimitRange>(then?.after)?.spec, range.spec) ? [range] : []
-    })
-    if (ranges.length === 0) return 'vacuous'
-    const items = ranges.flatMap(({ spec }) => spec.limits)
-    const why = broken(items, pod)
-    if (why !== null) return { why: `${key} was let in at revision ${revision}: it asks for ${why}` }
-    const given = items.some(({ defaultRequest = {} }) =>
-      pod.spec.containers.some(({ resources }) =>
-        Object.entries(defaultRequest).some(([name, quantity]) => resources?.requests?.[name] === quantity),
-      ),
-    )
-    return given ? 'notable' : 'holds'
-  },
-)
-
 export const QUOTAS: readonly Invariant[] = [
   chargedFirst,
   withinHard,
-  withinRange,
   settles(
     {
       id: 'QUOTA-L1',
