@@ -14,6 +14,7 @@ import { endpointSlices } from './components/endpointslice.ts'
 import { environment } from './components/environment.ts'
 import { EMPTY } from './components/etcd.ts'
 import { garbageCollector } from './components/garbage-collector.ts'
+import { autoscaler } from './components/hpa-machine.ts'
 import { job } from './components/job-machine.ts'
 import { kubeProxy } from './components/kube-proxy.ts'
 import { kubelet } from './components/kubelet.ts'
@@ -51,6 +52,7 @@ export const COMPONENTS = {
   namespaceDefaults,
   endpointSlices,
   disruption,
+  autoscaler,
   admission,
   resourceQuotas,
   kubelet,
@@ -69,6 +71,9 @@ const next = (system: System, action: Action): System => {
       return clock.next(system, action)
     case 'Admit':
       return admission.next(system, action)
+    case 'JudgeLoad':
+    case 'ScaleTarget':
+      return autoscaler.next(system, action)
     case 'StartContainer':
     case 'StopContainer':
       return kubelet.next(system, action)
@@ -116,6 +121,8 @@ const NOTHING: System = {
   rules: new Map(),
   machinesDown: new Set(),
   cutOff: new Set(),
+  loads: new Map(),
+  autoscalings: new Map(),
   users: [],
   asked: [],
   budget: { crashes: 0, restarts: 0, exits: 0, cuts: 0 },

@@ -1,7 +1,8 @@
 /**
  * The one clock of the model: it goes on minute by minute, as far as is granted, whatever else happens or does not.
  *
- * Everybody's clock says the same. Left out: how long anything takes; what comes within a minute comes at one moment.
+ * Beyond that it goes on while an autoscaler that has just looked waits for it. Everybody's clock says the same. Left out: how
+ * long anything takes; what comes within a minute comes at one moment.
  */
 import type { Component, System } from '../state/system.ts'
 
@@ -12,10 +13,11 @@ export const momentOf = (ms: number): string => new Date(ms).toISOString().repla
 
 export const clock: Component<System, { readonly kind: 'MinutePasses' }> = {
   name: 'clock',
-  enabled: ({ budget: { minutes = 0 } }) => (minutes === 0 ? [] : [{ kind: 'MinutePasses' }]),
+  enabled: ({ nowMs, autoscalings, budget: { minutes = 0 } }) =>
+    minutes > 0 || [...autoscalings.values()].some(({ keptAtMs }) => keptAtMs === nowMs) ? [{ kind: 'MinutePasses' }] : [],
   next: (system) => ({
     ...system,
     nowMs: system.nowMs + MINUTE_MS,
-    budget: { ...system.budget, minutes: (system.budget.minutes ?? 0) - 1 },
+    budget: { ...system.budget, minutes: Math.max(0, (system.budget.minutes ?? 0) - 1) },
   }),
 }

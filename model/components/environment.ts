@@ -69,12 +69,15 @@ const requestOf = (system: System, step: UserStep): ApiRequest | null => {
       if (held === undefined) return null
       return { verb: 'update', value: { ...held.value, spec: { ...held.value.spec, unschedulable: true } }, version: held.version }
     }
+    case 'SetLoad':
+      return null
   }
 }
 
 const users = (system: System, step: UserStep): System => {
   const request = requestOf(system, step)
   const acted = { ...system, users: system.users.slice(1) }
+  if (step.kind === 'SetLoad') return { ...acted, loads: new Map(system.loads).set(step.workload, step.milliCpu) }
   if (request?.verb === 'create' && quotaOf(stored<ResourceQuota>(system, 'resourcequotas'), request.value) !== undefined)
     return { ...acted, asked: [...system.asked, { process: 'user', value: request.value, isCharged: false }] }
   return request === null ? acted : serve(acted, { process: 'user', request, remembered: false })

@@ -2,7 +2,7 @@
  * The kubelet of a node runs the containers of the pods that are bound to it, tells their status, and lets them go.
  *
  * What a pod is to do it takes from its view, what runs it sees at once. Left out: init containers, probes (a container
- * that runs is ready), admission (one scheduler never overcommits), images, and the back-off between restarts, which only
+ * that runs is ready), when what began, admission (one scheduler never overcommits), images, and the back-off between restarts, which only
  * delays. A kubelet that reaches nobody goes on by its last view.
  * Source: kubernetes pkg/kubelet (pod_workers.go, kuberuntime, status)
  */
@@ -74,6 +74,7 @@ const statusOf = (system: System, pod: Pod): Pod['status'] => {
   const ran = runs.length > 0 || ended || pod.status.phase === 'Running'
   return {
     ...pod.status,
+    startTime: MOMENT,
     phase: over ? (well ? 'Succeeded' : 'Failed') : ran ? 'Running' : 'Pending',
     conditions: withCondition(pod.status.conditions, { type: 'Ready', status: ready ? 'True' : 'False' }),
     containerStatuses: names.map((name) => containerStatus(system, pod, name, runs)),

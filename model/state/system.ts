@@ -42,6 +42,8 @@ export type UserStep =
       readonly propagation: Propagation
     }
   | { readonly kind: 'Cordon'; readonly node: string }
+  /** What the pods of a workload ('namespace/name') have to do from now on; null: nobody measures it. */
+  | { readonly kind: 'SetLoad'; readonly workload: string; readonly milliCpu: number | null }
 export type Propagation = 'Background' | 'Foreground' | 'Orphan'
 
 /** How often the environment may still do what. */
@@ -50,7 +52,7 @@ export interface Budget {
   readonly restarts: number
   readonly exits: number
   readonly cuts: number
-  /** How long the clock still goes; absent: it stands. */
+  /** How long the clock still goes whether or not anybody waits for it; absent: not at all. */
   readonly minutes?: number
 }
 
@@ -77,6 +79,10 @@ export interface System {
   readonly machinesDown: ReadonlySet<string>
   /** Machines that reach nobody, while what is on them goes on. */
   readonly cutOff: ReadonlySet<string>
+  /** 'namespace/name' of a workload → what its pods have to do, as Cluster has it. */
+  readonly loads: Cluster['loads']
+  /** Uid of an autoscaler → what it remembers. */
+  readonly autoscalings: ReadonlyMap<Uid, Autoscaling>
   readonly users: readonly UserStep[]
   /** Creations that count under a quota, on their way through a server. */
   readonly asked: readonly Asked[]
@@ -86,6 +92,15 @@ export interface Asked {
   readonly process: ProcessName
   readonly value: KubernetesObject
   readonly isCharged: boolean
+}
+/** What an autoscaler remembers: of the past no more than its windows and periods reach. */
+export interface Autoscaling {
+  readonly recommendations: readonly { readonly atMs: number; readonly replicas: number }[]
+  readonly changes: readonly { readonly atMs: number; readonly by: number }[]
+  /** It is about to set that many replicas, if its target is still of the version that it read; null: it is not. */
+  readonly scaling: { readonly target: Key; readonly version: Revision; readonly replicas: number } | null
+  /** When it was kept by a window or a period from what it recommended; null: it was not. */
+  readonly keptAtMs: number | null
 }
 export interface OwnWrite {
   readonly revision: Revision
@@ -129,6 +144,7 @@ export type Action =
   | { readonly kind: 'See'; readonly process: ProcessName; readonly resource: ResourceName }
   | { readonly kind: 'MinutePasses' }
   | AdmissionAction
+  | AutoscalerAction
   | { readonly kind: 'StartContainer'; readonly container: RunningContainer }
   | { readonly kind: 'StopContainer'; readonly id: string }
   | { readonly kind: 'ContainerStopped' | 'ProgramEnds'; readonly id: string }
@@ -142,12 +158,24 @@ export type AdmissionAction = {
   readonly process: ProcessName
   readonly request: ApiRequest | null
 }
+export type AutoscalerAction =
+  /** It looks, with a fresh read of its target, and remembers what it makes of that. */
+  | {
+      readonly kind: 'JudgeLoad'
+      readonly process: ProcessName
+      readonly autoscaler: Uid
+      readonly reads: ResourceName
+      readonly choices: readonly Choice[]
+      readonly after: Autoscaling
+    }
+  /** What it is about to write arrives. */
+  | { readonly kind: 'ScaleTarget'; readonly process: ProcessName; readonly autoscaler: Uid; readonly target: Key }
 export type EnvironmentAction =
   | { readonly kind: 'UserActs'; readonly step: UserStep }
   | { readonly kind: 'ExitContainer'; readonly id: string }
   | { readonly kind: 'CrashMachine' | 'RestartMachine' | 'CutOff' | 'Reconnect'; readonly node: string }
 
-export const clusterOf = ({ keyspace, running, rules, machinesDown }: System): Cluster => ({
+export const clusterOf = ({ keyspace, running, rules, machinesDown, loads }: System): Cluster => ({
   nowMs: 0,
   phase: 'calm',
   revision: keyspace.revision,
@@ -156,6 +184,6 @@ export const clusterOf = ({ keyspace, running, rules, machinesDown }: System): C
   rules,
   machinesDown,
   processesDown: new Set(),
-  loads: new Map(),
+  loads,
   drains: new Map(),
 })

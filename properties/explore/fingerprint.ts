@@ -63,6 +63,16 @@ const ofViews = ({ views, own, keyspace }: System): string =>
     .toSorted()
     .join(';')
 
+/** Whether what one is about to write will be refused already. */
+const ofAutoscalings = ({ autoscalings, keyspace }: System): string =>
+  [...autoscalings]
+    .map(([uid, { scaling, ...memory }]) => {
+      const isCurrent = scaling !== null && keyspace.kvs.get(scaling.target)?.modRevision === scaling.version
+      return `${numberOfText(uid)}=${numberOf(memory)}:${scaling === null ? '' : `${isCurrent ? scaling.replicas : 'late'}`}`
+    })
+    .toSorted()
+    .join(',')
+
 const stored = new WeakMap<Keyspace['kvs'], string>()
 const ofStore = ({ kvs }: Keyspace): string => {
   let found = stored.get(kvs)
@@ -86,6 +96,8 @@ export const fingerprint = (system: System): string =>
       .join(','),
     ofViews(system),
     ofMap(system.incarnations),
+    ofMap(system.loads),
+    ofAutoscalings(system),
     ofMap(system.running),
     ofSet(system.stopping),
     ofMap(system.exits),

@@ -3,6 +3,7 @@ import { COMPONENTS } from '../../model/model.ts'
 import type { Budget, Propagation } from '../../model/state/system.ts'
 import type { Instance } from './cluster.ts'
 import {
+  autoscaler,
   claim,
   cronJob,
   daemonSet,
@@ -12,6 +13,7 @@ import {
   node,
   pod,
   quota,
+  replicaSet,
   replicationController,
   service,
   statefulSet,
@@ -25,7 +27,7 @@ const JOBS = `${MANAGER} jobs`
 const CRONJOBS = `${MANAGER} cronjobs`
 const SETS = `${MANAGER} replicasets`
 
-const { informers, scheduler, replicaSet, namespaces, kubelet, containerRuntime } = COMPONENTS
+const { informers, scheduler, namespaces, kubelet, containerRuntime } = COMPONENTS
 
 export const INSTANCES = {
   scheduling: {
@@ -68,7 +70,7 @@ export const INSTANCES = {
       { kind: 'Scale', deployment: 'web', replicas: 1 },
     ],
     budget: QUIET,
-    components: { informers, replicaSet, deployment: COMPONENTS.deployment, kubelet, containerRuntime },
+    components: { informers, replicaSet: COMPONENTS.replicaSet, deployment: COMPONENTS.deployment, kubelet, containerRuntime },
     concerns: (waitsFor) => waitsFor.includes('it has'),
   },
   adopting: {
@@ -80,8 +82,41 @@ export const INSTANCES = {
       { kind: 'Replace', value: replicationController('old', 3) },
     ],
     budget: QUIET,
-    components: { informers, replicaSet },
+    components: { informers, replicaSet: COMPONENTS.replicaSet },
     concerns: (waitsFor) => waitsFor.includes('it has'),
+  },
+  autoscaling: {
+    sentence: 'a load rises and falls, and its pods follow it: down only after a minute, by an autoscaler that sees them late',
+    objects: [node('node-0'), replicaSet('web', 1), autoscaler('web', 2, 60)],
+    lagging: [PODS],
+    users: [
+      { kind: 'SetLoad', workload: 'default/web', milliCpu: 200 },
+      { kind: 'SetLoad', workload: 'default/web', milliCpu: 50 },
+    ],
+    budget: QUIET,
+    components: {
+      informers,
+      scheduler,
+      replicaSet: COMPONENTS.replicaSet,
+      autoscaler: COMPONENTS.autoscaler,
+      kubelet,
+      containerRuntime,
+      clock: COMPONENTS.clock,
+    },
+  },
+  pacing: {
+    sentence: 'a load that one pod bears, set, unmeasured and gone again, while a user sets the replicas too: in what steps they change',
+    objects: [node('node-0'), replicaSet('web', 1), autoscaler('web', 3, 60)],
+    lagging: [],
+    users: [
+      { kind: 'SetLoad', workload: 'default/web', milliCpu: 300 },
+      { kind: 'SetLoad', workload: 'default/web', milliCpu: null },
+      { kind: 'Replace', value: replicaSet('web', 1) },
+      { kind: 'SetLoad', workload: 'default/web', milliCpu: 0 },
+    ],
+    budget: { ...QUIET, minutes: 1 },
+    components: { autoscaler: COMPONENTS.autoscaler, clock: COMPONENTS.clock },
+    concerns: (waitsFor) => waitsFor.includes('replicas of'),
   },
   quota: {
     sentence: 'a quota of two pods, three that are asked for and one that is deleted, counted by a controller that sees them late',
@@ -175,7 +210,7 @@ export const INSTANCES = {
     lagging: [],
     users: [{ kind: 'Delete', resource: 'namespaces', name: 'default', propagation: 'Background' }],
     budget: QUIET,
-    components: { replicaSet, namespaces, kubelet, containerRuntime },
+    components: { replicaSet: COMPONENTS.replicaSet, namespaces, kubelet, containerRuntime },
   },
   job: {
     sentence: 'a Job of one pod that ends well or not, by a controller that sees its pods and its own status late',

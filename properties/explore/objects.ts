@@ -1,5 +1,6 @@
 /** Objects of small instances, complete as the API would keep them. */
 import { CONTROLLER_UID, type CronJob, type Job } from '../../model/state/batch.ts'
+import type { HorizontalPodAutoscaler } from '../../model/state/autoscaling.ts'
 import type { ResourceQuota } from '../../model/state/policy.ts'
 import type { ReplicationController } from '../../model/state/replication.ts'
 import type { DaemonSet, StatefulSet } from '../../model/state/stateful.ts'
@@ -11,6 +12,7 @@ import type {
   PersistentVolumeClaim,
   Pod,
   PodSpec,
+  ReplicaSet,
   Service,
   Toleration,
 } from '../../model/state/objects.ts'
@@ -77,6 +79,39 @@ export const deployment = (
   },
   status: {},
 })
+
+export const replicaSet = (name: string, replicas: number): ReplicaSet => ({
+  apiVersion: 'apps/v1',
+  kind: 'ReplicaSet',
+  metadata: made(name),
+  spec: {
+    replicas,
+    selector: { matchLabels: { app: name } },
+    template: { metadata: { labels: { app: name } }, spec: specOf('v1', '100m') },
+  },
+  status: { replicas: 0 },
+})
+
+/** Of a ReplicaSet, by all of the CPU that its pods ask for: up by one pod in half a minute, down after a window. */
+export const autoscaler = (name: string, maxReplicas: number, windowSeconds: number): HorizontalPodAutoscaler => {
+  const policies = [{ type: 'Pods', value: 1, periodSeconds: 30 }] as const
+  return {
+    apiVersion: 'autoscaling/v2',
+    kind: 'HorizontalPodAutoscaler',
+    metadata: made(name),
+    spec: {
+      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'ReplicaSet', name },
+      minReplicas: 1,
+      maxReplicas,
+      metrics: [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 100 } } }],
+      behavior: {
+        scaleUp: { stabilizationWindowSeconds: 0, selectPolicy: 'Max', policies },
+        scaleDown: { stabilizationWindowSeconds: windowSeconds, selectPolicy: 'Max', policies },
+      },
+    },
+    status: {},
+  }
+}
 
 export const replicationController = (name: string, replicas: number): ReplicationController => ({
   apiVersion: 'v1',

@@ -7,9 +7,6 @@ import type { KeyValue, Stored } from '../../model/state/keyspace.ts'
 import type { Pod } from '../../model/state/objects.ts'
 import type { Action, System } from '../../model/state/system.ts'
 
-/** The model has no clock. */
-const NOW = { atMs: 0 } as const
-
 /** Everything it ever tells of: an invariant that wants to hear of anything else cannot be judged here. */
 export const TOLD: ReadonlySet<ObservationKind> = new Set<ObservationKind>([
   'Decision',
@@ -27,6 +24,9 @@ export const TOLD: ReadonlySet<ObservationKind> = new Set<ObservationKind>([
   'Leading',
   'StoppedLeading',
 ])
+
+/** When it is, observe says of each. */
+const NOW = { atMs: 0 } as const
 
 const storedOf = ({ key: _key, ...stored }: KeyValue): Stored => stored
 
@@ -93,7 +93,7 @@ const cut = (node: string, outcome: 'begun' | 'ended'): Observation => ({
   detail: node,
 })
 
-export const observe = (before: System, action: Action, after: System): readonly Observation[] => {
+const told = (before: System, action: Action, after: System): readonly Observation[] => {
   const container = (id: string): readonly RunningContainer[] => {
     const found = before.running.get(id)
     return found === undefined ? [] : [found]
@@ -102,11 +102,17 @@ export const observe = (before: System, action: Action, after: System): readonly
     case 'Request': {
       const { process, choice, reads } = action
       const view = { ...viewOf(before, process), ...(reads === undefined ? {} : { [reads]: before.keyspace.revision }) }
-      const told = choice === null ? [] : [{ ...NOW, kind: 'Decision' as const, process, view, choice }]
-      return [...told, ...commits(before, after, process)]
+      const decided = choice === null ? [] : [{ ...NOW, kind: 'Decision' as const, process, view, choice }]
+      return [...decided, ...commits(before, after, process)]
     }
     case 'Admit':
+    case 'ScaleTarget':
       return commits(before, after, action.process)
+    case 'JudgeLoad': {
+      const { process, reads, choices } = action
+      const view = { ...viewOf(before, process), [reads]: before.keyspace.revision }
+      return choices.map((choice) => ({ ...NOW, kind: 'Decision' as const, process, view, choice }))
+    }
     case 'See':
     case 'MinutePasses':
       return []
@@ -143,4 +149,10 @@ export const observe = (before: System, action: Action, after: System): readonly
     case 'Reconnect':
       return [cut(action.node, 'ended')]
   }
+}
+
+export const observe = (before: System, action: Action, after: System): readonly Observation[] => {
+  const { nowMs } = before
+  const seen = told(before, action, after)
+  return nowMs === 0 ? seen : seen.map((one) => ({ ...one, atMs: nowMs }))
 }

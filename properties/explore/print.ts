@@ -86,6 +86,8 @@ const stepText = (step: UserStep): string => {
       return `Delete ${step.resource}/${step.name} (${step.propagation})`
     case 'Cordon':
       return `Cordon ${step.node}`
+    case 'SetLoad':
+      return `SetLoad ${step.workload} ${step.milliCpu === null ? 'unmeasured' : `${step.milliCpu}m`}`
   }
 }
 
@@ -99,6 +101,10 @@ const actionText = (action: Action): readonly [string, string] => {
       const { request, process } = action
       return [SERVER, request === null ? 'Refuse' : request.verb === 'status' ? 'Charge' : `Make what ${process} asked for`]
     }
+    case 'JudgeLoad':
+      return [action.process, action.choices.map(choiceText).join(', ') || 'JudgeLoad']
+    case 'ScaleTarget':
+      return [action.process, `ScaleTarget ${action.target.slice('/registry/'.length)}`]
     case 'MinutePasses':
       return ['clock', 'MinutePasses']
     case 'StartContainer':

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { startingBy } from '../../model/components/cronjob-machine.ts'
 import { rollingOutWithin } from '../../model/components/deployment.ts'
 import { collectingBy, standingOf } from '../../model/components/garbage-collector.ts'
+import { autoscalingBy } from '../../model/components/hpa-machine.ts'
 import { countingBy } from '../../model/components/job-machine.ts'
 import { admittingBy, countingOnly, SERVER } from '../../model/components/quota-machine.ts'
 import { replicatingBy } from '../../model/components/replicaset.ts'
@@ -167,6 +168,35 @@ test('a server that charges its own copy of a quota loses what has been charged 
       8  user                     Create Pod c
       9  kube-apiserver-0         Charge
            resourcequotas/default/share pods=2 of 2 → 1 of 2"
+  `)
+})
+
+test('an autoscaler that forgets what it has recommended follows a load down at once', () => {
+  const forgetful = autoscalingBy((memory) => ({ ...memory, recommendations: [] }))
+  const { printed } = exploreCluster({ ...INSTANCES.pacing, components: { ...INSTANCES.pacing.components, autoscaler: forgetful } })
+  expect(printed).toMatchInlineSnapshot(`
+    "HPA-S2: kube-controller-manager scales web from 2 to 1: it had recommended 3 not long before
+      1  user                     SetLoad default/web 300m
+      2  kube-controller-manager  Recommend 3 for web, Autoscale web 1 → 2
+      3  user                     SetLoad default/web unmeasured
+      4  user                     Replace the spec of ReplicaSet web
+      5  kube-controller-manager  ScaleTarget replicasets/default/web
+           replicasets/default/web replicas=1 → 2
+      6  user                     SetLoad default/web 0m
+      7  kube-controller-manager  Recommend 0 for web, Autoscale web 2 → 1"
+  `)
+})
+
+test('an autoscaler that forgets what it has changed grows faster than it may', () => {
+  const forgetful = autoscalingBy((memory) => ({ ...memory, changes: [] }))
+  const { printed } = exploreCluster({ ...INSTANCES.pacing, components: { ...INSTANCES.pacing.components, autoscaler: forgetful } })
+  expect(printed).toMatchInlineSnapshot(`
+    "HPA-S1: kube-controller-manager scales web from 2 to 3, where its policies allow 2
+      1  user                     SetLoad default/web 300m
+      2  kube-controller-manager  Recommend 3 for web, Autoscale web 1 → 2
+      3  kube-controller-manager  ScaleTarget replicasets/default/web
+           replicasets/default/web replicas=1 → 2
+      4  kube-controller-manager  Recommend 3 for web, Autoscale web 2 → 3"
   `)
 })
 
