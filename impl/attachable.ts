@@ -19,5 +19,9 @@ export const nameOfAttached = ({ spec }: VolumeAttachment): string => named(spec
 export const isShared = ({ spec }: PersistentVolume): boolean =>
   spec.accessModes?.some((mode) => mode === 'ReadWriteMany' || mode === 'ReadOnlyMany') === true
 
+/** Only one pod may have it. Where there are other modes too, nobody knows which one a pod means. */
+export const isForOnePod = ({ spec }: PersistentVolume): boolean =>
+  spec.accessModes?.length === 1 && spec.accessModes[0] === 'ReadWriteOncePod'
+
 export const claimsOf = ({ spec }: Pod): readonly string[] =>
   (spec.volumes ?? []).flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? [])

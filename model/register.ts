@@ -34,6 +34,7 @@ import { REPLICASETS } from './invariants/replicasets.ts'
 import { SCHEDULING } from './invariants/scheduling/register.ts'
 import { SERVICE_ACCOUNTS } from './invariants/service-accounts.ts'
 import { SERVICES } from './invariants/services.ts'
+import { SINGLE_POD_CLAIMS } from './invariants/single-pod-claims.ts'
 import { STATEFULSETS } from './invariants/statefulsets.ts'
 import { VOLUMES } from './invariants/volumes.ts'
 import { WATCH } from './invariants/watch.ts'
@@ -71,6 +72,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...ENDINGS,
   ...VOLUMES,
   ...ATTACHMENTS,
+  ...SINGLE_POD_CLAIMS,
   ...ADMISSION_BY_NODE,
   ...SERVICES,
   ...AT_REST,

@@ -19,6 +19,11 @@ export class MachineMounts {
     return this.byVolume.get(volume)?.has(pod) === true
   }
 
+  /** Another pod has it. */
+  isElsewhere(volume: string, pod: string): boolean {
+    return [...(this.byVolume.get(volume) ?? [])].some((other) => other !== pod)
+  }
+
   add(volume: string, pod: string): void {
     this.byVolume.set(volume, (this.byVolume.get(volume) ?? new Set()).add(pod))
   }

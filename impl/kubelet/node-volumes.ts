@@ -44,25 +44,29 @@ export class NodeVolumes {
     this.reported = new Set(volumes)
   }
 
-  /** Null: all are mounted. Otherwise after how long to ask again. */
-  *mount(pod: string, volumes: readonly string[]): Task<number | null> {
+  /** alone: those of them that one pod may have at a time. Null: all are mounted. Otherwise after how long to ask again. */
+  *mount(pod: string, volumes: readonly string[], alone: readonly string[]): Task<number | null> {
     const inUse = this.inUse
     if (volumes.some((volume) => !inUse.includes(volume))) this.forget(volumes.filter((volume) => !inUse.includes(volume)))
     this.wanted.set(pod, volumes)
     const open = volumes.filter((volume) => !this.mounts.has(volume, pod))
     if (open.length === 0) return null
-    if (!(yield* this.areAttached(open))) {
-      const waitMs = this.backOffMs.get(pod) ?? RETRY_LEAST_MS
-      this.backOffMs.set(pod, Math.min(waitMs * 2, RETRY_MOST_MS))
-      return waitMs
-    }
-    this.backOffMs.delete(pod)
+    if (!(yield* this.areAttached(open))) return this.backOff(pod)
     for (const volume of open) {
       yield* sleep(this.host, this.host.random('mount').between(...MOUNT_MS))
+      // Who was first has it.
+      if (alone.includes(volume) && this.mounts.isElsewhere(volume, pod)) return this.backOff(pod)
       this.mounts.add(volume, pod)
       this.host.observe({ kind: 'VolumeMounted', node: this.node, pod, volume })
     }
+    this.backOffMs.delete(pod)
     return null
+  }
+
+  private backOff(pod: string): number {
+    const waitMs = this.backOffMs.get(pod) ?? RETRY_LEAST_MS
+    this.backOffMs.set(pod, Math.min(waitMs * 2, RETRY_MOST_MS))
+    return waitMs
   }
 
   private *areAttached(volumes: readonly string[]): Task<boolean> {

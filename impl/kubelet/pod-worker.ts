@@ -7,7 +7,7 @@
 import type { Container, PersistentVolume, PersistentVolumeClaim, Pod } from '../../model/state/objects.ts'
 import type { ProgramShape } from '../../model/state/plan.ts'
 import type { ContainerState, SandboxStatus } from '../container-runtime/api.ts'
-import { claimsOf, nameOnNode } from '../attachable.ts'
+import { claimsOf, isForOnePod, nameOnNode } from '../attachable.ts'
 import type { Client } from '../client/client.ts'
 import { isDeleting, isTerminal } from '../objects.ts'
 import { same } from '../equal.ts'
@@ -113,7 +113,11 @@ export class PodWorker {
   private *run(sandboxes: readonly SandboxStatus[], containers: ReadonlyMap<string, ContainerState>): Task<void> {
     let sandbox = sandboxes.find((one) => one.state === 'READY')
     if (sandbox === undefined) {
-      if (!(yield* this.hasVolumes())) return
+      if (!(yield* this.hasVolumes())) {
+        // What ran before the machine lost power does not run while it waits.
+        if (this.pod.status.startTime !== undefined) yield* this.report(null, false)
+        return
+      }
       sandbox = yield* this.startSandbox(sandboxes.length)
       if (sandbox === undefined) return
     }
@@ -124,11 +128,12 @@ export class PodWorker {
     yield* this.report(sandbox.ip, false)
   }
 
-  /** False: a claim is not there, not bound, or on its way out, or a volume is not attached; it is asked again later. */
+  /** False: a claim is not there, not bound, or on its way out, or a volume is not attached, or in use; it is asked again later. */
   private *hasVolumes(): Task<boolean> {
     const { parts } = this
     const { uid } = this.pod.metadata
     const volumes: string[] = []
+    const alone: string[] = []
     for (const claim of claimsOf(this.pod)) {
       const volume = yield* this.volumeOf(claim)
       if (volume === null) {
@@ -136,9 +141,11 @@ export class PodWorker {
         return false
       }
       const onNode = nameOnNode(volume)
-      if (onNode !== null) volumes.push(onNode)
+      if (onNode === null) continue
+      volumes.push(onNode)
+      if (isForOnePod(volume)) alone.push(onNode)
     }
-    const againMs = volumes.length === 0 ? null : yield* parts.volumes.mount(uid, volumes)
+    const againMs = volumes.length === 0 ? null : yield* parts.volumes.mount(uid, volumes, alone)
     if (againMs !== null) parts.later(uid, againMs)
     return againMs === null
   }

@@ -23,6 +23,10 @@ export const volumeNamedOnNode = (name: string): string => name.slice(name.index
 export const isExclusive = ({ spec }: PersistentVolume): boolean =>
   (spec.accessModes ?? []).every((mode) => mode !== 'ReadWriteMany' && mode !== 'ReadOnlyMany')
 
+/** Only one pod may have it. Where there are other modes too, nobody knows which one a pod means. */
+export const isForOnePod = ({ spec }: PersistentVolume): boolean =>
+  spec.accessModes?.length === 1 && spec.accessModes[0] === 'ReadWriteOncePod'
+
 /** It holds its volumes: one that is deleted, until nothing of it is said to run. */
 export const holdsVolumes = (pod: Pod): boolean => {
   if ((pod.spec.nodeName ?? '') === '' || isTerminal(pod)) return false

@@ -3,7 +3,7 @@ import { conditionOf } from '../components/objects.ts'
 import { holdsVolumes, isExclusive, nodeNamed, volumeNamedOnNode, volumeOnNode, volumesOf } from '../components/attachments.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
 import type { Cluster } from '../state/cluster.ts'
-import type { Observation, Seen } from '../state/history.ts'
+import type { Observation, ObservationKind, Seen } from '../state/history.ts'
 import type { Node, PersistentVolume, Pod } from '../state/objects.ts'
 import { keyOf, prefixOf } from '../state/resources.ts'
 import type { VolumeAttachment } from '../state/storage.ts'
@@ -22,7 +22,7 @@ const UNMOUNT_MOST_MS = 360_000
  * What a watcher of volumes notes: who has what mounted, what nobody waits for any more, and in what a process had a hand that
  * no longer led. Two leaders for a moment do not know of each other: nothing is promised of the volumes of those.
  */
-class Notes {
+export class VolumeNotes {
   private leader = ''
   private readonly ended = new Set<string>()
   private readonly overtaken = new Set<string>()
@@ -103,7 +103,7 @@ class Notes {
     return this.mounts.has(`${volume} ${node}`)
   }
 }
-const NOTED = [
+export const NOTED: readonly ObservationKind[] = [
   ...(['Leading', 'ProcessStarted', 'ProcessEnded', 'Commit', 'Decision'] as const),
   ...(['VolumeAttached', 'VolumeDetached', 'VolumeMounted', 'VolumeUnmounted'] as const),
 ]
@@ -120,7 +120,7 @@ const onOneNode: Invariant = watching(
   },
   NOTED,
   () => {
-    const notes = new Notes()
+    const notes = new VolumeNotes()
     const on = new Map<string, Set<string>>()
     const moved = new Map<string, string>()
     return {
@@ -154,7 +154,7 @@ const unmountedFirst: Invariant = watching(
   },
   NOTED,
   () => {
-    const notes = new Notes()
+    const notes = new VolumeNotes()
     return {
       observe(next) {
         notes.observe(next)
@@ -236,7 +236,7 @@ const attachedFirst: Invariant = watching(
   },
   [...NOTED, 'ContainerStarted'],
   () => {
-    const notes = new Notes()
+    const notes = new VolumeNotes()
     return {
       observe(next, { cluster }) {
         notes.observe(next)
@@ -266,7 +266,7 @@ const judgeUnmount = ({ volume, node, pod: uid }: Storage, { running }: Cluster)
   return runs === undefined ? 'holds' : { why: `${node} unmounts ${volume} while container ${runs.container} of pod ${uid} runs` }
 }
 
-const judgeStart = ({ pod: uid, node, podName }: Seen<'ContainerStarted'>, cluster: Cluster, notes: Notes): Judgement => {
+const judgeStart = ({ pod: uid, node, podName }: Seen<'ContainerStarted'>, cluster: Cluster, notes: VolumeNotes): Judgement => {
   for (const [key, { value }] of cluster.store) {
     if (!key.startsWith(OF_PODS) || (value as Pod).metadata.uid !== uid) continue
     const volumes = volumesOf(cluster, value as Pod).flatMap((volume) => volumeOnNode(volume) ?? [])

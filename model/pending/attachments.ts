@@ -1,7 +1,16 @@
 /** Volumes on their way to a node or from it, and who waits for that. */
-import { attachmentsIn, isExclusive, nameOnNode, nodeNamed, userOf, volumeOnNode, volumesOf } from '../components/attachments.ts'
+import {
+  attachmentsIn,
+  isExclusive,
+  isForOnePod,
+  nameOnNode,
+  nodeNamed,
+  userOf,
+  volumeOnNode,
+  volumesOf,
+} from '../components/attachments.ts'
 import type { Pending } from '../invariant.ts'
-import type { Node, Pod } from '../state/objects.ts'
+import type { Node, PersistentVolume, Pod } from '../state/objects.ts'
 import type { VolumeAttachment } from '../state/storage.ts'
 import { conditionOf, isEnding, isLost, label, type Picture, type Waiting } from './picture.ts'
 
@@ -32,12 +41,29 @@ const attachmentWaits = (picture: Picture, attachment: VolumeAttachment): string
   return told ? null : `${nodeName} to be told that ${source.persistentVolumeName} is attached`
 }
 
+/** Another pod on its node that runs with the volume. */
+const holderOf = (picture: Picture, { metadata }: PersistentVolume, pod: Pod): Pod | undefined => {
+  const running = new Set([...picture.cluster.running.values()].map((container) => container.pod))
+  return picture.pods.find(
+    (other) =>
+      other !== pod &&
+      other.spec.nodeName === pod.spec.nodeName &&
+      running.has(other.metadata.uid) &&
+      volumesOf(picture.cluster, other).some((one) => one.metadata.name === metadata.name),
+  )
+}
+
 /** What keeps a pod on a node from having its volumes there; null: nothing that is for others to do. */
 export const attachPending = (picture: Picture, pod: Pod): Pick<Pending, 'waitsFor' | 'blocked'> | null => {
   for (const volume of volumesOf(picture.cluster, pod)) {
     const { name } = volume.metadata
     const attachments = attachmentsIn(picture.cluster).filter(({ spec }) => spec.source.persistentVolumeName === name)
-    if (volumeOnNode(volume) === null || attachments.some(({ spec }) => spec.nodeName === pod.spec.nodeName)) continue
+    if (volumeOnNode(volume) === null) continue
+    if (attachments.some(({ spec }) => spec.nodeName === pod.spec.nodeName)) {
+      const holder = isForOnePod(volume) ? holderOf(picture, volume, pod) : undefined
+      if (holder === undefined) continue
+      return { waitsFor: `volume ${name}, which is for one pod at a time: ${label(holder)} has it`, blocked: !isEnding(holder) }
+    }
     const elsewhere = isExclusive(volume) ? attachments[0] : undefined
     if (elsewhere === undefined) return { waitsFor: `volume ${name} to be attached to ${pod.spec.nodeName}`, blocked: false }
     const { nodeName } = elsewhere.spec

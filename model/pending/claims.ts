@@ -71,6 +71,12 @@ export const claimPending = (picture: Picture, pod: Pod): Pick<Pending, 'waitsFo
     }
     const blocked = picture.blocked.get(claim.metadata.uid)
     if (blocked !== undefined) return { waitsFor: `its claim ${name}, which waits itself`, blocked }
+    // https://kubernetes.io/docs/concepts/storage/storage-classes/#volume-binding-mode
+    if (claim.status?.phase !== 'Bound' && (pod.spec.nodeName ?? '') !== '')
+      return {
+        waitsFor: `its claim ${name}, which waits for the scheduler to choose a node, while its pod was put on one past it`,
+        blocked: true,
+      }
   }
   return null
 }

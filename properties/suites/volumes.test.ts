@@ -1,7 +1,7 @@
 /**
  * What users are told while a disk is on its way from one node to another, and how long that takes.
  *
- * Method: one pod with a disk; its node goes in each of three ways, or a second pod wants the disk elsewhere.
+ * Method: one pod with a disk; its node goes in each of three ways, or a second pod wants the disk, elsewhere or there.
  */
 import { expect, test } from 'vitest'
 import type { Action, Plan } from '../../model/state/plan.ts'
@@ -24,17 +24,17 @@ const template = {
 }
 const deployment = (replicas: number): Action =>
   apply('apps/v1', 'Deployment', 'store', { spec: { replicas, selector: { matchLabels: labels }, template } })
-const OPENING: readonly Action[] = [
+const opening = (mode: string): readonly Action[] => [
   apply('storage.k8s.io/v1', 'StorageClass', 'disk', { provisioner: 'provisioner.example/disk' }),
   apply('v1', 'PersistentVolumeClaim', 'data', {
-    spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'disk', resources: { requests: { storage: '1Gi' } } },
+    spec: { accessModes: [mode], storageClassName: 'disk', resources: { requests: { storage: '1Gi' } } },
   }),
   deployment(1),
 ]
 const SETTLED_MS = 90_000
 
-const run = (later: readonly Action[], calmMs: number) => {
-  const actions = [...OPENING.map((act) => ({ atMs: 20_000, do: act })), ...later.map((act) => ({ atMs: SETTLED_MS, do: act }))]
+const run = (later: readonly Action[], calmMs: number, mode = 'ReadWriteOnce') => {
+  const actions = [...opening(mode).map((act) => ({ atMs: 20_000, do: act })), ...later.map((act) => ({ atMs: SETTLED_MS, do: act }))]
   const plan: Plan = {
     format: 1,
     suite: 'volumes',
@@ -97,6 +97,21 @@ test('a second pod on another node is told who has the disk', () => {
         "Pod default/store (blocked): volume the disk, which is for one node at a time: Pod default/store uses it on node-1",
         "ReplicaSet default/store-cmjp8bhr8s (blocked): 2 pods to be ready: 1 are",
         "Deployment default/store (blocked): 2 replicas to be available: 1 are",
+      ],
+      "started": [
+        "node-1",
+      ],
+    }
+  `)
+})
+
+test('a second pod that was put on the same node past the scheduler is told who has a disk that is for one pod', () => {
+  const rival = { spec: { ...template.spec, nodeName: first, containers: [{ name: 'main', image: 'registry.example/store:1' }] } }
+  const given = run([apply('v1', 'Pod', 'rival', rival)], 120_000, 'ReadWriteOncePod')
+  expect(given).toMatchInlineSnapshot(`
+    {
+      "said": [
+        "Pod default/rival (blocked): volume the disk, which is for one pod at a time: Pod default/store has it",
       ],
       "started": [
         "node-1",

@@ -14,6 +14,7 @@ import { jobs } from '../generators/job.ts'
 import { replicaSets } from '../generators/replicaset.ts'
 import { clusterTargets, nodes, standardShape } from '../generators/shapes.ts'
 import type { FaultKind } from '../generators/weather.ts'
+import { singlePodClaims } from '../generators/single-pod.ts'
 import { statefulSets } from '../generators/statefulset.ts'
 import type { Workload, WorkloadGenerator } from '../generators/workload.ts'
 import type { Suite } from './suite.ts'
@@ -26,6 +27,7 @@ const KINDS: readonly { readonly weight: number; readonly generator: WorkloadGen
   { weight: 2, generator: daemonSets },
   { weight: 1, generator: cronJobs },
   { weight: 1, generator: autoscaled },
+  { weight: 1, generator: singlePodClaims },
 ]
 
 const NODES = 3

@@ -6,7 +6,7 @@
 import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '../../../model/state/objects.ts'
 import type { VolumeAttachment } from '../../../model/state/storage.ts'
 import { same } from '../../equal.ts'
-import type { Kind, Loose } from './kind.ts'
+import type { Kind, Loose, Refuse } from './kind.ts'
 
 /** What is asked for stays; that it may grow is left out. Who was without a volume, or a class, may get one. */
 const kept = (held: Loose, updated: Loose): boolean =>
@@ -14,6 +14,11 @@ const kept = (held: Loose, updated: Loose): boolean =>
     const open = (field === 'volumeName' || field === 'storageClassName') && (held[field] ?? '') === ''
     return open || same(held[field], updated[field])
   })
+
+const judgeModes = (modes: readonly string[] = [], refuse: Refuse): void => {
+  if (modes.length > 1 && modes.includes('ReadWriteOncePod'))
+    refuse('spec.accessModes', 'may not use ReadWriteOncePod with other access modes')
+}
 
 export const persistentVolumeClaim: Kind = {
   defaults: (spec) => ({ ...spec, volumeMode: spec['volumeMode'] ?? 'Filesystem' }),
@@ -26,6 +31,7 @@ export const persistentVolumeClaim: Kind = {
   validate: (object, refuse) => {
     const { spec } = object as PersistentVolumeClaim
     if ((spec.accessModes ?? []).length === 0) refuse('spec.accessModes', 'at least 1 access mode is required')
+    judgeModes(spec.accessModes, refuse)
     if (spec.resources?.requests?.['storage'] === undefined) refuse('spec.resources[storage]', 'required value')
   },
 }
@@ -40,6 +46,7 @@ export const persistentVolume: Kind = {
   validate: (object, refuse) => {
     const { spec } = object as PersistentVolume
     if ((spec.accessModes ?? []).length === 0) refuse('spec.accessModes', 'required value')
+    judgeModes(spec.accessModes, refuse)
     if (spec.capacity?.['storage'] === undefined) refuse('spec.capacity', 'required value')
   },
 }

@@ -47,9 +47,9 @@ export const volumesAllowed: Constraint = (scene, pod, node) => {
   const alone = claims.filter(({ spec }) => spec.accessModes?.includes('ReadWriteOncePod') === true).map(({ metadata }) => metadata.name)
   const sharesDisk = (other: Pod): boolean =>
     (other.spec.volumes ?? []).some((held) => (pod.spec.volumes ?? []).some((one) => sameDisk(one, held)))
-  // For one pod wherever that is, not only on this node.
+  // For one pod wherever that is, not only on this node. Pods of a node that is gone are not looked at.
   const sharesClaim = (other: Pod): boolean =>
-    (other.spec.nodeName ?? '') !== '' &&
+    scene.nodes.some(({ metadata }) => metadata.name === other.spec.nodeName) &&
     other.metadata.namespace === pod.metadata.namespace &&
     claimNames(other).some((name) => alone.includes(name))
   return notNow(!podsOn(scene, node).some(sharesDisk) && !scene.pods.some(sharesClaim))
