@@ -22,6 +22,7 @@ import { nodeLifecycle } from './components/node-lifecycle.ts'
 import { admission, resourceQuotas } from './components/quota-machine.ts'
 import { replicaSet } from './components/replicaset.ts'
 import { scheduler } from './components/scheduler.ts'
+import { serviceAccountTokens } from './components/service-account-tokens.ts'
 import { statefulSet } from './components/statefulset.ts'
 import { ttlAfterFinished } from './components/ttl-after-finished.ts'
 import { volumeBinder } from './components/volume-binder.ts'
@@ -50,6 +51,7 @@ export const COMPONENTS = {
   garbageCollector,
   namespaces,
   namespaceDefaults,
+  serviceAccountTokens,
   endpointSlices,
   disruption,
   autoscaler,

@@ -16,7 +16,9 @@ import {
   replicaSet,
   replicationController,
   service,
+  serviceAccount,
   statefulSet,
+  token,
   volume,
 } from './objects.ts'
 
@@ -117,6 +119,20 @@ export const INSTANCES = {
     budget: { ...QUIET, minutes: 1 },
     components: { autoscaler: COMPONENTS.autoscaler, clock: COMPONENTS.clock },
     concerns: (waitsFor) => waitsFor.includes('replicas of'),
+  },
+  tokens: {
+    sentence: 'a service account and its token are made; another account of that name follows, seen late as the token is',
+    objects: [],
+    lagging: [`${MANAGER} secrets`, `${MANAGER} serviceaccounts`],
+    users: [
+      { kind: 'Create', value: serviceAccount('robot') },
+      { kind: 'Create', value: token('key', 'robot') },
+      { kind: 'Delete', resource: 'serviceaccounts', name: 'robot', propagation: 'Background' },
+      { kind: 'Create', value: serviceAccount('robot') },
+      { kind: 'Create', value: token('key', 'robot') },
+    ],
+    budget: QUIET,
+    components: { informers, serviceAccountTokens: COMPONENTS.serviceAccountTokens },
   },
   quota: {
     sentence: 'a quota of two pods, three that are asked for and one that is deleted, counted by a controller that sees them late',

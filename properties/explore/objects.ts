@@ -3,6 +3,7 @@ import { CONTROLLER_UID, type CronJob, type Job } from '../../model/state/batch.
 import type { HorizontalPodAutoscaler } from '../../model/state/autoscaling.ts'
 import type { ResourceQuota } from '../../model/state/policy.ts'
 import type { ReplicationController } from '../../model/state/replication.ts'
+import { ACCOUNT_NAME, TOKEN_TYPE, type Secret, type ServiceAccount } from '../../model/state/service-account.ts'
 import type { DaemonSet, StatefulSet } from '../../model/state/stateful.ts'
 import type {
   Deployment,
@@ -126,6 +127,16 @@ export const service = (name: string): Service => ({
   kind: 'Service',
   metadata: made(name),
   spec: { type: 'ClusterIP', clusterIP: '10.96.0.10', selector: { app: name }, ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }] },
+})
+
+export const serviceAccount = (name: string): ServiceAccount => ({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: made(name) })
+
+/** Still to be filled, for whoever has the name. */
+export const token = (name: string, account: string): Secret => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { ...made(name), annotations: { [ACCOUNT_NAME]: account } },
+  type: TOKEN_TYPE,
 })
 
 export const job = (name: string, spec: Partial<Job['spec']> = {}): Job => {

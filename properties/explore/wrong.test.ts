@@ -12,6 +12,7 @@ import { countingBy } from '../../model/components/job-machine.ts'
 import { admittingBy, countingOnly, SERVER } from '../../model/components/quota-machine.ts'
 import { replicatingBy } from '../../model/components/replicaset.ts'
 import { asks, client, MANAGER, ownedBy, refOf } from '../../model/components/request.ts'
+import { fillingBy, inView } from '../../model/components/service-account-tokens.ts'
 import { schedulingBy } from '../../model/components/scheduler.ts'
 import { seen } from '../../model/components/view.ts'
 import { COMPONENTS } from '../../model/model.ts'
@@ -197,6 +198,20 @@ test('an autoscaler that forgets what it has changed grows faster than it may', 
       3  kube-controller-manager  ScaleTarget replicasets/default/web
            replicasets/default/web replicas=1 → 2
       4  kube-controller-manager  Recommend 3 for web, Autoscale web 2 → 3"
+  `)
+})
+
+test('a controller of tokens that believes its view deletes one whose account is there', () => {
+  const components = { ...INSTANCES.tokens.components, serviceAccountTokens: fillingBy(inView) }
+  expect(exploreCluster({ ...INSTANCES.tokens, components }).printed).toMatchInlineSnapshot(`
+    "SA-S3: kube-controller-manager deletes token key, whose account robot was there all the time
+      1  user                     Create ServiceAccount robot
+           serviceaccounts/default/robot new
+      2  user                     Create Secret key
+           secrets/default/key new
+      3  kube-controller-manager  See secrets
+      4  kube-controller-manager  DeleteToken key
+           secrets/default/key gone"
   `)
 })
 
