@@ -27,6 +27,7 @@ import { statefulSet } from './components/statefulset.ts'
 import { ttlAfterFinished } from './components/ttl-after-finished.ts'
 import { volumeBinder } from './components/volume-binder.ts'
 import { informers } from './components/view.ts'
+import { endpointSliceMirroring } from './components/mirrored-machine.ts'
 import { namespaceDefaults } from './components/namespace-defaults.ts'
 import { namespaces } from './components/namespace.ts'
 import type { KubernetesObject } from './state/kinds.ts'
@@ -53,6 +54,7 @@ export const COMPONENTS = {
   namespaceDefaults,
   serviceAccountTokens,
   endpointSlices,
+  endpointSliceMirroring,
   disruption,
   autoscaler,
   admission,

@@ -46,8 +46,8 @@ const requestOf = (system: System, step: UserStep): ApiRequest | null => {
     case 'Replace': {
       const held = system.keyspace.kvs.get(keyOfObject(step.value))
       if (held === undefined) return null
-      const value = { ...(held.value as KubernetesObject), spec: step.value.spec } as KubernetesObject
-      return { verb: 'update', value, version: held.modRevision }
+      const { metadata } = held.value as KubernetesObject
+      return { verb: 'update', value: { ...step.value, metadata } as KubernetesObject, version: held.modRevision }
     }
     case 'SetImage':
       return respecified(deploymentNamed(system, step.deployment), (spec) => {

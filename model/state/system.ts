@@ -30,8 +30,8 @@ export interface Keyspace {
 export type UserStep =
   | { readonly kind: 'Create'; readonly value: KubernetesObject }
   | { readonly kind: 'Scale'; readonly deployment: string; readonly replicas: number }
-  /** The spec of an object that is there is replaced by this one's. */
-  | { readonly kind: 'Replace'; readonly value: KubernetesObject & { readonly spec: unknown } }
+  /** An object that is there becomes this one, but for its metadata and status. */
+  | { readonly kind: 'Replace'; readonly value: KubernetesObject }
   | { readonly kind: 'SetImage'; readonly deployment: string; readonly image: string }
   /** kubectl rollout undo: back to the template of the revision before. */
   | { readonly kind: 'Rollback'; readonly deployment: string }

@@ -44,6 +44,7 @@ const PINNED: Readonly<Record<keyof typeof INSTANCES, { readonly size: string; r
   forbidding: { size: '436 states, depth 16, 15 at rest', reaches: ['CJ-S1'] },
   expiry: { size: '1345 states, depth 19, 42 at rest', reaches: ['TTL-S1'] },
   service: { size: '907 states, depth 21, 2 at rest', reaches: ['EPS-S1', 'EPS-S2', 'PROXY-S6'] },
+  mirroring: { size: '416 states, depth 20, 12 at rest', reaches: ['EPS-S1', 'EPS-S2'] },
 }
 
 test.for(Object.entries(INSTANCES))('%s holds its invariants and comes to rest in every order of events', ([name, instance]) => {

@@ -8,6 +8,7 @@ import {
   cronJob,
   daemonSet,
   deployment,
+  endpoints,
   job,
   namespace,
   node,
@@ -351,6 +352,24 @@ export const INSTANCES = {
     lagging: ['kube-proxy-node-0 endpointslices'],
     users: [{ kind: 'SetImage', deployment: 'web', image: 'v2' }],
     budget: QUIET,
+  },
+  mirroring: {
+    sentence: 'a user writes endpoints for a service, others, and no service of that kind any more; a controller sees each of it late',
+    objects: [service('web', null)],
+    lagging: [`${MANAGER} services`, `${MANAGER} endpoints`, `${MANAGER} endpointslices`],
+    users: [
+      { kind: 'Create', value: endpoints('web', ['10.0.0.1']) },
+      { kind: 'Replace', value: endpoints('web', ['10.0.0.2'], ['10.0.0.1']) },
+      { kind: 'Delete', resource: 'endpoints', name: 'web', propagation: 'Background' },
+      { kind: 'Create', value: endpoints('web', ['10.0.0.3']) },
+      { kind: 'Replace', value: service('web') },
+    ],
+    budget: QUIET,
+    components: {
+      informers,
+      endpointSlices: COMPONENTS.endpointSlices,
+      endpointSliceMirroring: COMPONENTS.endpointSliceMirroring,
+    },
   },
 } satisfies Readonly<Record<string, Instance>>
 

@@ -1,6 +1,7 @@
 /** Objects of small instances, complete as the API would keep them. */
 import { CONTROLLER_UID, type CronJob, type Job } from '../../model/state/batch.ts'
 import type { HorizontalPodAutoscaler } from '../../model/state/autoscaling.ts'
+import type { Endpoints } from '../../model/state/endpoints.ts'
 import type { ResourceQuota } from '../../model/state/policy.ts'
 import type { ReplicationController } from '../../model/state/replication.ts'
 import { ACCOUNT_NAME, TOKEN_TYPE, type Secret, type ServiceAccount } from '../../model/state/service-account.ts'
@@ -122,11 +123,26 @@ export const replicationController = (name: string, replicas: number): Replicati
   status: { replicas: 0 },
 })
 
-export const service = (name: string): Service => ({
+/** selector null: its user writes its endpoints himself. */
+export const service = (name: string, selector: { readonly app: string } | null = { app: name }): Service => ({
   apiVersion: 'v1',
   kind: 'Service',
   metadata: made(name),
-  spec: { type: 'ClusterIP', clusterIP: '10.96.0.10', selector: { app: name }, ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }] },
+  spec: {
+    type: 'ClusterIP',
+    clusterIP: '10.96.0.10',
+    ...(selector === null ? {} : { selector }),
+    ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }],
+  },
+})
+
+export const endpoints = (name: string, ready: readonly string[], notReady: readonly string[] = []): Endpoints => ({
+  apiVersion: 'v1',
+  kind: 'Endpoints',
+  metadata: made(name),
+  subsets: [
+    { addresses: ready.map((ip) => ({ ip })), notReadyAddresses: notReady.map((ip) => ({ ip })), ports: [{ port: 80, protocol: 'TCP' }] },
+  ],
 })
 
 export const serviceAccount = (name: string): ServiceAccount => ({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: made(name) })

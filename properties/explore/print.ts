@@ -77,7 +77,7 @@ const stepText = (step: UserStep): string => {
     case 'Scale':
       return `Scale ${step.deployment} to ${step.replicas}`
     case 'Replace':
-      return `Replace the spec of ${step.value.kind} ${step.value.metadata.name}`
+      return `Replace ${step.value.kind} ${step.value.metadata.name}`
     case 'SetImage':
       return `SetImage ${step.deployment} ${step.image}`
     case 'Rollback':

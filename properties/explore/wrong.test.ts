@@ -9,6 +9,7 @@ import { rollingOutWithin } from '../../model/components/deployment.ts'
 import { collectingBy, standingOf } from '../../model/components/garbage-collector.ts'
 import { autoscalingBy } from '../../model/components/hpa-machine.ts'
 import { countingBy } from '../../model/components/job-machine.ts'
+import { mirroringBy } from '../../model/components/mirrored-machine.ts'
 import { admittingBy, countingOnly, SERVER } from '../../model/components/quota-machine.ts'
 import { replicatingBy } from '../../model/components/replicaset.ts'
 import { asks, client, MANAGER, ownedBy, refOf } from '../../model/components/request.ts'
@@ -180,7 +181,7 @@ test('an autoscaler that forgets what it has recommended follows a load down at 
       1  user                     SetLoad default/web 300m
       2  kube-controller-manager  Recommend 3 for web, Autoscale web 1 → 2
       3  user                     SetLoad default/web unmeasured
-      4  user                     Replace the spec of ReplicaSet web
+      4  user                     Replace ReplicaSet web
       5  kube-controller-manager  ScaleTarget replicasets/default/web
            replicasets/default/web replicas=1 → 2
       6  user                     SetLoad default/web 0m
@@ -305,6 +306,26 @@ test('without its endpoints a service rests before it has converged', () => {
   expect(printed?.split('\n')[0]).toMatchInlineSnapshot(
     `"CL-L1: it rests while Service default/web waits for its endpoints to be ip-pods-web-v2-0.1: they are ip-pods-web-v1-0.1"`,
   )
+})
+
+test('endpoints of a service that selects its pods are mirrored by who does not look at it', () => {
+  const careless = mirroringBy(() => true)
+  const { mirroring } = INSTANCES
+  const { printed } = exploreCluster({
+    ...mirroring,
+    users: [...mirroring.users.slice(0, 1), ...mirroring.users.slice(-1)],
+    components: { ...mirroring.components, endpointSliceMirroring: careless },
+  })
+  expect(printed).toMatchInlineSnapshot(`
+    "EPS-S2: kube-controller-manager wrote /registry/endpointslices/default/web-0, which mirrors web, which is not to be mirrored
+      1  user                     Create Endpoints web
+           endpoints/default/web new, addresses=10.0.0.1
+      2  kube-controller-manager  See endpoints
+      3  user                     Replace Service web
+      4  kube-controller-manager  See services
+      5  kube-controller-manager  MirrorEndpoints web
+           endpointslices/default/web-0 new, ready=10.0.0.1"
+  `)
 })
 
 test('what is written for ever never rests', () => {
