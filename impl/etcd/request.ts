@@ -106,15 +106,19 @@ export const sizeOf = (value: Value): number => {
 /** As JSON has them. What a version of an object shares with the one before is not measured again. */
 const sizeOfMembers = (value: object): number => {
   let size = 1
-  for (const [name, member] of Object.entries(value)) {
+  for (const name in value) {
+    const member = (value as Readonly<Record<string, unknown>>)[name]
     if (member === undefined) continue
-    size +=
-      JSON.stringify(name).length +
-      2 +
-      (typeof member === 'object' && member !== null ? sizeOf(member as Value) : JSON.stringify(member).length)
+    size += textSize(name) + 2 + (typeof member === 'object' && member !== null ? sizeOf(member as Value) : scalarSize(member))
   }
   return Math.max(2, size)
 }
+
+const scalarSize = (value: unknown): number => (typeof value === 'string' ? textSize(value) : JSON.stringify(value).length)
+
+/** Text with anything else in it may grow when it is written as JSON. */
+const OTHER_THAN_PLAIN = /[^ !#-[\]-~]/
+const textSize = (text: string): number => (OTHER_THAN_PLAIN.test(text) ? JSON.stringify(text).length : text.length + 2)
 
 /** About how many bytes a request takes on its way. */
 export const requestSize = (request: LogRequest): number => {
