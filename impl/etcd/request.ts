@@ -109,7 +109,7 @@ const sizeOfMembers = (value: object): number => {
   for (const name in value) {
     const member = (value as Readonly<Record<string, unknown>>)[name]
     if (member === undefined) continue
-    size += textSize(name) + 2 + (typeof member === 'object' && member !== null ? sizeOf(member as Value) : scalarSize(member))
+    size += textSize(name) + 2 + (typeof member === 'object' && member !== null ? sizeOf(member) : scalarSize(member))
   }
   return Math.max(2, size)
 }

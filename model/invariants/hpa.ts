@@ -48,8 +48,9 @@ const withinBounds: Invariant = watching(
   },
   ['Decision', 'Commit', 'ProcessEnded', 'StoppedLeading'],
   () => {
-    /** process/target's key → changes that it made. */
+    /** process/target's key → changes that it made, and numbers it decided on: what a former life of it sent is no change of its own. */
     const changes = new Map<string, Change[]>()
+    const decided = new Map<string, Set<number>>()
     const judge = ({ choice, view, process, atMs }: Deciding<'Autoscale'>, { history }: Context) => {
       const autoscaler = viewed<HorizontalPodAutoscaler>(history, view, choice.owner)
       const { from, to, target } = choice
@@ -69,17 +70,23 @@ const withinBounds: Invariant = watching(
     return {
       observe(next, context) {
         if (next.kind === 'ProcessEnded' || next.kind === 'StoppedLeading') {
-          for (const key of changes.keys()) if (key.startsWith(`${next.process}/`)) changes.delete(key)
+          for (const notes of [changes, decided]) for (const key of notes.keys()) if (key.startsWith(`${next.process}/`)) notes.delete(key)
           return 'vacuous'
         }
         if (next.kind === 'Commit') {
           const { before, after, author, key, atMs } = next
-          if (!author.startsWith('kube-controller-manager') || before === null || after === null) return 'vacuous'
-          const by = (objectOf<Deployment>(after)?.spec?.replicas ?? 0) - (objectOf<Deployment>(before)?.spec?.replicas ?? 0)
-          if (by !== 0 && Number.isFinite(by)) changes.set(`${author}/${key}`, [...(changes.get(`${author}/${key}`) ?? []), { atMs, by }])
+          const own = `${author}/${key}`
+          const is = objectOf<Deployment>(after)?.spec?.replicas ?? 0
+          if (before === null || decided.get(own)?.has(is) !== true) return 'vacuous'
+          const by = is - (objectOf<Deployment>(before)?.spec?.replicas ?? 0)
+          if (by !== 0) changes.set(own, [...(changes.get(own) ?? []), { atMs, by }])
           return 'vacuous'
         }
-        return next.kind === 'Decision' && next.choice.kind === 'Autoscale' ? judge(next as Deciding<'Autoscale'>, context) : 'vacuous'
+        if (next.kind !== 'Decision' || next.choice.kind !== 'Autoscale') return 'vacuous'
+        const verdict = judge(next as Deciding<'Autoscale'>, context)
+        const own = `${next.process}/${keyOfRef(next.choice.target)}`
+        decided.set(own, (decided.get(own) ?? new Set()).add(next.choice.to))
+        return verdict
       },
     }
   },
