@@ -19,11 +19,13 @@ import { job } from './components/job-machine.ts'
 import { kubeProxy } from './components/kube-proxy.ts'
 import { kubelet } from './components/kubelet.ts'
 import { nodeLifecycle } from './components/node-lifecycle.ts'
+import { podGarbageCollector } from './components/pod-gc.ts'
 import { admission, resourceQuotas } from './components/quota-machine.ts'
 import { replicaSet } from './components/replicaset.ts'
 import { scheduler } from './components/scheduler.ts'
 import { serviceAccountTokens } from './components/service-account-tokens.ts'
 import { statefulSet } from './components/statefulset.ts'
+import { taintEviction } from './components/taint-eviction.ts'
 import { ttlAfterFinished } from './components/ttl-after-finished.ts'
 import { volumeBinder } from './components/volume-binder.ts'
 import { informers } from './components/view.ts'
@@ -49,6 +51,8 @@ export const COMPONENTS = {
   daemonSet,
   volumeBinder,
   nodeLifecycle,
+  taintEviction,
+  podGarbageCollector,
   garbageCollector,
   namespaces,
   namespaceDefaults,

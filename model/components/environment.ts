@@ -62,7 +62,9 @@ const requestOf = (system: System, step: UserStep): ApiRequest | null => {
     case 'Delete': {
       const key = keyOf(step.resource, resourceNamed(step.resource)?.namespaced === false ? undefined : NAMESPACE, step.name)
       const object = system.keyspace.kvs.get(key)?.value as KubernetesObject | undefined
-      return object === undefined ? null : { verb: 'delete', key, uid: object.metadata.uid, propagation: step.propagation }
+      const { propagation, graceSeconds } = step
+      const grace = graceSeconds === undefined ? {} : { graceSeconds }
+      return object === undefined ? null : { verb: 'delete', key, uid: object.metadata.uid, propagation, ...grace }
     }
     case 'Cordon': {
       const held = stored<Node>(system, 'nodes').find(({ value }) => value.metadata.name === step.node)

@@ -1,20 +1,18 @@
 /**
- * Nodes that fall silent are called unknown and tainted, and their pods leave once they have tolerated it.
+ * Nodes that fall silent are called unknown and tainted, and their pods not ready. What becomes of these is taint-eviction.ts.
  *
- * Time is left out: a node may be called unknown at any moment while it is silent, and a taint that is tolerated for a
- * while may be over at any moment. So every order of events that some length of the grace periods allows is there.
- * Left out: zones and eviction rates, which only delay.
- * Source: kubernetes pkg/controller/nodelifecycle, pkg/controller/tainteviction, pkg/controller/podgc
+ * Time is left out: a node may be called unknown at any moment while it is silent. So every order of events that some length
+ * of the grace period allows is there. Left out: zones and eviction rates, which only delay.
+ * Source: kubernetes pkg/controller/nodelifecycle
  */
 import type { Node, Pod } from '../state/objects.ts'
 import type { Request, System } from '../state/system.ts'
-import { conditionOf, isDeleting, isReady, isTerminal, withCondition } from './objects.ts'
-import { asks, client, MANAGER, refOf, removal } from './request.ts'
-import { noExecuteTaints, toleratedMs } from './tolerated.ts'
-import { seen, stored, type Held } from './view.ts'
+import { conditionOf, isReady, isTerminal, withCondition } from './objects.ts'
+import { asks, client, MANAGER } from './request.ts'
+import { seen, type Held } from './view.ts'
 
 const UNREACHABLE = 'node.kubernetes.io/unreachable'
-/** --node-monitor-grace-period, and how long pod garbage collection waits for a node to come back. */
+/** --node-monitor-grace-period */
 const GRACE_MS = 40_000
 
 export const isSilent = ({ machinesDown, cutOff }: System, node: string): boolean => machinesDown.has(node) || cutOff.has(node)
@@ -41,37 +39,15 @@ const tainted = ({ value: node, version }: Held<Node>): readonly Request[] => {
 }
 
 /** Pods of an unknown node are said not to be ready: nobody can tell. */
-const doubted = ({ value: pod }: Held<Pod>, node: Node | undefined): readonly Request[] => {
+const doubted = ({ value: pod, version }: Held<Pod>, node: Node | undefined): readonly Request[] => {
   if (node === undefined || conditionOf(node.status.conditions, 'Ready') !== 'Unknown' || !isReady(pod)) return []
   const conditions = withCondition(pod.status.conditions, { type: 'Ready', status: 'False' })
-  return [asks(MANAGER, null, { verb: 'status', value: { ...pod, status: { ...pod.status, conditions } }, version: null })]
-}
-
-const evicted = (held: Held<Pod>, node: Node | undefined): readonly Request[] => {
-  const taints = noExecuteTaints(node)
-  const tolerated = toleratedMs(held.value, taints)
-  if (node === undefined || taints.length === 0 || tolerated === null || isDeleting(held.value)) return []
-  const pod = refOf(held.value)
-  return [asks(MANAGER, { kind: 'EvictPod', pod, node: node.metadata.name, toleratedMs: tolerated, waitedMs: tolerated }, removal(held))]
-}
-
-/** Nobody else can say that a pod is over whose node is gone. That it is gone is made sure of by a live read. */
-const forced = (system: System, held: Held<Pod>): readonly Request[] => {
-  const { nodeName: node = '' } = held.value.spec
-  if (node === '' || stored<Node>(system, 'nodes').some(({ value }) => value.metadata.name === node)) return []
-  const choice = { kind: 'ForceDeletePod' as const, pod: refOf(held.value), node, reason: 'node gone' as const, absentMs: GRACE_MS }
-  return [asks(MANAGER, choice, { verb: 'delete', key: held.key, uid: choice.pod.uid, propagation: 'Background', graceSeconds: 0 })]
+  return [asks(MANAGER, null, { verb: 'status', value: { ...pod, status: { ...pod.status, conditions } }, version })]
 }
 
 export const nodeLifecycle = client('node-lifecycle', (system) => {
   const nodes = seen<Node>(system, MANAGER, 'nodes')
   const pods = seen<Pod>(system, MANAGER, 'pods').filter(({ value }) => !isTerminal(value))
   const nodeOf = ({ value }: Held<Pod>): Node | undefined => nodes.find((node) => node.value.metadata.name === value.spec.nodeName)?.value
-  return [
-    ...nodes.flatMap((node) => [...marked(system, node), ...tainted(node)]),
-    ...pods.flatMap((pod) => {
-      const node = nodeOf(pod)
-      return node === undefined ? forced(system, pod) : [...doubted(pod, node), ...evicted(pod, node)]
-    }),
-  ]
+  return [...nodes.flatMap((node) => [...marked(system, node), ...tainted(node)]), ...pods.flatMap((pod) => doubted(pod, nodeOf(pod)))]
 })

@@ -40,6 +40,8 @@ export type UserStep =
       readonly resource: ResourceName
       readonly name: string
       readonly propagation: Propagation
+      /** It is forced out. */
+      readonly graceSeconds?: 0
     }
   | { readonly kind: 'Cordon'; readonly node: string }
   /** What the pods of a workload ('namespace/name') have to do from now on; null: nobody measures it. */

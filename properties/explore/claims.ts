@@ -16,7 +16,7 @@ import { pastOf } from './past.ts'
 
 /** They measure time, or speak of who is elected, of scores, of the order of the queue or of classes: the model leaves these out. */
 const BEYOND: ReadonlySet<string> = new Set([
-  ...['NODE-S1', 'NODE-S3', 'NODE-S6', 'KUBELET-S6', 'KUBELET-S12', 'KUBELET-S20', 'LE-S3'],
+  ...['NODE-S1', 'KUBELET-S6', 'KUBELET-S12', 'KUBELET-S20', 'LE-S3'],
   ...['SCHED-S5', 'SCHED-S10', 'SCHED-L3'],
 ])
 

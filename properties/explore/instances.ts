@@ -1,4 +1,5 @@
 /** Small clusters, each with the one thing that can go wrong in it, to be explored in full. */
+import { forcingOut, isNotStored } from '../../model/components/pod-gc.ts'
 import { COMPONENTS } from '../../model/model.ts'
 import type { Budget, Propagation } from '../../model/state/system.ts'
 import type { Instance } from './cluster.ts'
@@ -29,6 +30,10 @@ const PODS = `${MANAGER} pods`
 const JOBS = `${MANAGER} jobs`
 const CRONJOBS = `${MANAGER} cronjobs`
 const SETS = `${MANAGER} replicasets`
+
+/** Nobody stays on such a node who does not tolerate it. */
+const MAINTENANCE = [{ key: 'maintenance', effect: 'NoExecute' as const }]
+const OUT_OF_SERVICE = [{ key: 'node.kubernetes.io/out-of-service', effect: 'NoExecute' as const }]
 
 const { informers, scheduler, namespaces, kubelet, containerRuntime } = COMPONENTS
 
@@ -149,21 +154,69 @@ export const INSTANCES = {
   },
   loss: {
     sentence: 'a machine crashes, and may come back before, while or after its pod is moved',
-    objects: [node('node-0'), node('node-1'), deployment('web', 1)],
+    objects: [node('node-0'), node('node-1'), replicaSet('web', 1)],
     lagging: [],
     users: [],
     budget: { ...QUIET, crashes: 1, restarts: 1 },
   },
   cut: {
     sentence: 'a machine that nobody reaches, with what runs on it going on',
-    objects: [node('node-0'), node('node-1'), deployment('web', 1)],
+    objects: [node('node-0'), node('node-1'), replicaSet('web', 1)],
     lagging: [],
     users: [],
     budget: { ...QUIET, cuts: 1 },
   },
+  tainted: {
+    sentence: 'a node is tainted for a while: one pod tolerates that for ever and one for some time, before a controller that sees late',
+    objects: [
+      node('node-0', '4'),
+      pod('awhile', '1', { tolerations: [{ key: 'maintenance', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 60 }] }),
+      pod('forever', '1', { tolerations: [{ key: 'maintenance', operator: 'Exists', effect: 'NoExecute' }] }),
+    ],
+    lagging: [`${MANAGER} nodes`, PODS],
+    users: [
+      { kind: 'Replace', value: node('node-0', '4', MAINTENANCE) },
+      { kind: 'Replace', value: node('node-0', '4') },
+    ],
+    budget: QUIET,
+    components: { informers, taintEviction: COMPONENTS.taintEviction, kubelet, containerRuntime },
+  },
+  outOfService: {
+    sentence: 'a machine crashes, is said to be out of service, and is removed and added again: its pod is forced out, by its user at last',
+    objects: [node('node-0'), pod('a')],
+    lagging: [`${MANAGER} nodes`, PODS],
+    users: [
+      { kind: 'Replace', value: node('node-0', '2', OUT_OF_SERVICE) },
+      { kind: 'Delete', resource: 'nodes', name: 'node-0', propagation: 'Background' },
+      { kind: 'Create', value: node('node-0') },
+      { kind: 'Delete', resource: 'pods', name: 'a', propagation: 'Background', graceSeconds: 0 },
+    ],
+    budget: { ...QUIET, crashes: 1 },
+    components: {
+      informers,
+      nodeLifecycle: COMPONENTS.nodeLifecycle,
+      taintEviction: COMPONENTS.taintEviction,
+      podGarbageCollector: COMPONENTS.podGarbageCollector,
+      kubelet,
+      containerRuntime,
+    },
+  },
+  leftover: {
+    sentence: 'of two pods that are over one may stay; a third has a finalizer and no node, and is deleted; their collector sees them late',
+    objects: [node('node-0'), pod('a', '1', { restartPolicy: 'Never' }), pod('b', '1', { restartPolicy: 'Never' })],
+    lagging: [PODS],
+    users: [
+      { kind: 'Create', value: { ...pod('held'), metadata: { ...pod('held').metadata, finalizers: ['example.org/hold'] } } },
+      { kind: 'Delete', resource: 'pods', name: 'held', propagation: 'Background' },
+    ],
+    budget: QUIET,
+    // Nobody here looks for a node, and nobody lifts the finalizer.
+    concerns: (waitsFor) => waitsFor !== 'a node' && !waitsFor.startsWith('its end'),
+    components: { informers, podGarbageCollector: forcingOut(1, isNotStored) },
+  },
   removal: {
     sentence: 'a crashed machine is removed by its user: its pods are forced out',
-    objects: [node('node-0'), node('node-1'), deployment('web', 1)],
+    objects: [node('node-0'), node('node-1'), replicaSet('web', 1)],
     lagging: [],
     users: [{ kind: 'Delete', resource: 'nodes', name: 'node-0', propagation: 'Background' }],
     budget: { ...QUIET, crashes: 1 },

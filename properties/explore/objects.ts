@@ -16,6 +16,7 @@ import type {
   PodSpec,
   ReplicaSet,
   Service,
+  Taint,
   Toleration,
 } from '../../model/state/objects.ts'
 
@@ -41,11 +42,11 @@ const specOf = (image: string, cpu: string): PodSpec => ({
   tolerations: TOLERATED,
 })
 
-export const node = (name: string, cpu = '2'): Node => ({
+export const node = (name: string, cpu = '2', taints: readonly Taint[] = []): Node => ({
   apiVersion: 'v1',
   kind: 'Node',
   metadata: made(name, false),
-  spec: {},
+  spec: taints.length === 0 ? {} : { taints },
   status: { capacity: { cpu, pods: '10' }, allocatable: { cpu, pods: '10' }, conditions: [{ type: 'Ready', status: 'True' }] },
 })
 
@@ -57,11 +58,11 @@ export const namespace = (name: string): Namespace => ({
   status: { phase: 'Active' },
 })
 
-export const pod = (name: string, cpu = '1'): Pod => ({
+export const pod = (name: string, cpu = '1', spec: Partial<PodSpec> = {}): Pod => ({
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: { ...made(name), labels: { app: name } },
-  spec: specOf('v1', cpu),
+  spec: { ...specOf('v1', cpu), ...spec },
   status: { phase: 'Pending' },
 })
 

@@ -4,6 +4,9 @@ import type { StoreHistory } from '../../model/state/cluster.ts'
 import { prefixOf } from '../../model/state/resources.ts'
 import type { Keyspace } from '../../model/state/system.ts'
 
+/** It keeps no times: whatever anybody may wait for since then is over. */
+const LONG_AGO_MS = -86_400_000
+
 export const pastOf = (keyspace: Keyspace): StoreHistory => {
   const { changes, revision } = keyspace
   const first = revision - changes.length + 1
@@ -15,7 +18,7 @@ export const pastOf = (keyspace: Keyspace): StoreHistory => {
           .filter(({ kv }) => kv.key === key)
           .map(({ type, kv: { key: _key, ...stored } }) => ({
             revision: first + index,
-            atMs: 0,
+            atMs: LONG_AGO_MS,
             author: '',
             after: type === 'DELETE' ? null : stored,
           })),

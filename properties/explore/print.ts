@@ -83,7 +83,7 @@ const stepText = (step: UserStep): string => {
     case 'Rollback':
       return `Rollback ${step.deployment}`
     case 'Delete':
-      return `Delete ${step.resource}/${step.name} (${step.propagation})`
+      return `Delete ${step.resource}/${step.name} (${step.propagation}${step.graceSeconds === 0 ? ', forced' : ''})`
     case 'Cordon':
       return `Cordon ${step.node}`
     case 'SetLoad':

@@ -10,11 +10,13 @@ import { collectingBy, standingOf } from '../../model/components/garbage-collect
 import { autoscalingBy } from '../../model/components/hpa-machine.ts'
 import { countingBy } from '../../model/components/job-machine.ts'
 import { mirroringBy } from '../../model/components/mirrored-machine.ts'
+import { forcingOut } from '../../model/components/pod-gc.ts'
 import { admittingBy, countingOnly, SERVER } from '../../model/components/quota-machine.ts'
 import { replicatingBy } from '../../model/components/replicaset.ts'
 import { asks, client, MANAGER, ownedBy, refOf } from '../../model/components/request.ts'
 import { fillingBy, inView } from '../../model/components/service-account-tokens.ts'
 import { schedulingBy } from '../../model/components/scheduler.ts'
+import { evictingAfter } from '../../model/components/taint-eviction.ts'
 import { seen } from '../../model/components/view.ts'
 import { COMPONENTS } from '../../model/model.ts'
 import type { KubernetesObject } from '../../model/state/kinds.ts'
@@ -243,6 +245,35 @@ test('a quota that is counted without pods that have no node lets in too many', 
            resourcequotas/default/share pods=1 of 2 → 2 of 2
      10  kube-apiserver-0         Make what user asked for
            pods/default/c new, phase=Pending"
+  `)
+})
+
+test('an eviction that does not look at tolerations comes before their time', () => {
+  const components = { ...INSTANCES.tainted.components, taintEviction: evictingAfter(() => 0) }
+  expect(exploreCluster({ ...INSTANCES.tainted, components }).printed).toMatchInlineSnapshot(`
+    "NODE-S3: kube-controller-manager evicts awhile 0 ms after the taint, it tolerates 60000 ms
+      1  user                     Replace Node node-0
+           nodes/node-0 taints=- → maintenance:NoExecute
+      2  kube-controller-manager  See nodes
+      3  kube-controller-manager  EvictPod awhile"
+  `)
+})
+
+test('a collector of pods that believes its view forces them out of a node that is there', () => {
+  const credulous = forcingOut(1, () => true)
+  const components = { ...INSTANCES.outOfService.components, podGarbageCollector: credulous }
+  expect(exploreCluster({ ...INSTANCES.outOfService, components }).printed).toMatchInlineSnapshot(`
+    "NODE-S6: kube-controller-manager forces a out, whose node node-0 is there
+      1  user                     Replace Node node-0
+           nodes/node-0 taints=- → node.kubernetes.io/out-of-service:NoExecute
+      2  kube-controller-manager  See nodes
+      3  user                     Delete nodes/node-0 (Background)
+           nodes/node-0 gone
+      4  kube-controller-manager  See nodes
+      5  user                     Create Node node-0
+           nodes/node-0 new, ready=True, unschedulable=false
+      6  kube-controller-manager  ForceDeletePod a
+           pods/default/a phase=Running → Failed"
   `)
 })
 
