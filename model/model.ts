@@ -4,9 +4,11 @@
  * There is one of each process: elections are left out, and with them what two that both believe to lead do to each other.
  */
 import { serve } from './components/apiserver.ts'
+import { attachDetach } from './components/attach-detach.ts'
 import { clock } from './components/clock.ts'
 import { containerRuntime } from './components/container-runtime.ts'
 import { cronJob } from './components/cronjob-machine.ts'
+import { csiAttacher } from './components/csi-attacher.ts'
 import { daemonSet } from './components/daemonset.ts'
 import { deployment } from './components/deployment.ts'
 import { disruption } from './components/disruption.ts'
@@ -28,6 +30,7 @@ import { statefulSet } from './components/statefulset.ts'
 import { taintEviction } from './components/taint-eviction.ts'
 import { ttlAfterFinished } from './components/ttl-after-finished.ts'
 import { volumeBinder } from './components/volume-binder.ts'
+import { volumeProtection } from './components/volume-protection.ts'
 import { informers } from './components/view.ts'
 import { endpointSliceMirroring } from './components/mirrored-machine.ts'
 import { namespaceDefaults } from './components/namespace-defaults.ts'
@@ -50,6 +53,9 @@ export const COMPONENTS = {
   statefulSet,
   daemonSet,
   volumeBinder,
+  volumeProtection,
+  attachDetach,
+  csiAttacher,
   nodeLifecycle,
   taintEviction,
   podGarbageCollector,
@@ -82,8 +88,15 @@ const next = (system: System, action: Action): System => {
     case 'JudgeLoad':
     case 'ScaleTarget':
       return autoscaler.next(system, action)
+    case 'AttachVolume':
+    case 'DetachVolume':
+      return csiAttacher.next(system, action)
+    case 'NoteUnused':
+      return attachDetach.next(system, action)
     case 'StartContainer':
     case 'StopContainer':
+    case 'MountVolume':
+    case 'UnmountVolume':
       return kubelet.next(system, action)
     case 'ContainerStopped':
     case 'ProgramEnds':
@@ -128,6 +141,9 @@ const NOTHING: System = {
   endedWell: new Set(),
   rules: new Map(),
   machinesDown: new Set(),
+  attached: new Map(),
+  mounted: new Map(),
+  unusedSince: new Map(),
   cutOff: new Set(),
   loads: new Map(),
   autoscalings: new Map(),

@@ -44,6 +44,8 @@ class AttachDetach {
   private readonly users = new Map<string, Map<string, string>>()
   /** Attachment's uid → since when no pod on its node uses the volume. */
   private readonly unusedSince = new Map<string, number>()
+  /** Uids of attachments that are to go. A cache may not show it yet: no node is told any more that they are there. */
+  private readonly ending = new Set<string>()
 
   constructor(context: ControllerContext) {
     this.context = context
@@ -67,7 +69,10 @@ class AttachDetach {
     this.attachments.onChange((before, after) => {
       const attachment = after ?? before
       if (attachment === null) return
-      if (after === null) this.unusedSince.delete(attachment.metadata.uid)
+      if (after === null) {
+        this.unusedSince.delete(attachment.metadata.uid)
+        this.ending.delete(attachment.metadata.uid)
+      }
       this.queue.add(volumeOf(attachment))
     })
     this.nodes.onChange((before, after) => this.nodeChanged(before, after))
@@ -104,14 +109,18 @@ class AttachDetach {
     for (const attachment of attachments) {
       if (nodes.has(attachment.spec.nodeName)) this.unusedSince.delete(attachment.metadata.uid)
       if (isDeleting(attachment)) continue
-      const isUsed = nodes.has(attachment.spec.nodeName)
-      if ((isUsed ? yield* this.tell(attachment) : yield* this.detach(attachment)) === 'retry') return 'retry'
+      if ((yield* this.follow(attachment, nodes.has(attachment.spec.nodeName))) === 'retry') return 'retry'
     }
     for (const node of nodes) {
       if (attachments.some(({ spec }) => spec.nodeName === node)) continue
       if ((yield* this.attach(volume as PersistentVolume, node)) === 'retry') return 'retry'
     }
     return 'done'
+  }
+
+  private follow(attachment: VolumeAttachment, isUsed: boolean): Task<'done' | 'retry'> {
+    if (this.ending.has(attachment.metadata.uid)) return this.end(attachment)
+    return isUsed ? this.tell(attachment) : this.detach(attachment)
   }
 
   private nodesThatUse(volume: PersistentVolume | undefined): ReadonlySet<string> {
@@ -157,7 +166,7 @@ class AttachDetach {
   // Detaching
 
   private *detach(attachment: VolumeAttachment): Task<'done' | 'retry'> {
-    const { uid, name } = attachment.metadata
+    const { uid } = attachment.metadata
     const { nodeName } = attachment.spec
     const nowMs = this.context.elapsed()
     const sinceMs = this.unusedSince.get(uid) ?? nowMs
@@ -180,6 +189,11 @@ class AttachDetach {
     const volume = nameOfAttached(attachment)
     const choice = { kind: 'DetachVolume' as const, attachment: refOf('volumeattachments', attachment), volume, node: nodeName }
     this.context.client.decide(view, { ...choice, because, waitedMs })
+    this.ending.add(uid)
+    return yield* this.end(attachment)
+  }
+
+  private *end({ metadata: { name, uid } }: VolumeAttachment): Task<'done' | 'retry'> {
     const reply = yield* this.context.client.delete({ resource: 'volumeattachments', name }, { preconditions: { uid } })
     return reply.ok || reply.status.code === 404 || reply.status.code === 409 ? 'done' : 'retry'
   }

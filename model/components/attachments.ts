@@ -11,6 +11,9 @@ import type { VolumeAttachment } from '../state/storage.ts'
 import { isDeleting, isTerminal } from './objects.ts'
 import { claimNames } from './scheduling/volumes.ts'
 
+/** A taint: nothing of the node is waited for any more. */
+export const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service'
+
 const named = (driver: string, volume: string): string => `kubernetes.io/csi/${driver}^${volume}`
 /** As the node's status names it. */
 export const nameOnNode = ({ spec }: VolumeAttachment): string => named(spec.attacher, spec.source.persistentVolumeName)
@@ -33,14 +36,10 @@ export const holdsVolumes = (pod: Pod): boolean => {
   return !isDeleting(pod) || (pod.status.containerStatuses ?? []).some(({ state }) => state.running !== undefined)
 }
 
-export const volumesOf = (cluster: Cluster, pod: Pod): readonly PersistentVolume[] =>
+export const volumesOf = ({ store }: Pick<Cluster, 'store'>, pod: Pod): readonly PersistentVolume[] =>
   claimNames(pod).flatMap((name) => {
-    const claim = cluster.store.get(keyOf('persistentvolumeclaims', pod.metadata.namespace, name))?.value as
-      | PersistentVolumeClaim
-      | undefined
-    const volume = cluster.store.get(keyOf('persistentvolumes', undefined, claim?.spec.volumeName ?? ''))?.value as
-      | PersistentVolume
-      | undefined
+    const claim = store.get(keyOf('persistentvolumeclaims', pod.metadata.namespace, name))?.value as PersistentVolumeClaim | undefined
+    const volume = store.get(keyOf('persistentvolumes', undefined, claim?.spec.volumeName ?? ''))?.value as PersistentVolume | undefined
     return volume === undefined || volume.spec.claimRef?.uid !== claim?.metadata.uid ? [] : [volume]
   })
 

@@ -102,7 +102,8 @@ const crashed = (system: System, node: string): System => {
   const rules = new Map(system.rules)
   rules.delete(node)
   const dead = here.reduce((left, { id }) => exited(left, id), system)
-  return { ...dead, rules, machinesDown: new Set([...system.machinesDown, node]) }
+  const mounted = new Map([...system.mounted].filter(([, mount]) => mount.node !== node))
+  return { ...dead, rules, mounted, machinesDown: new Set([...system.machinesDown, node]) }
 }
 
 const less = (set: ReadonlySet<string>, member: string): ReadonlySet<string> => new Set([...set].filter((other) => other !== member))

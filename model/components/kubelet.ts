@@ -9,6 +9,7 @@
 import type { ContainerStatus, Node, Pod } from '../state/objects.ts'
 import type { Action, Component, Request, System } from '../state/system.ts'
 import { serve } from './apiserver.ts'
+import { hasMounts, hasVolumes, isAttachedThere, mounted, mounts, tellsUse, unmounts, type MayMount } from './kubelet-volumes.ts'
 import { isSilent } from './node-lifecycle.ts'
 import { conditionOf, isDeleting, isTerminal, sameValue, withCondition } from './objects.ts'
 import { asks } from './request.ts'
@@ -27,7 +28,7 @@ const hasEndedWell = ({ endedWell }: System, pod: Pod, container: string): boole
 const addressOf = (pod: Pod): string => `ip-${pod.metadata.uid}`
 
 const starts = (system: System, { value: pod }: Held<Pod>, node: string): readonly Action[] => {
-  if (isDeleting(pod) || isTerminal(pod)) return []
+  if (isDeleting(pod) || isTerminal(pod) || !hasVolumes(system, pod, node)) return []
   const runs = runsOf(system, pod)
   return pod.spec.containers
     .filter(({ name }) => !runs.includes(name) && (pod.spec.restartPolicy === 'Always' || exitsOf(system, pod, name) === 0))
@@ -87,7 +88,7 @@ const tells = (system: System, held: Held<Pod>, node: string): readonly Request[
   const process = kubeletOf(node)
   if (isTerminal(pod)) {
     // Its end was told; with nothing of it running it may go.
-    if (!isDeleting(pod) || runsOf(system, pod).length > 0) return []
+    if (!isDeleting(pod) || runsOf(system, pod).length > 0 || hasMounts(system, pod)) return []
     return [asks(process, null, { verb: 'delete', key: held.key, uid: pod.metadata.uid, propagation: 'Background', graceSeconds: 0 })]
   }
   const status = statusOf(system, pod)
@@ -103,16 +104,22 @@ const beats = (system: System, name: string): readonly Request[] => {
   return [asks(kubeletOf(name), null, { verb: 'status', value, version: null })]
 }
 
-export const kubelet: Component<System, Action> = {
+export const mountingBy = (mayMount: MayMount): Component<System, Action> => ({
   name: 'kubelet',
 
   enabled: (system) =>
     system.machines.flatMap((node) => {
       if (system.machinesDown.has(node)) return []
       const pods = seen<Pod>(system, kubeletOf(node), 'pods').filter((held) => held.value.spec.nodeName === node)
-      const local = [...pods.flatMap((pod) => starts(system, pod, node)), ...stops(system, pods, node)]
+      const local = [...pods.flatMap((pod) => starts(system, pod, node)), ...stops(system, pods, node), ...unmounts(system, pods, node)]
       if (isSilent(system, node)) return local
-      return [...beats(system, node), ...local, ...pods.flatMap((pod) => tells(system, pod, node))]
+      const told = [...beats(system, node), ...tellsUse(system, pods, node)]
+      return [
+        ...told,
+        ...pods.flatMap((pod) => mounts(system, pod, node, mayMount)),
+        ...local,
+        ...pods.flatMap((pod) => tells(system, pod, node)),
+      ]
     }),
 
   next(system, action) {
@@ -121,10 +128,15 @@ export const kubelet: Component<System, Action> = {
         return { ...system, running: new Map(system.running).set(action.container.id, action.container) }
       case 'StopContainer':
         return { ...system, stopping: new Set([...system.stopping, action.id]) }
+      case 'MountVolume':
+      case 'UnmountVolume':
+        return mounted(system, action)
       case 'Request':
         return serve(system, action)
       default:
         return system
     }
   },
-}
+})
+
+export const kubelet = mountingBy(isAttachedThere)

@@ -9,12 +9,12 @@
 import type { Choice } from '../state/history.ts'
 import type { Node, Pod } from '../state/objects.ts'
 import type { Request, System } from '../state/system.ts'
+import { OUT_OF_SERVICE } from './attachments.ts'
 import { conditionOf, isBound, isDeleting, isTerminal, withCondition } from './objects.ts'
 import { asks, client, MANAGER, refOf } from './request.ts'
 import { DISRUPTED } from './taint-eviction.ts'
 import { seen, stored, type Held } from './view.ts'
 
-const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service'
 const QUARANTINE_MS = 40_000
 /** --terminated-pod-gc-threshold */
 const TERMINATED_MOST = 12_500

@@ -1,7 +1,7 @@
 /**
  * A claim and a volume are bound by four writes, each of which may be the last for a while, and taken up again from what is there.
  *
- * Left out: classes that wait for a consumer, provisioning, and what is reclaimed.
+ * Left out: classes that wait for a consumer, provisioning, and that volumes are deleted with their claims.
  * Source: kubernetes pkg/controller/volume/persistentvolume/pv_controller.go
  */
 import type { PersistentVolume, PersistentVolumeClaim } from '../state/objects.ts'
@@ -46,12 +46,13 @@ const claimed = (claim: Held<PersistentVolumeClaim>, volumes: readonly Held<Pers
   return volumeName === '' ? volumes.filter(({ value }) => fits(value, claim.value)).flatMap((volume) => bound(volume, claim)) : []
 }
 
-/** A volume whose claim got another is free again. */
+/** A volume whose claim got another is free again; one whose claim is gone waits for whoever is to clean it. */
 const freed = (volume: Held<PersistentVolume>, claims: readonly Held<PersistentVolumeClaim>[]): readonly Request[] => {
   const { claimRef, ...spec } = volume.value.spec
   if (claimRef === undefined) return told(volume, 'Available')
   const claim = claims.find(({ value }) => value.metadata.uid === claimRef.uid)?.value
-  const elsewhere = (claim?.spec.volumeName ?? '') !== '' && claim?.spec.volumeName !== volume.value.metadata.name
+  if (claim === undefined) return claimRef.uid === undefined ? [] : told(volume, 'Released')
+  const elsewhere = (claim.spec.volumeName ?? '') !== '' && claim.spec.volumeName !== volume.value.metadata.name
   return elsewhere ? [asks(MANAGER, null, { verb: 'update', value: { ...volume.value, spec }, version: volume.version })] : []
 }
 

@@ -1,6 +1,14 @@
 /** Volumes on nodes: on one at a time, not taken off under a pod's feet, not for ever on a dead one. SEMANTICS 2.12. */
 import { conditionOf } from '../components/objects.ts'
-import { holdsVolumes, isExclusive, nodeNamed, volumeNamedOnNode, volumeOnNode, volumesOf } from '../components/attachments.ts'
+import {
+  holdsVolumes,
+  isExclusive,
+  nodeNamed,
+  OUT_OF_SERVICE,
+  volumeNamedOnNode,
+  volumeOnNode,
+  volumesOf,
+} from '../components/attachments.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
 import type { Cluster } from '../state/cluster.ts'
 import type { Observation, ObservationKind, Seen } from '../state/history.ts'
@@ -14,7 +22,6 @@ const EXECUTOR = 'kubernetes pkg/volume/util/operationexecutor/operation_generat
 const MANAGER = 'kube-controller-manager'
 const OF_ATTACHMENTS = prefixOf('volumeattachments')
 const OF_PODS = prefixOf('pods')
-const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service'
 /** --attach-detach-max-wait-for-unmount: how long a node that is not ready is waited for. */
 const UNMOUNT_MOST_MS = 360_000
 
@@ -23,6 +30,7 @@ const UNMOUNT_MOST_MS = 360_000
  * no longer led. Two leaders for a moment do not know of each other: nothing is promised of the volumes of those.
  */
 export class VolumeNotes {
+  /** Empty: nobody is elected, and who acts is alone. */
   private leader = ''
   private readonly ended = new Set<string>()
   private readonly overtaken = new Set<string>()
@@ -44,7 +52,7 @@ export class VolumeNotes {
         if (next.reason === 'machine crash') this.powerLost(next.machine)
         return
       case 'Commit': {
-        if (!next.key.startsWith(OF_ATTACHMENTS) || next.author === this.leader) return
+        if (!next.key.startsWith(OF_ATTACHMENTS) || this.leader === '' || next.author === this.leader) return
         const { spec } = objectOf<VolumeAttachment>(next.after ?? next.before) as VolumeAttachment
         this.overtaken.add(spec.source.persistentVolumeName)
         return
@@ -72,7 +80,7 @@ export class VolumeNotes {
 
   /** What somebody asked for who has ended since was asked for in time. */
   private asked({ by, volume }: Seen<'VolumeAttached' | 'VolumeDetached'>): void {
-    if (by !== this.leader && !this.ended.has(by)) this.overtaken.add(volumeNamedOnNode(volume))
+    if (this.leader !== '' && by !== this.leader && !this.ended.has(by)) this.overtaken.add(volumeNamedOnNode(volume))
   }
 
   private mountsAt(volume: string, node: string): Set<string> {

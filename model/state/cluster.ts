@@ -23,6 +23,13 @@ export interface RunningContainer {
   readonly startedAtMs: number
 }
 
+/** A pod has a volume on a node. volume: as the node's status names it. */
+export interface Mount {
+  readonly volume: string
+  readonly node: string
+  readonly pod: Uid
+}
+
 export interface Cluster {
   readonly nowMs: number
   /** rest: it had come to rest, and something is done to it. A calm follows each storm and each rest. */

@@ -1,5 +1,5 @@
 /** The state of the composed system as the explorer walks it, and what may be done to it: small, immutable, shared between states. */
-import type { Cluster, RunningContainer } from './cluster.ts'
+import type { Cluster, Mount, RunningContainer } from './cluster.ts'
 import type { Choice, ProcessName } from './history.ts'
 import type { Key, LeaseId, Revision, Stored, WatchEvent } from './keyspace.ts'
 import type { KubernetesObject } from './kinds.ts'
@@ -85,6 +85,12 @@ export interface System {
   readonly loads: Cluster['loads']
   /** Uid of an autoscaler → what it remembers. */
   readonly autoscalings: ReadonlyMap<Uid, Autoscaling>
+  /** 'volume node' → what the storage back end has attached, and for which VolumeAttachment. */
+  readonly attached: ReadonlyMap<string, { readonly volume: string; readonly node: string; readonly attachment: string }>
+  /** 'volume node pod' → what is mounted. */
+  readonly mounted: ReadonlyMap<string, Mount>
+  /** Uid of a VolumeAttachment → since when it has been noticed that no pod on its node uses the volume. */
+  readonly unusedSince: ReadonlyMap<Uid, number>
   readonly users: readonly UserStep[]
   /** Creations that count under a quota, on their way through a server. */
   readonly asked: readonly Asked[]
@@ -147,6 +153,7 @@ export type Action =
   | { readonly kind: 'MinutePasses' }
   | AdmissionAction
   | AutoscalerAction
+  | VolumeAction
   | { readonly kind: 'StartContainer'; readonly container: RunningContainer }
   | { readonly kind: 'StopContainer'; readonly id: string }
   | { readonly kind: 'ContainerStopped' | 'ProgramEnds'; readonly id: string }
@@ -172,6 +179,18 @@ export type AutoscalerAction =
     }
   /** What it is about to write arrives. */
   | { readonly kind: 'ScaleTarget'; readonly process: ProcessName; readonly autoscaler: Uid; readonly target: Key }
+export type VolumeAction =
+  /** The storage back end has done so. */
+  | {
+      readonly kind: 'AttachVolume' | 'DetachVolume'
+      readonly attachment: string
+      readonly volume: string
+      readonly node: string
+      readonly by: ProcessName
+    }
+  | { readonly kind: 'MountVolume' | 'UnmountVolume'; readonly mount: Mount }
+  /** Null: it is used. */
+  | { readonly kind: 'NoteUnused'; readonly attachment: Uid; readonly sinceMs: number | null }
 export type EnvironmentAction =
   | { readonly kind: 'UserActs'; readonly step: UserStep }
   | { readonly kind: 'ExitContainer'; readonly id: string }

@@ -1,7 +1,8 @@
 /** Explores the model of a cluster by the register of invariants. */
 import { environment } from '../../model/components/environment.ts'
+import { MANAGER } from '../../model/components/request.ts'
 import { clusterWith, COMPONENTS, init, type Setting } from '../../model/model.ts'
-import type { Observation } from '../../model/state/history.ts'
+import type { Observation, ObservationKind } from '../../model/state/history.ts'
 import type { Action, Component, System, UserStep } from '../../model/state/system.ts'
 import { judgeRest, judgeRun, judgeStep, type Reached } from './claims.ts'
 import { explore, type Outcome } from './explore.ts'
@@ -10,6 +11,10 @@ import { observe } from './observe.ts'
 import { printRun } from './print.ts'
 
 const STATES_MOST = 200_000
+const SAYS_MORE: ReadonlySet<ObservationKind> = new Set<ObservationKind>([
+  ...(['Decision', 'ContainerStarted', 'StopSignal'] as const),
+  ...(['VolumeAttached', 'VolumeDetached', 'VolumeMounted', 'VolumeUnmounted'] as const),
+])
 
 export interface Explored extends Outcome<Action> {
   readonly reached: Reached
@@ -60,7 +65,11 @@ const prologue = (system: System): readonly Observation[] => {
   const nothing = { ...system, keyspace: { ...system.keyspace, revision: system.keyspace.revision - system.keyspace.changes.length } }
   const commits = observe(nothing, { kind: 'UserActs', step: { kind: 'Cordon', node: '' } }, system)
   const starts = [...system.running.values()].flatMap((container) => observe(nothing, { kind: 'StartContainer', container }, system))
-  return [...commits, ...starts]
+  const attached = [...system.attached.values()].flatMap((asked) =>
+    observe(nothing, { kind: 'AttachVolume', by: MANAGER, ...asked }, system),
+  )
+  const mounted = [...system.mounted.values()].flatMap((mount) => observe(nothing, { kind: 'MountVolume', mount }, system))
+  return [...commits, ...attached, ...mounted, ...starts]
 }
 
 export const exploreCluster = (instance: Instance): Explored => {
@@ -77,7 +86,7 @@ export const exploreCluster = (instance: Instance): Explored => {
     step: (before, told, after) => judgeStep(before, told, after, reached),
     rest: (state) => judgeRest(state, instance.concerns ?? (() => true)),
     run: (told) => judgeRun(beginning, told, reached),
-    saysMore: (told) => told.some(({ kind }) => kind === 'Decision' || kind === 'ContainerStarted' || kind === 'StopSignal'),
+    saysMore: (told) => told.some(({ kind }) => SAYS_MORE.has(kind)),
     statesMost: Number(process.env['SM'] ?? STATES_MOST),
   })
   const { counterexample } = outcome

@@ -7,6 +7,7 @@
  */
 import type { Revision } from '../../model/state/keyspace.ts'
 import { resourceOfKey } from '../../model/state/resources.ts'
+import type { ApiObject } from '../../model/state/objects.ts'
 import type { Keyspace, System } from '../../model/state/system.ts'
 
 const numbers = new Map<string, number>()
@@ -73,6 +74,13 @@ const ofAutoscalings = ({ autoscalings, keyspace }: System): string =>
     .toSorted()
     .join(',')
 
+/** Of an attachment that is gone it makes no difference. */
+const ofUnused = ({ unusedSince, keyspace }: System): string => {
+  if (unusedSince.size === 0) return ''
+  const there = new Set([...keyspace.kvs.values()].map(({ value }) => (value as ApiObject).metadata.uid))
+  return ofMap(new Map([...unusedSince].filter(([uid]) => there.has(uid))))
+}
+
 const stored = new WeakMap<Keyspace['kvs'], string>()
 const ofStore = ({ kvs }: Keyspace): string => {
   let found = stored.get(kvs)
@@ -103,6 +111,9 @@ export const fingerprint = (system: System): string =>
     ofMap(system.exits),
     ofSet(system.endedWell),
     ofMap(system.rules),
+    ofMap(system.attached),
+    ofMap(system.mounted),
+    ofUnused(system),
     ofSet(system.machinesDown),
     ofSet(system.cutOff),
     String(system.users.length),

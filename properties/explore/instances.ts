@@ -23,6 +23,7 @@ import {
   token,
   volume,
 } from './objects.ts'
+import { VOLUME_INSTANCES } from './volume-instances.ts'
 
 const QUIET: Budget = { crashes: 0, restarts: 0, exits: 0, cuts: 0 }
 const MANAGER = 'kube-controller-manager'
@@ -271,6 +272,7 @@ export const INSTANCES = {
     ],
     budget: QUIET,
   },
+  ...VOLUME_INSTANCES,
   background: deletion('Background'),
   foreground: deletion('Foreground'),
   orphan: deletion('Orphan'),

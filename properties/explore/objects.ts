@@ -1,4 +1,5 @@
 /** Objects of small instances, complete as the API would keep them. */
+import { CLAIM_PROTECTION } from '../../model/components/volume-protection.ts'
 import { CONTROLLER_UID, type CronJob, type Job } from '../../model/state/batch.ts'
 import type { HorizontalPodAutoscaler } from '../../model/state/autoscaling.ts'
 import type { Endpoints } from '../../model/state/endpoints.ts'
@@ -253,3 +254,36 @@ export const claim = (name: string): PersistentVolumeClaim => ({
   spec: { ...STORAGE, resources: { requests: { storage: '1Gi' } } },
   status: { phase: 'Pending' },
 })
+
+const DRIVER = 'disk.example'
+
+/** A volume that has to be attached, and the claim that has it: bound to each other. */
+export const bound = (
+  volumeName: string,
+  claimName: string,
+  mode = 'ReadWriteOnce',
+): readonly [PersistentVolume, PersistentVolumeClaim] => {
+  const disk = volume(volumeName)
+  const wish = claim(claimName)
+  const claimRef = { namespace: 'default', name: claimName, uid: `persistentvolumeclaims-${claimName}.1` }
+  return [
+    {
+      ...disk,
+      spec: { ...disk.spec, accessModes: [mode], csi: { driver: DRIVER, volumeHandle: volumeName }, claimRef },
+      status: { phase: 'Bound' },
+    },
+    {
+      ...wish,
+      metadata: { ...wish.metadata, finalizers: [CLAIM_PROTECTION], annotations: { 'pv.kubernetes.io/bind-completed': 'yes' } },
+      spec: { ...wish.spec, accessModes: [mode], volumeName },
+      status: { phase: 'Bound' },
+    },
+  ]
+}
+
+/** A pod that uses a claim; nodeName absent: it is for the scheduler. */
+export const user = (name: string, claimName: string, nodeName?: string): Pod => {
+  const plain = pod(name)
+  const volumes = [{ name: 'data', persistentVolumeClaim: { claimName } }]
+  return { ...plain, spec: { ...plain.spec, volumes, ...(nodeName === undefined ? {} : { nodeName }) } }
+}

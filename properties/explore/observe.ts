@@ -15,6 +15,10 @@ export const TOLD: ReadonlySet<ObservationKind> = new Set<ObservationKind>([
   'StopSignal',
   'ContainerExited',
   'RulesSwapped',
+  'VolumeAttached',
+  'VolumeDetached',
+  'VolumeMounted',
+  'VolumeUnmounted',
   'ProcessStarted',
   'ProcessEnded',
   'FaultChanged',
@@ -114,8 +118,17 @@ const told = (before: System, action: Action, after: System): readonly Observati
       return choices.map((choice) => ({ ...NOW, kind: 'Decision' as const, process, view, choice }))
     }
     case 'See':
+    case 'NoteUnused':
     case 'MinutePasses':
       return []
+    case 'AttachVolume':
+    case 'DetachVolume': {
+      const { kind, ...asked } = action
+      return [{ ...NOW, kind: kind === 'AttachVolume' ? 'VolumeAttached' : 'VolumeDetached', ...asked }]
+    }
+    case 'MountVolume':
+    case 'UnmountVolume':
+      return [{ ...NOW, kind: action.kind === 'MountVolume' ? 'VolumeMounted' : 'VolumeUnmounted', ...action.mount }]
     case 'StartContainer':
       return [started(before, action.container)]
     case 'StopContainer':

@@ -107,6 +107,14 @@ const actionText = (action: Action): readonly [string, string] => {
       return [action.process, `ScaleTarget ${action.target.slice('/registry/'.length)}`]
     case 'MinutePasses':
       return ['clock', 'MinutePasses']
+    case 'AttachVolume':
+    case 'DetachVolume':
+      return ['storage', `${action.kind} ${action.volume}: ${action.node}`]
+    case 'MountVolume':
+    case 'UnmountVolume':
+      return [`kubelet-${action.mount.node}`, `${action.kind} ${action.mount.volume} for ${action.mount.pod}`]
+    case 'NoteUnused':
+      return ['attach-detach', `Note that ${action.attachment} is ${action.sinceMs === null ? 'used' : 'unused'}`]
     case 'StartContainer':
       return [`kubelet-${action.container.node}`, `StartContainer ${action.container.id}`]
     case 'StopContainer':
