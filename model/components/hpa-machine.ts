@@ -8,7 +8,6 @@
  */
 import type { HorizontalPodAutoscaler, ScalingRules, Usage } from '../state/autoscaling.ts'
 import type { Choice } from '../state/history.ts'
-import type { Key } from '../state/keyspace.ts'
 import type { KubernetesObject } from '../state/kinds.ts'
 import type { Pod } from '../state/objects.ts'
 import { selectorOf, type Replicating } from '../state/replication.ts'
@@ -94,7 +93,7 @@ const judged = (system: System, autoscaler: Autoscaler, target: Replicating, mem
   return { replicas, choices, after: { ...memory, recommendations, keptAtMs: isKept ? nowMs : null } }
 }
 
-/** What it does not remember at the end of a look, it does not go by. */
+/** What it still knows, when it looks, of what it has noted. */
 export type Remember = (memory: Autoscaling) => Autoscaling
 
 const looks = (
@@ -121,28 +120,21 @@ const looks = (
 
 // Writing
 
-const scaled = (system: System, uid: string, memory: Autoscaling, target: Key): System => {
-  const held = system.keyspace.kvs.get(target)
-  const { scaling } = memory
-  const value = held?.value as Replicating | undefined
-  const after =
-    scaling === null || value === undefined
-      ? system
-      : serve(system, {
-          process: MANAGER,
-          request: {
-            verb: 'update',
-            value: { ...value, spec: { ...value.spec, replicas: scaling.replicas } } as KubernetesObject,
-            version: scaling.version,
-          },
-          remembered: false,
-        })
-  const by = (scaling?.replicas ?? 0) - (value?.spec.replicas ?? 0)
-  const changes = after === system ? memory.changes : [...memory.changes, { atMs: system.nowMs, by }]
-  return { ...after, autoscalings: new Map(after.autoscalings).set(uid, { ...memory, changes, scaling: null }) }
+const scaled = (system: System, uid: string, memory: Autoscaling): System => {
+  const noted = (after: System, changes: Autoscaling['changes']): System => ({
+    ...after,
+    autoscalings: new Map(after.autoscalings).set(uid, { ...memory, changes, scaling: null }),
+  })
+  const { scaling, changes } = memory
+  const target = scaling === null ? undefined : (system.keyspace.kvs.get(scaling.target)?.value as Replicating | undefined)
+  if (scaling === null || target === undefined) return noted(system, changes)
+  const value = { ...target, spec: { ...target.spec, replicas: scaling.replicas } } as KubernetesObject
+  const after = serve(system, { process: MANAGER, request: { verb: 'update', value, version: scaling.version }, remembered: false })
+  if (after === system) return noted(system, changes)
+  return noted(after, [...changes, { atMs: system.nowMs, by: scaling.replicas - target.spec.replicas }])
 }
 
-/** By what it remembers of what it knows. */
+/** By what it still knows of what it has noted. */
 export const autoscalingBy = (remember: Remember): Component<System, AutoscalerAction> => ({
   name: 'horizontal-pod-autoscaler',
 
@@ -156,7 +148,7 @@ export const autoscalingBy = (remember: Remember): Component<System, AutoscalerA
 
   next(system, action) {
     if (action.kind === 'JudgeLoad') return { ...system, autoscalings: new Map(system.autoscalings).set(action.autoscaler, action.after) }
-    return scaled(system, action.autoscaler, system.autoscalings.get(action.autoscaler) ?? NOTHING, action.target)
+    return scaled(system, action.autoscaler, system.autoscalings.get(action.autoscaler) ?? NOTHING)
   },
 })
 

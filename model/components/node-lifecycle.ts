@@ -39,15 +39,22 @@ const tainted = ({ value: node, version }: Held<Node>): readonly Request[] => {
 }
 
 /** Pods of an unknown node are said not to be ready: nobody can tell. */
-const doubted = ({ value: pod, version }: Held<Pod>, node: Node | undefined): readonly Request[] => {
-  if (node === undefined || conditionOf(node.status.conditions, 'Ready') !== 'Unknown' || !isReady(pod)) return []
+const doubted = ({ value: pod, version }: Held<Pod>, node: Node | undefined, guarded: boolean): readonly Request[] => {
+  if (node === undefined || conditionOf(node.status.conditions, 'Ready') !== 'Unknown' || isTerminal(pod) || !isReady(pod)) return []
   const conditions = withCondition(pod.status.conditions, { type: 'Ready', status: 'False' })
-  return [asks(MANAGER, null, { verb: 'status', value: { ...pod, status: { ...pod.status, conditions } }, version })]
+  const value: Pod = { ...pod, status: { ...pod.status, conditions } }
+  return [asks(MANAGER, null, { verb: 'status', value, version: guarded ? version : null })]
 }
 
-export const nodeLifecycle = client('node-lifecycle', (system) => {
-  const nodes = seen<Node>(system, MANAGER, 'nodes')
-  const pods = seen<Pod>(system, MANAGER, 'pods').filter(({ value }) => !isTerminal(value))
-  const nodeOf = ({ value }: Held<Pod>): Node | undefined => nodes.find((node) => node.value.metadata.name === value.spec.nodeName)?.value
-  return [...nodes.flatMap((node) => [...marked(system, node), ...tainted(node)]), ...pods.flatMap((pod) => doubted(pod, nodeOf(pod)))]
-})
+/** guarded: what is said of a pod is said only if nobody else has said anything meanwhile. */
+export const watchingNodes = (guarded: boolean): ReturnType<typeof client> =>
+  client('node-lifecycle', (system) => {
+    const nodes = seen<Node>(system, MANAGER, 'nodes')
+    const nodeOf = ({ spec }: Pod): Node | undefined => nodes.find(({ value }) => value.metadata.name === spec.nodeName)?.value
+    return [
+      ...nodes.flatMap((node) => [...marked(system, node), ...tainted(node)]),
+      ...seen<Pod>(system, MANAGER, 'pods').flatMap((pod) => doubted(pod, nodeOf(pod.value), guarded)),
+    ]
+  })
+
+export const nodeLifecycle = watchingNodes(true)

@@ -151,7 +151,7 @@ export const AUTOSCALERS: readonly Invariant[] = [
     },
     ({ choice, process, atMs }, { spec }, rounds) => {
       const windowMs = spec.behavior.scaleDown.stabilizationWindowSeconds * 1000 * (1 - DRIFT)
-      const recent = rounds.filter(({ atMs: at, replicas }) => replicas !== null && atMs - at <= windowMs)
+      const recent = rounds.filter(({ atMs: at, replicas }) => replicas !== null && atMs - at < windowMs)
       const most = Math.min(spec.maxReplicas, Math.max(0, ...recent.map(({ replicas }) => replicas ?? 0)))
       return choice.to >= most
         ? null

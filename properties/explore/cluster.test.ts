@@ -17,7 +17,7 @@ const PINNED: Readonly<Record<keyof typeof INSTANCES, { readonly size: string; r
   scaling: { size: '394 states, depth 15, 6 at rest', reaches: ['RS-S2', 'RS-R1', 'DEP-S1'] },
   adopting: { size: '83 states, depth 12, 6 at rest', reaches: ['RS-S1', 'RS-S2'] },
   autoscaling: { size: '2013 states, depth 24, 7 at rest', reaches: ['HPA-R1', 'HPA-S1', 'HPA-S2', 'RS-R1'] },
-  pacing: { size: '203 states, depth 13, 58 at rest', reaches: ['HPA-R1', 'HPA-S1', 'HPA-S2', 'HPA-S3'] },
+  pacing: { size: '373 states, depth 15, 71 at rest', reaches: ['HPA-R1', 'HPA-S1', 'HPA-S2', 'HPA-S3'] },
   tokens: { size: '134 states, depth 16, 10 at rest', reaches: ['SA-S2', 'SA-S3'] },
   quota: { size: '961 states, depth 16, 14 at rest', reaches: ['QUOTA-S1', 'QUOTA-S2'] },
   loss: { size: '2484 states, depth 18, 13 at rest', reaches: ['KUBELET-S2', 'CL-P1', 'NODE-S3'] },

@@ -114,17 +114,19 @@ export const INSTANCES = {
     },
   },
   pacing: {
-    sentence: 'a load that one pod bears, set, unmeasured and gone again, while a user sets the replicas too: in what steps they change',
+    sentence:
+      'a load that one pod bears is set, unmeasured and gone again; users set the replicas too, and other rules, which are seen late',
     objects: [node('node-0'), replicaSet('web', 1), autoscaler('web', 3, 60)],
-    lagging: [],
+    lagging: [`${MANAGER} horizontalpodautoscalers`],
     users: [
       { kind: 'SetLoad', workload: 'default/web', milliCpu: 300 },
       { kind: 'SetLoad', workload: 'default/web', milliCpu: null },
       { kind: 'Replace', value: replicaSet('web', 1) },
       { kind: 'SetLoad', workload: 'default/web', milliCpu: 0 },
+      { kind: 'Replace', value: autoscaler('web', 2, 0) },
     ],
     budget: { ...QUIET, minutes: 1 },
-    components: { autoscaler: COMPONENTS.autoscaler, clock: COMPONENTS.clock },
+    components: { informers, autoscaler: COMPONENTS.autoscaler, clock: COMPONENTS.clock },
     concerns: (waitsFor) => waitsFor.includes('replicas of'),
   },
   tokens: {

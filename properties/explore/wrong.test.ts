@@ -10,6 +10,7 @@ import { collectingBy, standingOf } from '../../model/components/garbage-collect
 import { autoscalingBy } from '../../model/components/hpa-machine.ts'
 import { countingBy } from '../../model/components/job-machine.ts'
 import { mirroringBy } from '../../model/components/mirrored-machine.ts'
+import { watchingNodes } from '../../model/components/node-lifecycle.ts'
 import { forcingOut } from '../../model/components/pod-gc.ts'
 import { admittingBy, countingOnly, SERVER } from '../../model/components/quota-machine.ts'
 import { replicatingBy } from '../../model/components/replicaset.ts'
@@ -274,6 +275,30 @@ test('a collector of pods that believes its view forces them out of a node that 
            nodes/node-0 new, ready=True, unschedulable=false
       6  kube-controller-manager  ForceDeletePod a
            pods/default/a phase=Running → Failed"
+  `)
+})
+
+test('who says anew all that he saw of a pod of an unknown node brings it back to life', () => {
+  const { nodeLifecycle: _guarded, ...components } = INSTANCES.outOfService.components
+  const { printed } = exploreCluster({ ...INSTANCES.outOfService, components: { ...components, nodeLifecycle: watchingNodes(false) } })
+  expect(printed).toMatchInlineSnapshot(`
+    "KUBELET-S4: kube-controller-manager set /registry/pods/default/a from Failed back to Running
+      1  user                     Replace Node node-0
+           nodes/node-0 taints=- → node.kubernetes.io/out-of-service:NoExecute
+      2  kube-controller-manager  See nodes
+      3  kube-controller-manager  EvictPod a
+      4  kube-controller-manager  See pods
+      5  kube-controller-manager  EvictPod a
+           pods/default/a deleting=- → grace 30 s
+      6  kube-controller-manager  See pods
+      7  environment              CrashMachine node-0
+      8  kube-controller-manager  MarkUnknown node-0
+           nodes/node-0 ready=True → Unknown
+      9  kube-controller-manager  See nodes
+     10  kube-controller-manager  ForceDeletePod a
+           pods/default/a phase=Running → Failed
+     11  kube-controller-manager  status Pod a
+           pods/default/a phase=Failed → Running, ready=True → False"
   `)
 })
 
