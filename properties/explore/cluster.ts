@@ -87,7 +87,7 @@ export const exploreCluster = (instance: Instance): Explored => {
     rest: (state) => judgeRest(state, instance.concerns ?? (() => true)),
     run: (told) => judgeRun(beginning, told, reached),
     saysMore: (told) => told.some(({ kind }) => SAYS_MORE.has(kind)),
-    statesMost: Number(process.env['SM'] ?? STATES_MOST),
+    statesMost: STATES_MOST,
   })
   const { counterexample } = outcome
   const printed =
