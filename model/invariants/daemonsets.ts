@@ -117,17 +117,22 @@ const oneANode: Invariant = watching(
   () => {
     /** process/set/node → pods it made there: what it expects is lost with it. */
     const made = new Map<string, { readonly revision: number; readonly atMs: number }[]>()
+    /** process/set/node → pods it asked for that are not made yet: what an earlier life of it asked for is not its own. */
+    const asked = new Map<string, number>()
     const begun = new Begun()
     return {
       observe(next, { history }) {
         if (next.kind === 'ProcessEnded' || next.kind === 'StoppedLeading') {
-          for (const key of made.keys()) if (key.startsWith(`${next.process}/`)) made.delete(key)
+          for (const notes of [made, asked]) for (const key of notes.keys()) if (key.startsWith(`${next.process}/`)) notes.delete(key)
           return 'vacuous'
         }
         if (next.kind === 'Commit') {
           const pod = next.before === null && resourceOfKey(next.key) === 'pods' ? objectOf<Pod>(next.after) : undefined
           if (pod === undefined) return 'vacuous'
           const place = `${next.author}/${controllerOf(pod)}/${daemons.placeOf(pod)}`
+          const open = asked.get(place) ?? 0
+          if (open === 0) return 'vacuous'
+          asked.set(place, open - 1)
           made.set(place, [...(made.get(place) ?? []), { revision: next.revision, atMs: next.atMs }])
           return 'vacuous'
         }
@@ -137,7 +142,9 @@ const oneANode: Invariant = watching(
         if (scene === null) return { why: `${process} makes a pod for ${choice.owner.name}, which was not in its view` }
         const node = choice.node ?? ''
         const others = begun.note(next, node)
-        const unseen = (made.get(`${process}/${choice.owner.uid}/${node}`) ?? []).filter(({ revision }) => revision > (view['pods'] ?? 0))
+        const place = `${process}/${choice.owner.uid}/${node}`
+        asked.set(place, (asked.get(place) ?? 0) + 1)
+        const unseen = (made.get(place) ?? []).filter(({ revision }) => revision > (view['pods'] ?? 0))
         if (unseen.some((one) => atMs - one.atMs < EXPECTATION_MS))
           return { why: `${process} makes a pod of ${choice.owner.name} for ${node}, where it has just made one that it has not seen yet` }
         const why = notToCreate(scene, node, others)
