@@ -31,7 +31,7 @@ export class Memory {
   stabilized(desired: number, current: number, { scaleUp, scaleDown }: HorizontalPodAutoscaler['spec']['behavior'], nowMs: number): number {
     const within = ({ stabilizationWindowSeconds }: ScalingRules): readonly number[] => [
       desired,
-      ...this.recommendations.filter(({ atMs }) => nowMs - atMs <= stabilizationWindowSeconds * 1000).map(({ replicas }) => replicas),
+      ...this.recommendations.filter(({ atMs }) => nowMs - atMs < stabilizationWindowSeconds * 1000).map(({ replicas }) => replicas),
     ]
     const up = Math.min(...within(scaleUp))
     const down = Math.max(...within(scaleDown))
@@ -58,7 +58,7 @@ export class Memory {
   }
 
   private changedIn({ periodSeconds }: ScalingPolicy, nowMs: number, direction: 1 | -1): number {
-    const recent = this.changes.filter(({ atMs, replicas }) => nowMs - atMs <= periodSeconds * 1000 && replicas * direction > 0)
+    const recent = this.changes.filter(({ atMs, replicas }) => nowMs - atMs < periodSeconds * 1000 && replicas * direction > 0)
     return recent.reduce((sum, { replicas }) => sum + replicas, 0)
   }
 }

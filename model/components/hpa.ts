@@ -87,7 +87,7 @@ export const limitOf = (
   if (selectPolicy === 'Disabled') return current
   const limits = policies.map(({ type, value, periodSeconds }) => {
     let start = current
-    for (const { atMs, by } of changes) if (nowMs - atMs <= periodSeconds * 1000 && by > 0 === up) start -= by
+    for (const { atMs, by } of changes) if (nowMs - atMs < periodSeconds * 1000 && by > 0 === up) start -= by
     const step = type === 'Pods' ? value : (start * value) / 100
     return up ? Math.ceil(start + step) : Math.trunc(start - step)
   })
