@@ -5,11 +5,18 @@
  * asked for is done in its order for each volume, and is done also when who asked for it is gone by then.
  */
 import type { ClusterWorld } from './cluster.ts'
+import { milli } from './quantity.ts'
 
 export interface Attaching {
   readonly volume: string
   readonly node: string
   readonly attachment: string
+  readonly by: string
+}
+
+export interface Expanding {
+  readonly volume: string
+  readonly size: string
   readonly by: string
 }
 
@@ -19,6 +26,8 @@ export class StorageBackEnd {
   private readonly world: ClusterWorld
   /** Volume → machines. */
   private readonly attached = new Map<string, Set<string>>()
+  /** Volume → how large it was made, other than it was. */
+  private readonly sizes = new Map<string, string>()
   /** Volume → when all that was asked for it will be done. */
   private readonly busyMs = new Map<string, number>()
 
@@ -30,7 +39,11 @@ export class StorageBackEnd {
     return this.attached.get(volume)?.has(node) === true
   }
 
-  /** Both return for how long it will be at it. */
+  has(volume: string, size: string): boolean {
+    return milli(this.sizes.get(volume) ?? '0') >= milli(size)
+  }
+
+  /** Each returns for how long it will be at it. */
   attach(asked: Attaching): number {
     return this.perform(asked, () => {
       const nodes = this.attached.get(asked.volume) ?? new Set()
@@ -46,7 +59,16 @@ export class StorageBackEnd {
     })
   }
 
-  private perform({ volume }: Attaching, run: () => void): number {
+  /** It makes nothing smaller. */
+  expand(asked: Expanding): number {
+    return this.perform(asked, () => {
+      if (this.has(asked.volume, asked.size)) return
+      this.sizes.set(asked.volume, asked.size)
+      this.world.observe({ kind: 'VolumeExpanded', ...asked })
+    })
+  }
+
+  private perform({ volume }: Pick<Attaching, 'volume'>, run: () => void): number {
     const { world } = this
     const doneMs = Math.max(world.now, this.busyMs.get(volume) ?? 0) + world.random('storage', volume).between(...TAKES_MS)
     this.busyMs.set(volume, doneMs)

@@ -36,6 +36,7 @@ import { SERVICE_ACCOUNTS } from './invariants/service-accounts.ts'
 import { SERVICES } from './invariants/services.ts'
 import { SINGLE_POD_CLAIMS } from './invariants/single-pod-claims.ts'
 import { STATEFULSETS } from './invariants/statefulsets.ts'
+import { VOLUME_SIZES } from './invariants/volume-sizes.ts'
 import { VOLUMES } from './invariants/volumes.ts'
 import { WATCH } from './invariants/watch.ts'
 
@@ -73,6 +74,7 @@ export const INVARIANTS: readonly Invariant[] = [
   ...VOLUMES,
   ...ATTACHMENTS,
   ...SINGLE_POD_CLAIMS,
+  ...VOLUME_SIZES,
   ...ADMISSION_BY_NODE,
   ...SERVICES,
   ...AT_REST,

@@ -43,11 +43,8 @@ export const describe = (seen: Observation): readonly string[] => {
     case 'Leading':
     case 'StoppedLeading':
       return [line(seen.atMs, seen.process, `${seen.kind === 'Leading' ? 'leads' : 'no longer leads'} ${seen.lease}`)]
-    case 'Commit': {
-      const changed = changedFacts(seen.before, seen.after)
-      if (changed.length === 0) return []
-      return [line(seen.atMs, seen.author, `revision ${seen.revision}  ${shortKey(seen.key)}`), ...changed.map(fact)]
-    }
+    case 'Commit':
+      return describeCommit(seen)
     case 'Invoke':
       return seen.request.kind === 'Api' ? [] : [line(seen.atMs, seen.process, `asks ${seen.to}: ${describeRequest(seen.request)}`)]
     case 'Reply':
@@ -68,6 +65,7 @@ export const describe = (seen: Observation): readonly string[] => {
     case 'VolumeDetached':
     case 'VolumeMounted':
     case 'VolumeUnmounted':
+    case 'VolumeExpanded':
       return describeNode(seen)
     case 'Applied':
     case 'SnapshotTaken':
@@ -91,6 +89,11 @@ export const describe = (seen: Observation): readonly string[] => {
     case 'Compared':
       return []
   }
+}
+
+const describeCommit = ({ atMs, author, revision, key, before, after }: Extract<Observation, { kind: 'Commit' }>): readonly string[] => {
+  const changed = changedFacts(before, after)
+  return changed.length === 0 ? [] : [line(atMs, author, `revision ${revision}  ${shortKey(key)}`), ...changed.map(fact)]
 }
 
 const describeUser = (seen: Extract<Observation, { kind: 'UserActed' | 'LoadSet' | 'DrainChanged' }>): readonly string[] => {
@@ -145,10 +148,12 @@ type OfNode = Extract<
       | 'VolumeDetached'
       | 'VolumeMounted'
       | 'VolumeUnmounted'
+      | 'VolumeExpanded'
   }
 >
 
 const describeNode = (seen: OfNode): readonly string[] => {
+  if (seen.kind === 'VolumeExpanded') return [line(seen.atMs, 'storage', `${seen.volume} has ${seen.size} now`)]
   const { atMs, node } = seen
   switch (seen.kind) {
     case 'Probed':

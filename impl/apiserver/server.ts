@@ -343,7 +343,7 @@ export class Apiserver implements ClusterProcess {
       const guarded = asked !== undefined && asked !== '' && (request.verb === 'update' || asked !== held.metadata.resourceVersion)
       if (guarded && asked !== held.metadata.resourceVersion) throw new Refusal(conflict(resource.resource, name, MODIFIED))
       const after = changed(resource, held, given, request.subresource)
-      if (request.subresource === undefined) admittedChange(this.asked(resource, after, author), this.neighbours)
+      if (request.subresource === undefined) admittedChange({ ...this.asked(resource, after, author), held }, this.neighbours)
       if (request.subresource === undefined || resource.definition !== undefined) validate(resource, after)
       isLast = finished(resource, after)
       return isLast ? 'remove' : after

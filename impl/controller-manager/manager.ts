@@ -26,6 +26,7 @@ import { taintEvictionController } from './taint-eviction.ts'
 import { ttlAfterFinishedController } from './ttl-after-finished.ts'
 import { volumeBinder } from './volume-binder.ts'
 import { volumeProtection } from './volume-protection.ts'
+import { volumeResizer } from './volume-resizer.ts'
 
 export interface ManagerOptions {
   readonly endpoints: readonly string[]
@@ -57,6 +58,7 @@ export const controllerManager =
         volumeProtection,
         attachDetachController,
         csiAttacher(host.name, storage),
+        volumeResizer(host.name, storage),
         endpointSliceController(timings),
         endpointSliceMirroring,
         garbageCollector,

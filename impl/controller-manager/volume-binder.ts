@@ -133,7 +133,9 @@ class VolumeBinder {
     const named = yield* this.bindClaim(bound, claim)
     if (named === null) return 'retry'
     const { accessModes = [], capacity = {} } = bound.spec
-    return yield* this.claimStatus(named, { ...named.status, phase: 'Bound', accessModes, capacity })
+    // How large it has become since is for the resizer to say.
+    const told = named.status?.phase === 'Bound' ? {} : { capacity }
+    return yield* this.claimStatus(named, { ...named.status, phase: 'Bound', accessModes, ...told })
   }
 
   private *bindVolume(volume: PersistentVolume, claim: PersistentVolumeClaim): Task<PersistentVolume | null> {

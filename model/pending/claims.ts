@@ -2,7 +2,8 @@
 import { attachmentsIn } from '../components/attachments.ts'
 import { claimNames, fits } from '../components/scheduling/volumes.ts'
 import type { Pending } from '../invariant.ts'
-import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '../state/objects.ts'
+import type { PersistentVolume, PersistentVolumeClaim, Pod, ResourceList, StorageClass } from '../state/objects.ts'
+import { thousandths } from '../state/quantity.ts'
 import { keyOf } from '../state/resources.ts'
 import { all, controllerOf, isEnding, isTerminal, ITS_END, label, type Picture, type Waiting } from './picture.ts'
 
@@ -24,6 +25,15 @@ export const claimsPending: Waiting = (picture) =>
     return [row]
   })
 
+const sizeOf = (amounts: ResourceList | undefined): number => thousandths(amounts?.['storage'] ?? '0')
+
+/** Those that no driver serves are just there. */
+const growing = (picture: Picture, { spec, status }: PersistentVolumeClaim, object: string): Pending | null => {
+  if (status?.capacity === undefined || sizeOf(spec.resources?.requests) <= sizeOf(status.capacity)) return null
+  const volume = all<PersistentVolume>(picture, 'persistentvolumes').find(({ metadata }) => metadata.name === spec.volumeName)
+  return { object, waitsFor: 'its volume to grow', blocked: volume?.spec.csi === undefined }
+}
+
 const claimRow = (picture: Picture, claim: PersistentVolumeClaim): Pending | null => {
   const object = label(claim)
   if (isEnding(claim)) {
@@ -32,7 +42,7 @@ const claimRow = (picture: Picture, claim: PersistentVolumeClaim): Pending | nul
     return { object, waitsFor: `its end: ${label(user)} uses it`, blocked: true }
   }
   const phase = claim.status?.phase ?? 'Pending'
-  if (phase === 'Bound') return null
+  if (phase === 'Bound') return growing(picture, claim, object)
   if (phase === 'Lost') return { object, waitsFor: `its volume ${claim.spec.volumeName}, which is gone`, blocked: true }
   const classes = all<StorageClass>(picture, 'storageclasses')
   const isDefault = ({ metadata }: StorageClass): boolean => metadata.annotations?.[DEFAULT] === 'true'

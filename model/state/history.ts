@@ -409,6 +409,7 @@ export type Observation = { readonly atMs: number } &
         readonly attachment: string
         readonly by: ProcessName
       }
+    | { readonly kind: 'VolumeExpanded'; readonly volume: string; readonly size: string; readonly by: ProcessName }
     | { readonly kind: 'VolumeMounted' | 'VolumeUnmounted'; readonly node: string; readonly pod: Uid; readonly volume: string }
     // Services
     /** A node's whole rule table after an atomic swap: 'namespace/service:port' → backend addresses. view: of its caches. */

@@ -410,6 +410,7 @@ export interface StorageClass extends ApiObject {
   readonly provisioner: string
   readonly reclaimPolicy?: 'Retain' | 'Delete'
   readonly volumeBindingMode?: 'Immediate' | 'WaitForFirstConsumer'
+  readonly allowVolumeExpansion?: boolean
   readonly allowedTopologies?: readonly {
     readonly matchLabelExpressions?: readonly { readonly key: string; readonly values: readonly string[] }[]
   }[]

@@ -1,6 +1,6 @@
 /**
  * A disk for one pod at a time that several pods want: those of a set, and rivals that wait, push each other out, or name their
- * node themselves.
+ * node themselves. It is to grow, and to shrink, which it does not.
  *
  * Only those are pushed out that nobody makes anew. The scheduler keeps a node for who pushes, not the claim: whoever comes back
  * may have that on another node meanwhile, and be pushed out again, for ever.
@@ -15,22 +15,30 @@ const RIVALS = 2
 /** Past the scheduler, where it is given. */
 const node = fc.constantFrom(undefined, undefined, 'node-0', 'node-1', 'node-2')
 
+interface Disk {
+  readonly binding: 'Immediate' | 'WaitForFirstConsumer'
+  readonly mayGrow: boolean
+}
+
 const urgent = (name: string): string => `${name}-urgent`
 
-const storage = (name: string, volumeBindingMode: 'Immediate' | 'WaitForFirstConsumer'): readonly Manifest[] => [
+const disk = (name: string, size: string): Manifest => ({
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  metadata: { name: `${name}-disk`, namespace: 'default' },
+  spec: { accessModes: ['ReadWriteOncePod'], storageClassName: `${name}-storage`, resources: { requests: { storage: size } } },
+})
+
+const storage = (name: string, { binding, mayGrow }: Disk): readonly Manifest[] => [
   {
     apiVersion: 'storage.k8s.io/v1',
     kind: 'StorageClass',
     metadata: { name: `${name}-storage` },
     provisioner: 'provisioner.example/disk',
-    volumeBindingMode,
+    volumeBindingMode: binding,
+    ...(mayGrow ? { allowVolumeExpansion: true } : {}),
   },
-  {
-    apiVersion: 'v1',
-    kind: 'PersistentVolumeClaim',
-    metadata: { name: `${name}-disk`, namespace: 'default' },
-    spec: { accessModes: ['ReadWriteOncePod'], storageClassName: `${name}-storage`, resources: { requests: { storage: '1Gi' } } },
-  },
+  disk(name, '1Gi'),
 ]
 
 const podOf = (name: string, graceSeconds: number, more: object): ReturnType<typeof template> =>
@@ -64,6 +72,10 @@ const users = (name: string, graceSeconds: number): fc.Arbitrary<UserAction> => 
         replicas: fc.integer({ min: 0, max: 3 }),
       }),
     },
+    {
+      weight: 3,
+      arbitrary: fc.constantFrom('2Gi', '3Gi', '1Gi').map((size): UserAction => ({ kind: 'Apply', object: disk(name, size) })),
+    },
   )
 }
 
@@ -73,8 +85,9 @@ export const singlePodClaims: WorkloadGenerator = (name) =>
       replicas: fc.constantFrom(1, 1, 2),
       binding: fc.constantFrom('Immediate' as const, 'WaitForFirstConsumer' as const),
       graceSeconds: fc.constantFrom(5, 1, 30),
+      mayGrow: fc.constantFrom(true, true, false),
     })
-    .map(({ replicas, binding, graceSeconds }) => {
+    .map(({ replicas, graceSeconds, ...kind }) => {
       const set: Manifest = {
         apiVersion: 'apps/v1',
         kind: 'ReplicaSet',
@@ -86,5 +99,5 @@ export const singlePodClaims: WorkloadGenerator = (name) =>
         },
       }
       const more = priorityClass(urgent(name), 1_000, 'PreemptLowerPriority')
-      return { manifests: [more, ...storage(name, binding), set], users: users(name, graceSeconds) }
+      return { manifests: [more, ...storage(name, kind), set], users: users(name, graceSeconds) }
     })

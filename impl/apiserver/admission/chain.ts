@@ -1,6 +1,7 @@
 /** The plugins in the order the API server runs them. Source: kubernetes/kubernetes pkg/kubeapiserver/options/plugins.go. */
 import type { ApiObject } from '../../../model/state/objects.ts'
 import type { Task } from '../../task.ts'
+import { persistentVolumeClaimResize } from './claim-resize.ts'
 import { defaultStorageClass } from './default-storage-class.ts'
 import { defaultTolerationSeconds } from './default-tolerations.ts'
 import { limitRanger } from './limit-ranger.ts'
@@ -21,6 +22,7 @@ const CHAIN: readonly AdmissionPlugin[] = [
   defaultTolerationSeconds,
   defaultStorageClass,
   storageObjectInUseProtection,
+  persistentVolumeClaimResize,
   resourceQuota,
 ]
 

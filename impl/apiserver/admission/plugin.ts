@@ -12,6 +12,8 @@ export interface Asked {
   readonly resource: Resource
   /** In the order of the chain: defaulted, and changed by the plugins before. */
   readonly object: ApiObject
+  /** What an update changes. */
+  readonly held?: ApiObject
   /** Process that asks. */
   readonly author: string
   /** tolerationSeconds for nodes that are not ready or unreachable. */

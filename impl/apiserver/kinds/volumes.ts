@@ -3,17 +3,20 @@
  *
  * Source: kubernetes/kubernetes pkg/registry/{core/persistentvolume,core/persistentvolumeclaim,storage/storageclass,storage/volumeattachment}, pkg/apis/core/v1/defaults.go.
  */
-import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '../../../model/state/objects.ts'
+import type { PersistentVolume, PersistentVolumeClaim, ResourceList, StorageClass } from '../../../model/state/objects.ts'
 import type { VolumeAttachment } from '../../../model/state/storage.ts'
 import { same } from '../../equal.ts'
+import { milli } from '../../quantity.ts'
 import type { Kind, Loose, Refuse } from './kind.ts'
 
-/** What is asked for stays; that it may grow is left out. Who was without a volume, or a class, may get one. */
+/** What is asked for stays. Who was without a volume, or a class, may get one. */
 const kept = (held: Loose, updated: Loose): boolean =>
   [...new Set([...Object.keys(held), ...Object.keys(updated)])].every((field) => {
     const open = (field === 'volumeName' || field === 'storageClassName') && (held[field] ?? '') === ''
     return open || same(held[field], updated[field])
   })
+
+const storageOf = (amounts: ResourceList | undefined): number => milli(amounts?.['storage'] ?? '0')
 
 const judgeModes = (modes: readonly string[] = [], refuse: Refuse): void => {
   if (modes.length > 1 && modes.includes('ReadWriteOncePod'))
@@ -24,8 +27,15 @@ export const persistentVolumeClaim: Kind = {
   defaults: (spec) => ({ ...spec, volumeMode: spec['volumeMode'] ?? 'Filesystem' }),
   initialStatus: () => ({ phase: 'Pending' }),
   keep: (held, updated, refuse) => {
-    if (!kept((held as PersistentVolumeClaim).spec, (updated as PersistentVolumeClaim).spec))
+    const before = held as PersistentVolumeClaim
+    const after = updated as PersistentVolumeClaim
+    // As large as it is meant to be it may grow; or shrink, until its volume has grown.
+    const isOpen = before.status?.phase === 'Bound'
+    if (!kept(before.spec, isOpen ? { ...after.spec, resources: before.spec.resources } : after.spec))
       refuse('spec', 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims')
+    const asked = storageOf(after.spec.resources?.requests)
+    if (asked < storageOf(before.spec.resources?.requests) && asked <= storageOf(before.status?.capacity))
+      refuse('spec.resources.requests.storage', 'field can not be less than status.capacity')
     return updated
   },
   validate: (object, refuse) => {

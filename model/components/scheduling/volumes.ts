@@ -102,6 +102,12 @@ export const volumesWithinLimits: Constraint = (scene, pod, node) => {
 export const reaches = ({ spec }: PersistentVolume, node: Node): boolean =>
   spec?.nodeAffinity?.required?.nodeSelectorTerms.some((term) => termSelects(term, node)) ?? true
 
+/** What a claim is to have. One that is bound has that, and what it asks for more is yet to come. */
+const wantedBy = ({ spec, status }: PersistentVolumeClaim): number => {
+  const bound = status?.phase === 'Bound' ? status.capacity?.['storage'] : undefined
+  return thousandths(bound ?? spec?.resources?.requests?.['storage'] ?? '0')
+}
+
 /** Wherever its consumer is. */
 export const fits = ({ spec, status, metadata }: PersistentVolume, claim: PersistentVolumeClaim): boolean => {
   const wanted = claim.spec
@@ -110,7 +116,7 @@ export const fits = ({ spec, status, metadata }: PersistentVolume, claim: Persis
     metadata.deletionTimestamp === undefined &&
     (spec?.storageClassName ?? '') === (wanted?.storageClassName ?? '') &&
     (spec?.volumeMode ?? 'Filesystem') === (wanted?.volumeMode ?? 'Filesystem') &&
-    thousandths(spec?.capacity?.['storage'] ?? '0') >= thousandths(wanted?.resources?.requests?.['storage'] ?? '0') &&
+    thousandths(spec?.capacity?.['storage'] ?? '0') >= wantedBy(claim) &&
     (wanted?.accessModes ?? []).every((mode) => spec?.accessModes?.includes(mode) === true) &&
     (owner === undefined
       ? (status?.phase ?? 'Available') === 'Available' &&
