@@ -4,7 +4,7 @@
  * Method: one pod with a disk; its node goes in each of three ways, or a second pod wants the disk, elsewhere or there.
  */
 import { expect, test } from 'vitest'
-import type { Action, Plan } from '../../model/state/plan.ts'
+import type { Action, Plan, TimedAction } from '../../model/state/plan.ts'
 import { CALM_WEATHER } from '../generators/plan.ts'
 import { nodes, standardShape } from '../generators/shapes.ts'
 import { simulated } from '../subjects/simulated.ts'
@@ -33,8 +33,7 @@ const opening = (mode: string): readonly Action[] => [
 ]
 const SETTLED_MS = 90_000
 
-const run = (later: readonly Action[], calmMs: number, mode = 'ReadWriteOnce') => {
-  const actions = [...opening(mode).map((act) => ({ atMs: 20_000, do: act })), ...later.map((act) => ({ atMs: SETTLED_MS, do: act }))]
+const observed = (actions: readonly TimedAction[], calmMs: number) => {
   const plan: Plan = {
     format: 1,
     suite: 'volumes',
@@ -42,11 +41,17 @@ const run = (later: readonly Action[], calmMs: number, mode = 'ReadWriteOnce') =
     cluster: standardShape(nodes(2)),
     weather: CALM_WEATHER,
     actions,
-    stormMs: SETTLED_MS + 1_000,
+    stormMs: Math.max(SETTLED_MS, ...actions.map(({ atMs }) => atMs)) + 1_000,
     calmMs,
     quietMs: 60_000,
   }
-  const { history, pending } = simulated().run(plan)
+  return simulated().run(plan)
+}
+
+const at = (atMs: number, actions: readonly Action[]): readonly TimedAction[] => actions.map((act) => ({ atMs, do: act }))
+
+const run = (later: readonly Action[], calmMs: number, mode = 'ReadWriteOnce') => {
+  const { history, pending } = observed([...at(20_000, opening(mode)), ...at(SETTLED_MS, later)], calmMs)
   const started = history.flatMap((seen) => (seen.kind === 'ContainerStarted' ? [seen.node] : []))
   const said = pending.map(({ object, waitsFor, blocked }) => `${object}${blocked ? ' (blocked)' : ''}: ${waitsFor}`)
   return {
@@ -118,4 +123,15 @@ test('a second pod that was put on the same node past the scheduler is told who 
       ],
     }
   `)
+})
+
+// Method: no cache shows what becomes of attachments, while a pod goes and another comes to its node.
+test('a node is not told again that it has a disk that is on its way off', () => {
+  const frozen = (target: string): Action => ({ kind: 'FreezeCache', target, resource: 'volumeattachments', forMs: 13_000 })
+  const away: Action = { kind: 'Delete', resource: 'deployments', name: 'default/store', propagation: 'Background' }
+  const back = apply('v1', 'Pod', 'back', { spec: { ...template.spec, nodeName: first } })
+  const later = [...at(SETTLED_MS, [frozen('kube-apiserver-0'), frozen('kube-apiserver-1'), away]), ...at(SETTLED_MS + 9_000, [back])]
+  const { history } = observed([...at(20_000, opening('ReadWriteOnce')), ...later], 120_000)
+  const moved = history.flatMap((seen) => (seen.atMs > SETTLED_MS && seen.kind.startsWith('Volume') ? [seen.kind] : []))
+  expect(moved).toEqual(['VolumeUnmounted', 'VolumeDetached', 'VolumeAttached', 'VolumeMounted'])
 })
