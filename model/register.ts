@@ -40,6 +40,7 @@ import { VOLUME_SIZES } from './invariants/volume-sizes.ts'
 import { VOLUMES } from './invariants/volumes.ts'
 import { WATCH } from './invariants/watch.ts'
 
+/** Of those violated by the same step the first here is named: nodes come before what runs on them, groups of pods before pods. */
 export const INVARIANTS: readonly Invariant[] = [
   ...ETCD,
   ...RAFT,
@@ -48,6 +49,8 @@ export const INVARIANTS: readonly Invariant[] = [
   ...API,
   ...ADMISSION,
   ...LEADER_ELECTION,
+  ...NODE_HEALTH,
+  ...NODES,
   ...REPLICASETS,
   ...REPLICA_COUNTS,
   ...DEPLOYMENTS,
@@ -59,15 +62,13 @@ export const INVARIANTS: readonly Invariant[] = [
   ...CRONJOBS,
   ...AUTOSCALERS,
   ...GARBAGE,
-  ...NODE_HEALTH,
   ...NAMESPACES,
   ...SERVICE_ACCOUNTS,
   ...QUOTAS,
   ...LIMIT_RANGES,
-  ...NODES,
   ...DISRUPTION,
-  ...SCHEDULING,
   ...GANGS,
+  ...SCHEDULING,
   ...KUBELET,
   ...PROBING,
   ...ENDINGS,

@@ -102,4 +102,4 @@ const snapshots: Invariant = watching(
   },
 )
 
-export const MAINTENANCE: readonly Invariant[] = [membersAgree, nothingChanges, snapshots]
+export const MAINTENANCE: readonly Invariant[] = [nothingChanges, membersAgree, snapshots]

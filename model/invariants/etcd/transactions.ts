@@ -119,4 +119,4 @@ const refusedWhole: Invariant = watching(
   },
 )
 
-export const TRANSACTIONS: readonly Invariant[] = [branches, readYourWrites, refusedWhole]
+export const TRANSACTIONS: readonly Invariant[] = [readYourWrites, branches, refusedWhole]

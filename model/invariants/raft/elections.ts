@@ -64,11 +64,6 @@ const leaderCompleteness: Invariant = watching(
       observe(next) {
         if (next.kind === 'Committed') {
           const held = committed.get(next.index)
-          if (held !== undefined && held.entryTerm !== next.entryTerm) {
-            return {
-              why: `index ${next.index} is committed with an entry of term ${held.entryTerm} on ${held.member} and of term ${next.entryTerm} on ${next.member}`,
-            }
-          }
           if (held === undefined || next.term < held.term)
             committed.set(next.index, { entryTerm: next.entryTerm, term: next.term, member: next.member })
           return 'vacuous'
