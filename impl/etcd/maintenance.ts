@@ -8,6 +8,7 @@ import type { AlarmMember, HashKvRequest, HashKvResponse } from '../../model/sta
 import type { Timings } from '../../model/state/plan.ts'
 import type { ClusterHost } from '../wire.ts'
 import type { Applier, StateImage } from './applier.ts'
+import { Mvcc } from './mvcc.ts'
 import type { Answer, Asker, Consensus, Service } from './service.ts'
 
 type MaintenanceRequest = HashKvRequest | (EtcdRequest & { kind: 'Defragment' | 'Snapshot' | 'Status' })
@@ -54,10 +55,12 @@ export class Maintenance {
   }
 
   private snapshot(): EtcdResponse {
-    const { applier, consensus } = this
-    const { mvcc } = applier
-    const hash = mvcc.hashAt(mvcc.revision)
-    return { kind: 'Snapshot', header: consensus.header(), hash, compactRevision: mvcc.compacted, blob: applier.snapshot() }
+    const blob = this.applier.snapshot()
+    // Of what is saved, as whoever restores it will read it, not of the store that it was taken from.
+    const saved = new Mvcc()
+    saved.restore(blob.store)
+    const hash = saved.hashAt(saved.revision)
+    return { kind: 'Snapshot', header: this.consensus.header(), hash, compactRevision: saved.compacted, blob }
   }
 
   private status(): EtcdResponse {
