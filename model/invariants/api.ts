@@ -275,6 +275,13 @@ const finalizersHold = withCalls(
   },
 )
 
+/** Whether a call may begin a deletion or remove the object: a change may where it can take the last finalizer away. */
+const mayEnd = ({ verb }: ApiCall, { kind, metadata }: ApiObject): boolean => {
+  if (verb !== 'update' && verb !== 'patch') return verb === 'delete' || verb === 'evict'
+  // A namespace has finalizers in its spec.
+  return kind === 'Namespace' || (metadata.finalizers ?? []).length > 0
+}
+
 const preconditions = withCalls(
   {
     id: 'API-S10',
@@ -288,8 +295,8 @@ const preconditions = withCalls(
     const begins =
       after === null || (was?.metadata.deletionTimestamp === undefined && objectOf(after)?.metadata.deletionTimestamp !== undefined)
     if (was === undefined || !begins) return 'vacuous'
-    const open = calls.of(author, key, context)
-    if (open.length === 0 || open.some((call) => call.verb !== 'delete' || call.uid === undefined)) return 'vacuous'
+    const open = calls.of(author, key, context).filter((call) => mayEnd(call, was))
+    if (open.length === 0 || open.some((call) => call.uid === undefined)) return 'vacuous'
     return open.some((call) => call.uid === was.metadata.uid)
       ? 'notable'
       : {
