@@ -3,6 +3,7 @@
  *
  * Which worker did a run, and how many there are, changes nothing but the time it takes.
  */
+import { enableCompileCache, getCompileCacheDir } from 'node:module'
 import { Tinypool } from 'tinypool'
 import type { Bug } from './bugs/bug.ts'
 import { InputError } from './input.ts'
@@ -57,16 +58,18 @@ export function* turns(suites: CampaignOptions['suites']): Generator<Turn> {
   }
 }
 
-/** Owns the worker threads. `close` ends them at once, whatever they do. */
+/** Owns the worker threads. `close` ends them at once, whatever they do. They load the same modules again and again: compiled once, kept. */
 export class Workers {
   private readonly pool: Tinypool
 
   constructor(threads: number, bug: Bug | null) {
+    enableCompileCache()
     this.pool = new Tinypool({
       filename: new URL('./worker.ts', import.meta.url).href,
       minThreads: threads,
       maxThreads: threads,
       resourceLimits: { maxOldGenerationSizeMb: 2000 },
+      env: { ...(process.env as Record<string, string>), NODE_COMPILE_CACHE: getCompileCacheDir() ?? '' },
       workerData: { bug },
     })
   }

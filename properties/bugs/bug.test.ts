@@ -14,19 +14,22 @@ const TRIES = 400
 const SEED = '1'
 
 /** Where it was found before: the generators may have changed since. */
-const lookAgain = async ({ found }: Bug, workers: Workers): Promise<Failure | undefined> => {
+const lookAgain = async (bug: Bug): Promise<Failure | undefined> => {
+  const { found } = bug
   if (found === undefined) return undefined
   const choice = { kind: 'register', name: found.suite } as const
-  const run = await workers.run({ kind: 'run', suite: choice, seed: found.seed, index: found.run, twice: false })
+  const worker = new Workers(1, bug)
+  const run = await worker.run({ kind: 'run', suite: choice, seed: found.seed, index: found.run, twice: false })
+  await worker.close()
   const invariant = run.kind === 'run' ? run.violated[0] : undefined
   return run.kind === 'run' && invariant !== undefined ? { run, choice, invariant } : undefined
 }
 
 const hunt = async (bug: Bug): Promise<Failure | undefined> => {
+  const known = await lookAgain(bug)
+  if (known !== undefined) return known
   const workers = new Workers(2, bug)
   try {
-    const known = await lookAgain(bug, workers)
-    if (known !== undefined) return known
     const suites = bug.suites.map((name) => ({ choice: { kind: 'register', name } as const, name, weight: 1 }))
     const enough = (failures: readonly Failure[]): boolean => failures.length > 0
     const options = { suites, seed: SEED, runsMost: RUNS, timeMostMs: null, workers: 2, twiceEvery: 0, enough }
