@@ -52,6 +52,8 @@ export interface Invariant {
   readonly memoryless?: true
   /** Kinds of observation it wants to see; no others are handed to it. */
   readonly hears: readonly ObservationKind[]
+  /** Of commits it wants to see those of this resource only. */
+  readonly resource?: string
   start(): Watcher
 }
 

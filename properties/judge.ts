@@ -1,7 +1,8 @@
 /** Judges a history by invariants: each observation once, each invariant only what it asks to hear. */
 import { Fold } from '../model/fold.ts'
 import type { Invariant, InvariantId, Judgement } from '../model/invariant.ts'
-import type { History, Observation, ObservationKind } from '../model/state/history.ts'
+import type { History, Observation } from '../model/state/history.ts'
+import { resourceOfKey } from '../model/state/resources.ts'
 
 export interface FoundViolation {
   readonly why: string
@@ -45,7 +46,8 @@ export class Judge {
     readonly watcher: ReturnType<Invariant['start']>
     readonly tally: Tally
   }[]
-  private readonly byKind = new Map<ObservationKind, Judge['entries'][number][]>()
+  /** By the kind of what they hear of; those that hear of commits of one resource only by 'Commit' and that. */
+  private readonly listeners = new Map<string, Judge['entries'][number][]>()
   private step = 0
   private atMs = 0
 
@@ -56,9 +58,11 @@ export class Judge {
       tally: { evaluated: 0, nonVacuous: 0, notable: 0, violations: [] },
     }))
     for (const entry of this.entries) {
-      for (const kind of entry.invariant.hears) {
-        const listeners = this.byKind.get(kind)
-        if (listeners === undefined) this.byKind.set(kind, [entry])
+      const { hears, resource } = entry.invariant
+      for (const kind of hears) {
+        const name = kind === 'Commit' && resource !== undefined ? `Commit ${resource}` : kind
+        const listeners = this.listeners.get(name)
+        if (listeners === undefined) this.listeners.set(name, [entry])
         else listeners.push(entry)
       }
     }
@@ -67,8 +71,13 @@ export class Judge {
   observe(next: Observation): void {
     this.fold.observe(next)
     this.atMs = next.atMs
-    for (const { watcher, tally } of this.byKind.get(next.kind) ?? []) this.count(tally, watcher.observe(next, this.fold.context))
+    this.tell(next.kind, next)
+    if (next.kind === 'Commit') this.tell(`Commit ${resourceOfKey(next.key)}`, next)
     this.step++
+  }
+
+  private tell(name: string, next: Observation): void {
+    for (const { watcher, tally } of this.listeners.get(name) ?? []) this.count(tally, watcher.observe(next, this.fold.context))
   }
 
   end(): Verdict {

@@ -5,7 +5,7 @@ import type { Choice, ObservationKind, Seen, View } from '../state/history.ts'
 import type { ApiObject } from '../state/objects.ts'
 import { keyOf, prefixOf, resourceOfKey } from '../state/resources.ts'
 
-export type Fields = Omit<Invariant, 'start' | 'allows' | 'hears'> & { readonly allows?: readonly string[] }
+export type Fields = Omit<Invariant, 'start' | 'allows' | 'hears' | 'resource'> & { readonly allows?: readonly string[] }
 
 /** Judged on each step. */
 export const safety = { kind: 'step', strength: 'safety' } as const
@@ -66,11 +66,13 @@ export const eachCommit = (
   fields: Fields,
   resource: string | null,
   judge: (seen: Seen<'Commit'>, context: Context) => Judgement,
-): Invariant =>
-  each(fields, 'Commit', (seen, context) => {
+): Invariant => ({
+  ...each(fields, 'Commit', (seen, context) => {
     if (!isRegistry(seen.key)) return 'vacuous'
     return resource === null || resourceOfKey(seen.key) === resource ? judge(seen, context) : 'vacuous'
-  })
+  }),
+  ...(resource === null ? {} : { resource }),
+})
 
 export const keyOfRef = (ref: { readonly resource: string; readonly namespace?: string; readonly name: string }): string =>
   keyOf(ref.resource, ref.namespace, ref.name)

@@ -2,7 +2,7 @@
 import type { Invariant, Judgement } from '../invariant.ts'
 import type { ObjectRef, StoreHistory } from '../state/cluster.ts'
 import type { Seen, View } from '../state/history.ts'
-import type { Deployment, Pod, ReplicaSet } from '../state/objects.ts'
+import type { ApiObject, Deployment, Pod, ReplicaSet } from '../state/objects.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
 import { isLeaving } from '../components/namespace.ts'
 import { controllerOf, isReady, isTerminal, jsonOf, sameValue } from '../components/objects.ts'
@@ -161,8 +161,9 @@ const boundsInTheWorld: Invariant = watching(
         if (resource !== 'pods' && resource !== 'deployments' && resource !== 'replicasets') return 'vacuous'
         if (isHazard(next, evicted)) armed.clear()
         let verdict: Judgement = 'vacuous'
+        const deployments = prefixOf('deployments', objectOf<ApiObject>(next.after ?? next.before)?.metadata.namespace)
         for (const [key, stored] of cluster.store) {
-          if (!key.startsWith('/registry/deployments/')) continue
+          if (!key.startsWith(deployments)) continue
           const judged = judgeRollout(stored.value as Deployment, cluster.store, armed, next.revision)
           if (typeof judged === 'object') return judged
           if (judged !== 'vacuous') verdict = judged
