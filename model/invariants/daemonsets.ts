@@ -5,13 +5,12 @@ import { isAvailable } from '../components/ordinals.ts'
 import type { Context, Invariant, Judgement } from '../invariant.ts'
 import type { StoreHistory } from '../state/cluster.ts'
 import type { Node, Pod } from '../state/objects.ts'
-import { resourceOfKey } from '../state/resources.ts'
 import type { ControllerRevision, DaemonSet } from '../state/stateful.ts'
 import { has, listed, objectOf, safety, settles, viewed, watching, type Deciding } from './define.ts'
+import { Expected } from './expected.ts'
 import { isOfTemplate, revisionOf } from './revisions.ts'
 
 const DAEMON = 'kubernetes pkg/controller/daemon'
-const EXPECTATION_MS = 300_000
 const HASH = 'controller.kubernetes.io/hash'
 
 type Decision = Deciding<'CreatePod' | 'DeletePod'>
@@ -115,25 +114,16 @@ const oneANode: Invariant = watching(
   },
   ['Decision', 'Commit', 'ProcessEnded', 'StoppedLeading'],
   () => {
-    /** process/set/node → pods it made there: what it expects is lost with it. */
-    const made = new Map<string, { readonly revision: number; readonly atMs: number }[]>()
-    /** process/set/node → pods it asked for that are not made yet: what an earlier life of it asked for is not its own. */
-    const asked = new Map<string, number>()
+    const expected = new Expected()
     const begun = new Begun()
     return {
       observe(next, { history }) {
         if (next.kind === 'ProcessEnded' || next.kind === 'StoppedLeading') {
-          for (const notes of [made, asked]) for (const key of notes.keys()) if (key.startsWith(`${next.process}/`)) notes.delete(key)
+          expected.ends(next)
           return 'vacuous'
         }
         if (next.kind === 'Commit') {
-          const pod = next.before === null && resourceOfKey(next.key) === 'pods' ? objectOf<Pod>(next.after) : undefined
-          if (pod === undefined) return 'vacuous'
-          const place = `${next.author}/${controllerOf(pod)}/${daemons.placeOf(pod)}`
-          const open = asked.get(place) ?? 0
-          if (open === 0) return 'vacuous'
-          asked.set(place, open - 1)
-          made.set(place, [...(made.get(place) ?? []), { revision: next.revision, atMs: next.atMs }])
+          expected.commits(next, daemons.placeOf)
           return 'vacuous'
         }
         if (!isDaemon(next) || next.choice.kind !== 'CreatePod') return 'vacuous'
@@ -142,10 +132,9 @@ const oneANode: Invariant = watching(
         if (scene === null) return { why: `${process} makes a pod for ${choice.owner.name}, which was not in its view` }
         const node = choice.node ?? ''
         const others = begun.note(next, node)
-        const place = `${process}/${choice.owner.uid}/${node}`
-        asked.set(place, (asked.get(place) ?? 0) + 1)
-        const unseen = (made.get(place) ?? []).filter(({ revision }) => revision > (view['pods'] ?? 0))
-        if (unseen.some((one) => atMs - one.atMs < EXPECTATION_MS))
+        const shown = view['pods'] ?? 0
+        expected.asks(process, choice.owner.uid, shown, node)
+        if ((expected.unseen(process, choice.owner.uid, shown, atMs, node) ?? 0) > 0)
           return { why: `${process} makes a pod of ${choice.owner.name} for ${node}, where it has just made one that it has not seen yet` }
         const why = notToCreate(scene, node, others)
         if (why !== null) return { why: `${process} makes a pod of ${choice.owner.name} for ${node}, which ${why}` }

@@ -22,10 +22,10 @@ import type { Seen } from '../state/history.ts'
 import type { Pod } from '../state/objects.ts'
 import { prefixOf, resourceOfKey } from '../state/resources.ts'
 import { deciding, had, keyOfRef, listed, objectOf, safety, settles, viewed, watching, type Deciding } from './define.ts'
+import { Expected } from './expected.ts'
 
 const JOB = 'kubernetes pkg/controller/job/job_controller.go'
 const TRACKING = 'KEP-2307 (https://github.com/kubernetes/enhancements/tree/master/keps/sig-apps/2307-job-tracking-without-lingering-pods)'
-const EXPECTATION_MS = 300_000
 
 const SORTS = ['succeeded', 'failed'] as const
 const uncounted = ({ status }: Job, sort: (typeof SORTS)[number]): readonly string[] => status.uncountedTerminatedPods?.[sort] ?? []
@@ -223,9 +223,7 @@ const noMoreThanWanted: Invariant = watching(
   },
   ['Decision', 'Commit', 'ProcessEnded', 'StoppedLeading'],
   () => {
-    /** process/owner → pods it made. What it expects is lost with it. */
-    const made = new Map<string, { revision: number; atMs: number }[]>()
-    const asked = new Map<string, number>()
+    const expected = new Expected()
     const judge = (next: Deciding<'CreateJobPod' | 'DeleteJobPod'>, { history }: Context): Judgement => {
       const { choice, view, process, atMs } = next
       const seen = scene(next, history)
@@ -238,30 +236,26 @@ const noMoreThanWanted: Invariant = watching(
         const fits = choice.because === 'finished' || isIndexed(job) || active > wants
         return fits ? 'holds' : { why: `${process} deletes ${choice.pod.name} of ${nameOf(job)}, which wants ${wants} and had ${active}` }
       }
-      const own = `${process}/${choice.owner.uid}`
-      asked.set(own, (asked.get(own) ?? 0) + 1)
-      const unseen = (made.get(own) ?? []).filter((one) => one.revision > (view['pods'] ?? 0))
-      if (unseen.some((one) => atMs - one.atMs >= EXPECTATION_MS)) return 'vacuous'
+      const { uid } = choice.owner
+      const shown = view['pods'] ?? 0
+      expected.asks(process, uid, shown)
+      const unseen = expected.unseen(process, uid, shown, atMs)
+      if (unseen === null) return 'vacuous'
       const ending = job.spec.podReplacementPolicy === 'Failed' ? pods.filter((pod) => isDeleting(pod) && !isTerminal(pod)).length : 0
-      if (active + ending + unseen.length + 1 > wants)
+      if (active + ending + unseen + 1 > wants)
         return {
-          why: `${process} makes a pod for ${nameOf(job)}, which wants ${wants}: it saw ${active + ending} and had made ${unseen.length} more`,
+          why: `${process} makes a pod for ${nameOf(job)}, which wants ${wants}: it saw ${active + ending} and had made ${unseen} more`,
         }
-      return unseen.length > 0 ? 'notable' : 'holds'
+      return unseen > 0 ? 'notable' : 'holds'
     }
     return {
       observe(next, context) {
         if (next.kind === 'ProcessEnded' || next.kind === 'StoppedLeading') {
-          for (const notes of [made, asked]) for (const key of notes.keys()) if (key.startsWith(`${next.process}/`)) notes.delete(key)
+          expected.ends(next)
           return 'vacuous'
         }
         if (next.kind === 'Commit') {
-          const pod = next.before === null && resourceOfKey(next.key) === 'pods' ? objectOf<Pod>(next.after) : undefined
-          const key = `${next.author}/${pod === undefined ? '' : controllerOf(pod)}`
-          const open = asked.get(key) ?? 0
-          if (open === 0) return 'vacuous'
-          asked.set(key, open - 1)
-          made.set(key, [...(made.get(key) ?? []), { revision: next.revision, atMs: next.atMs }])
+          expected.commits(next)
           return 'vacuous'
         }
         if (next.kind !== 'Decision' || (next.choice.kind !== 'CreateJobPod' && next.choice.kind !== 'DeleteJobPod')) return 'vacuous'

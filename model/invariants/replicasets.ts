@@ -8,11 +8,11 @@ import { keyOf, prefixOf, resourceOfKey } from '../state/resources.ts'
 import { matchesLabels } from '../state/selector.ts'
 import { controllerOf, isActive, sameValue } from '../components/objects.ts'
 import { lowerRanked, tellsOf } from '../components/replicaset.ts'
+import { Expected } from './expected.ts'
 import { isLeftOver } from './replica-counts.ts'
 import { deciding, eachCommit, has, listed, objectOf, safety, settles, viewed, watching } from './define.ts'
 
 const RS = 'kubernetes pkg/controller/replicaset/replica_set.go'
-const EXPECTATION_MS = 300_000
 
 /** Other owners of pods make and delete them by rules of their own. */
 const isSet = ({ resource }: ObjectRef): boolean => resource === 'replicasets' || resource === 'replicationcontrollers'
@@ -80,50 +80,41 @@ const noMoreThanMissing: Invariant = watching(
   },
   ['Decision', 'Commit', 'ProcessEnded', 'StoppedLeading'],
   () => {
-    /** process/owner → pods it made: revision and time. What it expects is lost with it. */
-    const made = new Map<string, { revision: number; atMs: number }[]>()
-    /** process/owner → pods it asked for that are not made yet: what an earlier life of it asked for is not its own. */
-    const asked = new Map<string, number>()
+    const expected = new Expected()
     return {
       observe(next, { history }) {
         if (next.kind === 'ProcessEnded' || next.kind === 'StoppedLeading') {
-          for (const notes of [made, asked]) for (const key of notes.keys()) if (key.startsWith(`${next.process}/`)) notes.delete(key)
+          expected.ends(next)
           return 'vacuous'
         }
         if (next.kind === 'Commit') {
-          const pod = next.before === null && resourceOfKey(next.key) === 'pods' ? objectOf<Pod>(next.after) : undefined
-          const owner = pod === undefined ? undefined : controllerOf(pod)
-          if (owner === undefined) return 'vacuous'
-          const key = `${next.author}/${owner}`
-          const open = asked.get(key) ?? 0
-          if (open === 0) return 'vacuous'
-          asked.set(key, open - 1)
-          made.set(key, [...(made.get(key) ?? []), { revision: next.revision, atMs: next.atMs }])
+          expected.commits(next)
           return 'vacuous'
         }
         if (next.kind !== 'Decision' || (next.choice.kind !== 'CreatePod' && next.choice.kind !== 'DeletePod')) return 'vacuous'
         const { choice, view, process, atMs } = next
         if (!isSet(choice.owner)) return 'vacuous'
-        const own = `${process}/${choice.owner.uid}`
-        if (choice.kind === 'CreatePod') asked.set(own, (asked.get(own) ?? 0) + 1)
+        const { uid } = choice.owner
+        const shown = view['pods'] ?? 0
+        if (choice.kind === 'CreatePod') expected.asks(process, uid, shown)
         const set = viewed<Replicating>(history, view, choice.owner)
-        if (set === undefined || set.metadata.uid !== choice.owner.uid)
+        if (set === undefined || set.metadata.uid !== uid)
           return { why: `${process} decided ${choice.kind} for ${choice.owner.name}, which was not in its view` }
-        const active = activeOf(history, view, process, choice.owner.uid).length
-        const unseen = (made.get(own) ?? []).filter((one) => one.revision > (view['pods'] ?? 0))
-        if (unseen.some((one) => atMs - one.atMs >= EXPECTATION_MS)) return 'vacuous'
+        const active = activeOf(history, view, process, uid).length
+        const unseen = expected.unseen(process, uid, shown, atMs)
+        if (unseen === null) return 'vacuous'
         if (choice.kind === 'DeletePod')
           return active > set.spec.replicas
             ? 'holds'
             : {
                 why: `${process} deletes ${choice.pod.name} of ${choice.owner.name}, which wants ${set.spec.replicas} pods and had ${active}`,
               }
-        if (active + unseen.length + 1 > set.spec.replicas) {
+        if (active + unseen + 1 > set.spec.replicas) {
           return {
-            why: `${process} makes a pod for ${choice.owner.name}, which wants ${set.spec.replicas}: it saw ${active} and had made ${unseen.length} more`,
+            why: `${process} makes a pod for ${choice.owner.name}, which wants ${set.spec.replicas}: it saw ${active} and had made ${unseen} more`,
           }
         }
-        return unseen.length > 0 ? 'notable' : 'holds'
+        return unseen > 0 ? 'notable' : 'holds'
       },
     }
   },
